@@ -1,0 +1,34 @@
+package job
+
+// Output is what a job wrote to one stream.
+type Output struct {
+	Text      string `json:"text"`   // the beginning, as UTF-8, credentials redacted
+	Bytes     int64  `json:"bytes"`  // written by the job in all
+	SHA256    string `json:"sha256"` // of the file at Path
+	Path      string `json:"path"`   // of the kept bytes, relative to the workspace; "" where nothing was written
+	Truncated bool   `json:"truncated"`
+}
+
+// Result is the outcome of one attempt, and of the job where it was the last.
+type Result struct {
+	Schema         string   `json:"$schema"`
+	JobID          string   `json:"job_id"`
+	Status         Status   `json:"status"`
+	Attempt        int      `json:"attempt"` // from 1
+	ExitCode       int      `json:"exit_code"`
+	Signal         string   `json:"signal,omitempty"`
+	Host           string   `json:"host"`
+	Sandbox        string   `json:"sandbox"` // full, restricted or none
+	StartedAt      string   `json:"started_at"`
+	CompletedAt    string   `json:"completed_at"`
+	DurationMS     int64    `json:"duration_ms"`
+	CPUMS          int64    `json:"cpu_ms"`
+	MaxRSSBytes    int64    `json:"max_rss_bytes"`
+	Stdout         Output   `json:"stdout"`
+	Stderr         Output   `json:"stderr"`
+	Error          string   `json:"error,omitempty"`
+	ErrorCode      string   `json:"error_code,omitempty"` // EXIT, SIGNAL, TIMEOUT, REFUSED, …
+	Retryable      bool     `json:"retryable"`            // whether repeating the attempt could succeed
+	Programs       []string `json:"programs,omitempty"`   // "PATH SHA256" of what was executed
+	DeduplicatedOf string   `json:"deduplicated_of,omitempty"`
+}

@@ -1,0 +1,149 @@
+// Package kind says what kinds of job there are: the parameters each takes, which of them are paths, what it does to the
+// machine, and whether it may run again when nobody knows whether it ran. One table holds it all. The package executes
+// nothing and opens nothing; gates and executor ask it.
+package kind
+
+import (
+	"embed"
+	"slices"
+	"strings"
+)
+
+// Effect is what a kind does to the machine, from the mildest to the strongest.
+type Effect string
+
+// The effects.
+const (
+	EffectNone    Effect = "none"    // nothing
+	EffectRead    Effect = "read"    // reveals files of the roots
+	EffectWrite   Effect = "write"   // changes files of the roots
+	EffectProcess Effect = "process" // starts a program, which does what the sandbox lets it do
+)
+
+// The names of the built-in kinds.
+const (
+	NameNoop      = "noop"
+	NameExec      = "exec"
+	NameFileRead  = "file_read"
+	NameFileList  = "file_list"
+	NameFileWrite = "file_write"
+	NameFilePatch = "file_patch"
+)
+
+// Kind describes one kind of job. Its slices are shared and must not be changed.
+type Kind struct {
+	Name         string
+	Summary      string   // one line, lower case, for listings
+	Schema       []byte   // JSON Schema of the params, draft 2020-12
+	Paths        []string // RFC 6901 pointers into the params: the members that are paths
+	Capabilities []string // what a host must offer; a proposal may require more
+	Effect       Effect
+	RerunSafe    bool // for all params; RerunSafeFor knows more
+
+	parse func(raw []byte) (any, error)
+	rerun func(params any) bool // nil is RerunSafe
+}
+
+// Writes reports whether a job of this kind changes something on the machine, or may.
+func (k Kind) Writes() bool { return k.Effect == EffectWrite || k.Effect == EffectProcess }
+
+// RerunSafeFor reports whether a job with these params, as ParseParams returns them, may run again when it is unknown
+// whether it ran: the machine must end up as if it had run once, and the second run must succeed where the first did. So
+// reading is safe, and so is overwriting a file, which ends with the same bytes however often it is done. Creating is
+// not (the second attempt would report a failure although the first did the work), nor is appending or patching. For
+// exec the answer is no; an exec rule may know better.
+func (k Kind) RerunSafeFor(params any) bool {
+	if k.rerun != nil {
+		return k.rerun(params)
+	}
+	return k.RerunSafe
+}
+
+//go:embed *.schema.json
+var files embed.FS
+
+// table is the list of built-in kinds, from the mildest to the strongest.
+var table = []Kind{
+	{
+		Name: NameNoop, Summary: "does nothing and succeeds",
+		Effect: EffectNone, RerunSafe: true,
+		parse: parseNoop,
+	},
+	{
+		Name: NameFileRead, Summary: "reads a file",
+		Paths: []string{"/path"}, Effect: EffectRead, RerunSafe: true,
+		parse: parseFileRead,
+	},
+	{
+		Name: NameFileList, Summary: "lists a folder",
+		Paths: []string{"/path"}, Effect: EffectRead, RerunSafe: true,
+		parse: parseFileList,
+	},
+	{
+		Name: NameFileWrite, Summary: "creates, overwrites or appends to a file",
+		Paths: []string{"/path"}, Effect: EffectWrite,
+		parse: parseFileWrite,
+		rerun: func(params any) bool {
+			p, ok := params.(FileWrite)
+			return ok && p.Mode == ModeOverwrite
+		},
+	},
+	{
+		Name: NameFilePatch, Summary: "applies a unified diff to a file",
+		Paths: []string{"/path"}, Effect: EffectWrite,
+		parse: parseFilePatch,
+	},
+	{
+		Name: NameExec, Summary: "runs a program with arguments, without a shell",
+		Paths: []string{"/cwd"}, Effect: EffectProcess,
+		parse: parseExec,
+	},
+}
+
+// Builtin returns the built-in kinds, ordered by name.
+func Builtin() []Kind {
+	kinds := make([]Kind, 0, len(table))
+	for _, k := range table {
+		kinds = append(kinds, k.complete())
+	}
+	slices.SortFunc(kinds, func(a, b Kind) int { return strings.Compare(a.Name, b.Name) })
+	return kinds
+}
+
+// Lookup returns the built-in kind of that name.
+func Lookup(name string) (Kind, bool) {
+	for _, k := range table {
+		if k.Name == name {
+			return k.complete(), true
+		}
+	}
+	return Kind{}, false
+}
+
+// complete adds what follows from the name. A kind needs the capability that is called like it, so that a host can
+// refuse a kind by not offering it.
+func (k Kind) complete() Kind {
+	k.Schema, _ = Source("kind." + k.Name)
+	k.Capabilities = []string{k.Name}
+	return k
+}
+
+// Names returns the names of the params schemas, "kind.exec" and so on, in order.
+func Names() []string {
+	names := make([]string, 0, len(table))
+	for _, k := range table {
+		names = append(names, "kind."+k.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Source returns the params schema of that name, one of Names.
+func Source(name string) ([]byte, bool) {
+	name, ok := strings.CutPrefix(name, "kind.")
+	if !ok {
+		return nil, false
+	}
+	b, err := files.ReadFile(name + ".schema.json")
+	return b, err == nil
+}
