@@ -1,0 +1,85 @@
+package history
+
+import (
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+)
+
+// ObjectError says that a git object is missing or damaged: empty, cut short, or with another content than its name says.
+type ObjectError struct {
+	Hash string
+	Type string // commit, tree or blob
+	Err  error
+}
+
+func (e *ObjectError) Error() string { return fmt.Sprintf("git %s %s: %v", e.Type, e.Hash, e.Err) }
+func (e *ObjectError) Unwrap() error { return e.Err }
+
+var errContent = errors.New("content does not match its name")
+
+// objects reads and writes the objects of a repository. It is made for one operation and thrown away, because go-git
+// remembers which packs there were.
+type objects struct {
+	git   string
+	store *filesystem.Storage // asked for packed objects and packed references
+	// indexes says that those of the packs were looked at by checkIndexes.
+	indexes bool
+	// thorough makes put look into packs as well before it writes what may be there already. Reading the indexes of
+	// packs costs more the longer the history is, so only repairs do it.
+	thorough bool
+	pending  []looseObject
+	deflate  *zlib.Writer
+}
+
+// looseObject is one that is written and has not got its name yet.
+type looseObject struct {
+	hash      plumbing.Hash
+	temporary string
+}
+
+func openObjects(git string) *objects {
+	o := &objects{git: git}
+	o.reopen()
+	return o
+}
+
+func (o *objects) reopen() {
+	o.store, o.indexes = filesystem.NewStorage(osfs.New(o.git), cache.NewObjectLRU(8*cache.MiByte)), false
+}
+
+// get returns the content of an object. Its hash is computed, not believed. Whatever is wrong with the object itself is an
+// *ObjectError; other errors say that it could not be read.
+func (o *objects) get(kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, error) {
+	b, err := o.load(kind, hash)
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		// A git gc in another process may have packed it a moment ago.
+		o.reopen()
+		b, err = o.load(kind, hash)
+	}
+	if err == nil {
+		return b, nil
+	}
+	var file *fs.PathError
+	if errors.As(err, &file) && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("git %s %s: %w", kind, hash, err)
+	}
+	return nil, &ObjectError{hash.String(), kind.String(), err}
+}
+
+func (o *objects) loosePath(hash plumbing.Hash) string {
+	name := hash.String()
+	return filepath.Join(o.git, "objects", name[:2], name[2:])
+}
+
+func isDamage(err error) bool {
+	var damaged *ObjectError
+	return errors.As(err, &damaged)
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package history
+
+import "syscall"
+
+func dieWithParent(*syscall.SysProcAttr) {}
