@@ -1,0 +1,302 @@
+package gates
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+// PathChecker says whether a path may be used. *roots.Roots is one; its errors are *roots.PathError.
+type PathChecker interface {
+	Check(path string) error
+}
+
+// Environment is what the rules need of the machine when they are compiled.
+type Environment struct {
+	Kinds    []kind.Kind
+	Policies []policy.File
+	Roots    PathChecker
+	// Resolve finds a program by name or absolute path. ErrNoProgram says that there is none; NewResolver makes one.
+	Resolve func(program string) (Found, error)
+	// Digest returns the SHA-256 of a file in hexadecimal. It is asked once for each program; the caller may remember.
+	Digest func(path string) (string, error)
+}
+
+// Rules are the compiled config, kinds and policies. They do not change, and may be used by many goroutines.
+type Rules struct {
+	config    Config
+	levels    levels
+	sources   map[string]*sourceRule
+	kinds     map[string]*kindRule
+	kindNames []string
+	env       []string // allowed names, and prefixes with *
+	roots     PathChecker
+	exec      *execRules
+	programs  []Program
+	policies  *policy.Set
+	tripwires *policy.Tripwires
+	proposal  *schemas.Schema
+	digest    string
+}
+
+// kindList is the list of the config in which a kind stands.
+type kindList uint8
+
+const (
+	kindUnlisted kindList = iota
+	kindAllowed
+	kindManual
+	kindForbidden
+)
+
+type kindRule struct {
+	kind.Kind
+	list        kindList
+	schema      *schemas.Schema
+	pathMembers map[string]bool // members of the params that are paths
+}
+
+// Compile checks everything that can be wrong with the rules. The error joins one for each place in the config, which it
+// names by its JSON Pointer, and for each policy rule; there are no rules then.
+func Compile(cfg Config, env Environment) (*Rules, error) {
+	r := &Rules{config: cfg, roots: env.Roots}
+	var faults []error
+	add := func(errs ...error) { faults = append(faults, errs...) }
+
+	add(r.compileLimits()...)
+	add(r.compileSources()...)
+	add(r.compileKinds(env.Kinds)...)
+	add(r.compileEnv()...)
+	add(r.compileCross()...)
+
+	exec := execCompiler{roots: env.Roots, resolve: env.Resolve, digest: env.Digest}
+	exec.compile(cfg.Gates.Exec)
+	r.exec, r.programs = exec.rules, exec.programs
+	add(exec.faults...)
+
+	var err error
+	if r.tripwires, err = policy.NewTripwires(cfg.Gates.Markers); err != nil {
+		add(fmt.Errorf("/gates/markers: %w", err))
+	}
+	if r.proposal, err = schemas.Lookup("proposal"); err != nil {
+		add(err)
+	}
+	if r.policies, err = policy.Compile(env.Policies, r.pathsOf); err != nil {
+		add(err)
+	} else {
+		var more []error
+		r.levels, more = newLevels(cfg.Gates.Levels, r.policies.IDs())
+		add(more...)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// WithDigest returns the rules under the digest of the effective config, policies, kinds and programs, which every report
+// names.
+func (r *Rules) WithDigest(sha256 string) *Rules {
+	named := *r
+	named.digest = sha256
+	return &named
+}
+
+// Digest returns what WithDigest was given.
+func (r *Rules) Digest() string { return r.digest }
+
+// Config returns the config in force. Its maps and slices are shared and must not be changed.
+func (r *Rules) Config() Config { return r.config }
+
+func (r *Rules) compileLimits() []error {
+	l := r.config.Limits
+	var faults []error
+	for _, x := range []struct {
+		name  string
+		value int
+	}{
+		{"timeout_seconds", l.TimeoutSeconds}, {"max_retries", l.MaxRetries}, {"payload_bytes", l.PayloadBytes},
+		{"output_bytes", l.OutputBytes}, {"queue_depth", l.QueueDepth}, {"depends_on", l.DependsOn}, {"depth", l.Depth},
+		{"children", l.Children},
+	} {
+		if x.value < 0 {
+			faults = append(faults, fmt.Errorf("/limits/%s: %d is negative; 0 is unlimited", x.name, x.value))
+		}
+	}
+	return faults
+}
+
+func (r *Rules) compileSources() []error {
+	var faults []error
+	r.sources = make(map[string]*sourceRule, len(r.config.Sources))
+	for _, name := range sortedKeys(r.config.Sources) {
+		src, at := r.config.Sources[name], "/sources/"+escape(name)
+		if name != "*" && !job.ValidID(name) {
+			faults = append(faults, fmt.Errorf("%s: %q is not an identifier, and no inbox folder can have this name", at, name))
+			continue
+		}
+		if src.MaxJobsPerMinute < 0 || src.MaxConcurrentJobs < 0 {
+			faults = append(faults, fmt.Errorf("%s: negative limits; 0 is unlimited", at))
+		}
+		most, err := job.ParsePriority(src.MaxPriority)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s/max_priority: %w", at, err))
+		}
+		keys, err := parseSigners(src.Signers)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%s%w", at, err))
+		}
+		r.sources[name] = &sourceRule{maxPriority: int(most), signers: keys}
+	}
+	return faults
+}
+
+// sourceOf returns the entry of a source, that of * where it has none of its own, nil where there is neither.
+func (r *Rules) sourceOf(name string) *sourceRule {
+	if s, ok := r.sources[name]; ok && name != "*" {
+		return s
+	}
+	if !job.ValidID(name) {
+		return nil
+	}
+	return r.sources["*"]
+}
+
+func (r *Rules) compileKinds(kinds []kind.Kind) []error {
+	var faults []error
+	r.kinds = make(map[string]*kindRule, len(kinds))
+	for _, k := range kinds {
+		schema, err := schemas.Compile("kind."+k.Name, k.Schema)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		rule := &kindRule{Kind: k, schema: schema, pathMembers: make(map[string]bool)}
+		for _, p := range k.Paths {
+			if name, ok := strings.CutPrefix(p, "/"); ok && !strings.Contains(name, "/") {
+				rule.pathMembers[name] = true
+			}
+		}
+		r.kinds[k.Name] = rule
+		r.kindNames = append(r.kindNames, k.Name)
+	}
+	slices.Sort(r.kindNames)
+	lists := r.config.Gates.Kinds
+	for _, l := range []struct {
+		name  string
+		kinds []string
+		list  kindList
+	}{{"allow", lists.Allow, kindAllowed}, {"manual", lists.Manual, kindManual}, {"forbid", lists.Forbid, kindForbidden}} {
+		for i, name := range l.kinds {
+			k, ok := r.kinds[name]
+			switch {
+			case ok:
+				k.list = max(k.list, l.list) // in several lists, the strictest holds
+			case l.list != kindForbidden:
+				faults = append(faults, fmt.Errorf("/gates/kinds/%s/%d: there is no kind %q; there are %s",
+					l.name, i, name, strings.Join(r.kindNames, ", ")))
+			}
+		}
+	}
+	return faults
+}
+
+// pathsOf says for policies which params of a kind are paths.
+func (r *Rules) pathsOf(name string) []string {
+	if k, ok := r.kinds[name]; ok {
+		return k.Paths
+	}
+	return nil
+}
+
+// reservedEnv are prefixes of variables that belong to Sheratan: approve refuses by them from inside a job.
+const reservedEnv = "SHERATAN_"
+
+func (r *Rules) compileEnv() []error {
+	var faults []error
+	for i, name := range r.config.Gates.Env {
+		body := strings.TrimSuffix(name, "*")
+		switch {
+		case body == "":
+			faults = append(faults, fmt.Errorf("/gates/env/%d: %q would allow every variable, also those that decide which code runs; list the names", i, name))
+		case strings.ContainsAny(body, "*="):
+			faults = append(faults, fmt.Errorf("/gates/env/%d: %q is no name of a variable, with or without a * at its end", i, name))
+		case strings.HasPrefix(name, reservedEnv):
+			faults = append(faults, fmt.Errorf("/gates/env/%d: variables that begin with %s are set by Sheratan alone", i, reservedEnv))
+		default:
+			r.env = append(r.env, name)
+		}
+	}
+	return faults
+}
+
+// envAllowed reports whether a proposal may set a variable. A pattern never allows one that decides which code runs:
+// that has to be named.
+func (r *Rules) envAllowed(name string) bool {
+	if strings.HasPrefix(name, reservedEnv) {
+		return false
+	}
+	for _, allowed := range r.env {
+		if allowed == name {
+			return true
+		}
+		if prefix, ok := strings.CutSuffix(allowed, "*"); ok && strings.HasPrefix(name, prefix) && !decidesCode(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// decidesCode reports whether a variable makes common programs load or run something else.
+func decidesCode(name string) bool {
+	switch name {
+	case "PATH", "HOME", "SHELL", "IFS", "ENV", "BASH_ENV", "EDITOR", "VISUAL", "PAGER", "BROWSER", "GOFLAGS", "GOTOOLCHAIN", "GOENV", "CC", "CXX",
+		"MAKEFLAGS", "RUSTC_WRAPPER", "RUSTFLAGS", "CARGO_HOME", "NODE_OPTIONS", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH",
+		"PROMPT_COMMAND", "PS4", "TMPDIR", "XDG_CONFIG_HOME":
+		return true
+	}
+	for _, prefix := range []string{"LD_", "DYLD_", "GIT_", "SSH_", "PYTHON", "PERL", "RUBY", "NODE_", "NPM_", "npm_", "LUA_", "CGO_", "CARGO_", "DOCKER_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Rules) compileCross() []error {
+	var faults []error
+	for i, x := range r.config.Gates.CrossSource {
+		for _, end := range []struct{ name, value string }{{"from", x.From}, {"to", x.To}} {
+			if end.value != "*" && !job.ValidID(end.value) {
+				faults = append(faults, fmt.Errorf("/gates/cross_source_dependencies/%d/%s: %q is neither a source nor *", i, end.name, end.value))
+			}
+		}
+	}
+	return faults
+}
+
+// mayDepend reports whether jobs of one source may depend on those of another.
+func (r *Rules) mayDepend(from, to string) bool {
+	for _, x := range r.config.Gates.CrossSource {
+		if (x.From == "*" || x.From == from) && (x.To == "*" || x.To == to) {
+			return true
+		}
+	}
+	return false
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

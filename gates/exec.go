@@ -1,0 +1,115 @@
+package gates
+
+import (
+	"regexp"
+	"slices"
+)
+
+// ExecDecision is what the exec rules say of a command line.
+type ExecDecision struct {
+	Decision  Decision
+	Program   string // the real path of the program to execute, "" where there is no rule for it
+	SHA256    string // of the program when the rules were loaded
+	RerunSafe bool   // every rule that decided says so
+	Rule      int    // index in gates.exec of the rule that decided, -1 where none did
+	Missing   bool   // a rule allows it or asks, but there is no such program
+}
+
+// Program is a program that exec rules name, as it was found when they were loaded.
+type Program struct {
+	Name   string `json:"name"`   // as in the rule
+	Path   string `json:"path"`   // where it was found; "" where it was not
+	Real   string `json:"real"`   // that path with its symbolic links resolved
+	SHA256 string `json:"sha256"` // of the file
+}
+
+// execRule is a compiled ExecRule.
+type execRule struct {
+	index    int
+	decision Decision
+	rerun    bool
+	args     []argPattern
+	rest     bool // "..." was the last
+}
+
+// argPattern matches one argument: a literal, or an expression.
+type argPattern struct {
+	literal string
+	expr    *regexp.Regexp // nil for a literal
+}
+
+func (p argPattern) match(s string) bool {
+	if p.expr == nil {
+		return p.literal == s
+	}
+	return p.expr.MatchString(s)
+}
+
+// matches reports whether the rule is about a command line with these arguments, the program left out.
+func (r *execRule) matches(args []string) bool {
+	if len(args) < len(r.args) || len(args) > len(r.args) && !r.rest {
+		return false
+	}
+	for i, p := range r.args {
+		if !p.match(args[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// execRules are the rules, by program. Several spellings (a name, the path where it was found, its real path) may name
+// the same program, so that a rule which forbids one of them forbids all.
+type execRules struct {
+	bySpelling map[string]*programRules
+}
+
+type programRules struct {
+	Program
+	rules []execRule
+}
+
+// knows reports whether there is any rule for the program that argv[0] names.
+func (x *execRules) knows(argv0 string) bool {
+	_, ok := x.bySpelling[argv0]
+	return ok
+}
+
+// decide returns what the strictest matching rule says.
+func (x *execRules) decide(argv []string) ExecDecision {
+	d := ExecDecision{Decision: NoRule, Rule: -1}
+	if len(argv) == 0 {
+		return d
+	}
+	p, ok := x.bySpelling[argv[0]]
+	if !ok {
+		return d
+	}
+	d.Program, d.SHA256 = p.Real, p.SHA256
+	strictest := -1
+	for i := range p.rules {
+		r := &p.rules[i]
+		rank := slices.Index(strictness, r.decision)
+		if rank < strictest || !r.matches(argv[1:]) {
+			continue
+		}
+		if rank > strictest {
+			strictest = rank
+			d.Decision, d.Rule, d.RerunSafe = r.decision, r.index, r.rerun
+		} else {
+			d.RerunSafe = d.RerunSafe && r.rerun
+		}
+	}
+	d.Missing = p.Real == "" && (d.Decision == DecisionAllow || d.Decision == DecisionAsk)
+	return d
+}
+
+var strictness = []Decision{DecisionAllow, DecisionAsk, DecisionForbid}
+
+// Exec returns what the exec rules say of a command line. The executor asks the same, and executes the program that the
+// answer names.
+func (r *Rules) Exec(argv []string) ExecDecision { return r.exec.decide(argv) }
+
+// Programs returns the programs that the exec rules name, in the order of the rules, each once. They belong to the
+// rules in force: another program under the same name makes other rules.
+func (r *Rules) Programs() []Program { return slices.Clone(r.programs) }

@@ -1,0 +1,212 @@
+package gates
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/sheratan/sheratan/hosts/roots"
+)
+
+// rest stands for any further arguments, as the last of an exec rule.
+const rest = "..."
+
+// Found is where a program was found.
+type Found struct {
+	Path string // absolute, as it lies in the folder that was searched
+	Real string // with symbolic links resolved
+}
+
+// ErrNoProgram is what a resolver returns for a program that this machine does not have. The rules for it are kept, and
+// refuse.
+var ErrNoProgram = errors.New("no such program")
+
+// execCompiler builds execRules.
+type execCompiler struct {
+	roots   PathChecker
+	resolve func(program string) (Found, error)
+	digest  func(path string) (string, error)
+
+	rules    *execRules
+	programs []Program
+	faults   []error
+}
+
+func (c *execCompiler) compile(rules []ExecRule) {
+	c.rules = &execRules{bySpelling: make(map[string]*programRules)}
+	for i, r := range rules {
+		if err := c.add(i, r); err != nil {
+			c.faults = append(c.faults, fmt.Errorf("/gates/exec/%d%w", i, err))
+		}
+	}
+	if len(c.faults) > 0 {
+		return
+	}
+	for i, r := range rules {
+		if err := c.examples(r); err != nil {
+			c.faults = append(c.faults, fmt.Errorf("/gates/exec/%d%w", i, err))
+		}
+	}
+}
+
+// add compiles a rule and files it under the spellings of its program.
+func (c *execCompiler) add(index int, r ExecRule) error {
+	rule, err := compileExecRule(index, r)
+	if err != nil {
+		return err
+	}
+	if rule.rest && !r.Unsafe {
+		if why := runsOthers(r.Program); why != "" {
+			return fmt.Errorf("/args: %q %s, so \"...\" would allow any program; list the arguments, or say \"unsafe\": true", r.Program, why)
+		}
+	}
+	p, err := c.program(r.Program)
+	if err != nil {
+		return fmt.Errorf("/program: %w", err)
+	}
+	if rule.rest && !r.Unsafe && p.Real != "" && stem(p.Real) != stem(r.Program) {
+		if why := runsOthers(p.Real); why != "" && !manyInOne(p.Real) {
+			return fmt.Errorf("/args: %q is %s, which %s, so \"...\" would allow any program; list the arguments, or say \"unsafe\": true",
+				r.Program, p.Real, why)
+		}
+	}
+	p.rules = append(p.rules, rule)
+	return nil
+}
+
+// program finds the entry of a program, or makes it. Two names are the same program where they lead to the same file
+// and differ by a version at most (python3 and python3.12). Several programs in one file (busybox) are told apart by
+// their names, and their file's own name is no spelling of any of them.
+func (c *execCompiler) program(name string) (*programRules, error) {
+	if p, ok := c.rules.bySpelling[name]; ok {
+		return p, nil
+	}
+	switch {
+	case name == "":
+		return nil, errors.New("is missing: the name of a program, or its absolute path")
+	case strings.Contains(name, "/") && (!filepath.IsAbs(name) || filepath.Clean(name) != name):
+		return nil, fmt.Errorf("%q is neither a name nor a clean absolute path", name)
+	}
+	found, err := c.resolve(name)
+	if errors.Is(err, ErrNoProgram) {
+		p := &programRules{Program: Program{Name: name}}
+		c.programs = append(c.programs, p.Program)
+		c.rules.bySpelling[name] = p
+		return p, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	}
+	for _, path := range []string{found.Path, found.Real} {
+		if err := c.outside(path); err != nil {
+			return nil, fmt.Errorf("%q: %w", name, err)
+		}
+	}
+	sum, err := c.digest(found.Real)
+	if err != nil {
+		return nil, fmt.Errorf("%q: %w", name, err)
+	}
+	p := c.sameProgram(name, found)
+	program := Program{Name: name, Path: found.Path, Real: found.Real, SHA256: sum}
+	if p == nil {
+		p = &programRules{Program: program}
+	}
+	c.programs = append(c.programs, program)
+	for _, spelling := range []string{name, found.Path} {
+		c.rules.bySpelling[spelling] = p
+	}
+	if stem(found.Real) == stem(name) {
+		c.rules.bySpelling[found.Real] = p
+	}
+	return p, nil
+}
+
+func (c *execCompiler) sameProgram(name string, found Found) *programRules {
+	for _, p := range c.rules.bySpelling {
+		if p.Real == found.Real && stem(p.Name) == stem(name) {
+			return p
+		}
+	}
+	return nil
+}
+
+// outside refuses a program that a job could replace.
+func (c *execCompiler) outside(path string) error {
+	err := c.roots.Check(path)
+	var fault *roots.PathError
+	if err != nil && errors.As(err, &fault) && fault.Code == roots.OutsideRoots {
+		return nil
+	}
+	if err == nil {
+		return fmt.Errorf("%s lies in a root, where jobs could replace it; install it elsewhere", path)
+	}
+	return fmt.Errorf("%s: %w; a program lies outside the roots and the workspace", path, err)
+}
+
+func manyInOne(path string) bool { return strings.HasPrefix(runsOthers(path), "is many") }
+
+func compileExecRule(index int, r ExecRule) (execRule, error) {
+	rule := execRule{index: index, decision: r.Decision, rerun: r.Rerun == "safe"}
+	switch r.Decision {
+	case DecisionAllow, DecisionAsk, DecisionForbid:
+	default:
+		return rule, fmt.Errorf("/decision: %q is none of allow, ask, forbid", r.Decision)
+	}
+	if r.Rerun != "" && r.Rerun != "safe" {
+		return rule, fmt.Errorf("/rerun: %q is neither safe nor left out", r.Rerun)
+	}
+	for i, a := range r.Args {
+		if a == rest {
+			if i != len(r.Args)-1 {
+				return rule, fmt.Errorf("/args/%d: \"...\" stands only at the end; \".*\" is any one argument", i)
+			}
+			rule.rest = true
+			break
+		}
+		p, err := compileArg(a)
+		if err != nil {
+			return rule, fmt.Errorf("/args/%d: %w", i, err)
+		}
+		rule.args = append(rule.args, p)
+	}
+	return rule, nil
+}
+
+// compileArg anchors an expression at both ends. It is compiled alone first: "a)|(b" would be valid inside the group
+// that anchors it, and match what it does not say.
+func compileArg(expr string) (argPattern, error) {
+	alone, err := regexp.Compile(expr)
+	if err != nil {
+		return argPattern{}, fmt.Errorf("%w; \\Q…\\E takes text as it is", err)
+	}
+	if literal, complete := alone.LiteralPrefix(); complete {
+		return argPattern{literal: literal}, nil
+	}
+	anchored, err := regexp.Compile(`(?s)^(?:` + expr + `)$`)
+	return argPattern{expr: anchored}, err
+}
+
+// examples checks that a rule says of its examples what it claims to say: the rule alone, whatever others say.
+func (c *execCompiler) examples(r ExecRule) error {
+	rule, err := compileExecRule(0, r)
+	if err != nil {
+		return err
+	}
+	p := c.rules.bySpelling[r.Program]
+	about := func(argv []string) bool {
+		return len(argv) > 0 && c.rules.bySpelling[argv[0]] == p && rule.matches(argv[1:])
+	}
+	for i, argv := range r.Match {
+		if !about(argv) {
+			return fmt.Errorf("/match/%d: the rule does not match %q", i, argv)
+		}
+	}
+	for i, argv := range r.NoMatch {
+		if about(argv) {
+			return fmt.Errorf("/no_match/%d: the rule matches %q", i, argv)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,245 @@
+package gates_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/sheratan/sheratan/gates"
+)
+
+// TestManyInOne puts several programs into one file, as busybox does. A rule for one of them must not let a proposal
+// name the file itself, which would then choose the program by its arguments.
+func TestManyInOne(t *testing.T) {
+	dir := t.TempDir()
+	box := filepath.Join(dir, "busybox")
+	if err := os.WriteFile(box, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"echo", "sh", "python3"} {
+		to := box
+		if name == "python3" {
+			to = filepath.Join(dir, "python3.12")
+			if err := os.WriteFile(to, []byte("#!/bin/sh\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := newBench(t, nil)
+	rules, err := gates.Compile(func() gates.Config {
+		c := gates.DefaultConfig()
+		c.Gates.Exec = []gates.ExecRule{
+			{Program: "echo", Args: []string{"..."}, Decision: gates.DecisionAllow},
+			{Program: "sh", Args: []string{"x"}, Decision: gates.DecisionForbid},
+			{Program: "python3", Args: []string{"a.py"}, Decision: gates.DecisionAllow},
+			{Program: "python3.12", Args: []string{"..."}, Decision: gates.DecisionForbid, Unsafe: true},
+		}
+		return c
+	}(), gates.Environment{Policies: b.files, Kinds: kinds(), Roots: b.roots, Resolve: gates.NewResolver([]string{dir}),
+		Digest: func(string) (string, error) { return "00", nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		argv []string
+		want gates.Decision
+	}{
+		{[]string{"echo", "sh"}, gates.DecisionAllow},
+		{[]string{filepath.Join(dir, "echo"), "x"}, gates.DecisionAllow},
+		{[]string{box, "sh", "-c", "x"}, gates.NoRule},
+		{[]string{"busybox", "sh"}, gates.NoRule},
+		{[]string{"sh", "x"}, gates.DecisionForbid},
+		{[]string{"python3", "a.py"}, gates.DecisionForbid}, // the same program under another name
+		{[]string{filepath.Join(dir, "python3.12"), "a.py"}, gates.DecisionForbid},
+		{nil, gates.NoRule},
+		{[]string{""}, gates.NoRule},
+	} {
+		if d := rules.Exec(tt.argv); d.Decision != tt.want {
+			t.Errorf("%q: %s, want %s", tt.argv, d.Decision, tt.want)
+		}
+	}
+	if d := rules.Exec([]string{"echo"}); d.Program != box || d.SHA256 != "00" || d.Rule != 0 {
+		t.Errorf("%+v", d)
+	}
+	if p := rules.Programs(); len(p) != 4 || p[0].Name != "echo" || p[0].Real != box {
+		t.Errorf("%+v", p)
+	}
+}
+
+var strict = []gates.Decision{gates.DecisionAllow, gates.DecisionAsk, gates.DecisionForbid}
+
+func genRule(t *rapid.T) gates.ExecRule {
+	return gates.ExecRule{
+		Program:  rapid.SampledFrom([]string{"true", "false", "/usr/bin/true"}).Draw(t, "program"),
+		Args:     rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "a|b", ".*", "[ab]?"}), 0, 3).Draw(t, "args"),
+		Decision: rapid.SampledFrom(strict).Draw(t, "decision"),
+		Rerun:    rapid.SampledFrom([]string{"", "safe"}).Draw(t, "rerun"),
+	}
+}
+
+// TestAddingARuleNeverLoosens adds a rule to rules, and compares what they say of command lines that some rule was about
+// already.
+func TestAddingARuleNeverLoosens(t *testing.T) {
+	b := newBench(t, nil)
+	rapid.Check(t, func(rt *rapid.T) {
+		list := rapid.SliceOfN(rapid.Custom(genRule), 1, 4).Draw(rt, "rules")
+		more := append(slices.Clone(list), genRule(rt))
+		compile := func(rules []gates.ExecRule) *gates.Rules {
+			c := b.cfg
+			c.Gates.Exec = rules
+			r, err := b.compile(c)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			return r
+		}
+		before, after := compile(list), compile(more)
+		for _, argv := range argvs() {
+			x, y := before.Exec(argv), after.Exec(argv)
+			if slices.Index(strict, y.Decision) < slices.Index(strict, x.Decision) {
+				rt.Fatalf("%q: %s became %s", argv, x.Decision, y.Decision)
+			}
+			if x.Decision == y.Decision && y.RerunSafe && !x.RerunSafe && x.Decision != gates.NoRule {
+				rt.Fatalf("%q became safe to rerun", argv)
+			}
+		}
+	})
+}
+
+func argvs() [][]string {
+	var all [][]string
+	for _, p := range []string{"true", "false", "/usr/bin/true"} {
+		all = append(all, []string{p})
+		for _, a := range []string{"a", "b", "c", ""} {
+			all = append(all, []string{p, a}, []string{p, a, "a"}, []string{p, a, "b", "c"})
+		}
+	}
+	return all
+}
+
+func TestSuggest(t *testing.T) {
+	b := newBench(t, nil)
+	for _, tt := range []struct {
+		name        string
+		allow, deny [][]string
+		want        string
+	}{
+		{"one", [][]string{{"go", "vet", "./..."}}, nil, `[go [vet \./\.\.\.]]`},
+		{"two that differ in one place", [][]string{{"go", "vet", "."}, {"go", "test", "."}}, [][]string{{"go", "run", "."}}, `[go [vet|test \.]]`},
+		{"alternatives that would let a denied one through", [][]string{{"p", "a", "x"}, {"p", "b", "y"}}, [][]string{{"p", "a", "y"}}, `[p [a x]] [p [b y]]`},
+		{"lengths", [][]string{{"p"}, {"p", "a"}}, nil, `[p []] [p [a]]`},
+		{"programs", [][]string{{"p", "a"}, {"q", "a"}}, nil, `[p [a]] [q [a]]`},
+		{"dots as an argument", [][]string{{"p", "..."}}, [][]string{{"p", "abc"}}, `[p [\.\.\.]]`},
+		{"expression as an argument", [][]string{{"p", "a|b", "(x)*"}}, [][]string{{"p", "a", ""}}, `[p [a\|b \(x\)\*]]`},
+		{"the same twice", [][]string{{"p", "a"}, {"p", "a"}}, nil, `[p [a]]`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			rules, err := gates.Suggest(tt.allow, tt.deny)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, r := range rules {
+				got += fmt.Sprintf(" [%s %v]", r.Program, r.Args)
+			}
+			if got[1:] != tt.want {
+				t.Errorf("got %s, want %s", got[1:], tt.want)
+			}
+			for i := range rules {
+				if slices.Contains(rules[i].Args, "...") {
+					t.Errorf("%v has a rest", rules[i])
+				}
+				if rules[i].Program == "p" || rules[i].Program == "go" || rules[i].Program == "q" {
+					rename(&rules[i])
+				}
+			}
+			c := b.cfg
+			c.Gates.Exec = rules
+			if _, err := b.compile(c); err != nil {
+				t.Errorf("the suggestion does not load: %v", err)
+			}
+		})
+	}
+	if _, err := gates.Suggest([][]string{{"p"}}, [][]string{{"p"}}); err == nil {
+		t.Error("allowed and denied at once")
+	}
+	if _, err := gates.Suggest(nil, nil); err == nil {
+		t.Error("nothing to allow")
+	}
+	if _, err := gates.Suggest([][]string{{}}, nil); err == nil {
+		t.Error("no program")
+	}
+}
+
+// rename makes a rule about a program that exists.
+func rename(r *gates.ExecRule) {
+	old := r.Program
+	r.Program = "true"
+	for _, list := range [][][]string{r.Match, r.NoMatch} {
+		for i := range list {
+			if list[i][0] == old {
+				list[i] = append([]string{"true"}, list[i][1:]...)
+			}
+		}
+	}
+}
+
+// TestSuggestIsExact draws command lines and checks that the suggestion matches the allowed ones and none that is denied.
+func TestSuggestIsExact(t *testing.T) {
+	b := newBench(t, nil)
+	argv := rapid.Custom(func(t *rapid.T) []string {
+		return append([]string{rapid.SampledFrom([]string{"true", "false"}).Draw(t, "program")},
+			rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "a|b", "...", ".*", "", "x y", "(?i)a", "\n"}), 0, 3).Draw(t, "args")...)
+	})
+	rapid.Check(t, func(rt *rapid.T) {
+		allow := rapid.SliceOfN(argv, 1, 4).Draw(rt, "allow")
+		deny := slices.DeleteFunc(rapid.SliceOfN(argv, 0, 4).Draw(rt, "deny"), func(d []string) bool {
+			return slices.ContainsFunc(allow, func(a []string) bool { return slices.Equal(a, d) })
+		})
+		rules, err := gates.Suggest(allow, deny)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		c := b.cfg
+		c.Gates.Exec = rules
+		r, err := b.compile(c)
+		if err != nil {
+			rt.Fatalf("does not load: %v", err)
+		}
+		for _, a := range allow {
+			if r.Exec(a).Decision != gates.DecisionAllow {
+				rt.Fatalf("%q is not allowed by %v", a, rules)
+			}
+		}
+		for _, d := range deny {
+			if r.Exec(d).Decision != gates.NoRule {
+				rt.Fatalf("%q is allowed by %v", d, rules)
+			}
+		}
+	})
+}
+
+func TestSuggestKind(t *testing.T) {
+	b := newBench(t, func(c *gates.Config) {
+		c.Gates.Kinds = gates.KindLists{Allow: []string{"exec"}, Manual: []string{"file_patch"}}
+	})
+	for name, want := range map[string]string{
+		"file_read": "/gates/kinds/allow false <nil>", "file_write": "/gates/kinds/manual true <nil>", "file_patch": "/gates/kinds/allow false <nil>",
+		"exec": " false exec: the kind is allowed already",
+	} {
+		pointer, manual, err := b.rules.SuggestKind(name)
+		if got := fmt.Sprint(pointer, " ", manual, " ", err); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if _, _, err := b.rules.SuggestKind("teleport"); err == nil {
+		t.Error("a kind that is not there")
+	}
+}

@@ -1,0 +1,221 @@
+package gates
+
+import (
+	"errors"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/pipeline/kind"
+)
+
+// capability is G3: may it be done here, and can it?
+func (e *evaluation) capability(v *verdict) {
+	if e.notExamined(v) {
+		return
+	}
+	e.kindAllowed(v)
+	e.hosts(v)
+	e.paths(v)
+	e.command(v)
+	e.environment(v)
+	e.crossSource(v)
+}
+
+// kindAllowed asks the three lists of the config.
+func (e *evaluation) kindAllowed(v *verdict) {
+	if e.payload["kind"] == nil {
+		return // G1 reports that it is missing
+	}
+	const at = "/payload/kind"
+	name := clip(e.kindName, 64)
+	switch {
+	case e.kind == nil && slices.Contains(e.rules.config.Gates.Kinds.Forbid, e.kindName):
+		v.add("FORBIDDEN_KIND", at, "kind %q is forbidden here", name)
+	case e.kind == nil:
+		v.add(CodeUnknownKind, at, "there is no kind %q; there are %s", name, strings.Join(e.rules.kindNames, ", "))
+	case e.kind.list == kindForbidden:
+		v.add("FORBIDDEN_KIND", at, "kind %q is forbidden here", name)
+	case e.kind.list == kindUnlisted:
+		v.add("FORBIDDEN_KIND", at, "kind %q is in none of the lists gates.kinds.allow, manual and forbid", name)
+	case e.kind.list == kindManual:
+		v.add(CodeManualKind, at, "jobs of kind %q need an operator's word", name)
+	}
+}
+
+// hosts asks whether any host offers what is required. It need not be online: then the job waits.
+func (e *evaluation) hosts(v *verdict) {
+	need := e.required()
+	if len(need) == 0 {
+		return
+	}
+	var best []string // what the best host lacks
+	for i, host := range e.in.Facts.Hosts {
+		missing := without(need, host)
+		if len(missing) == 0 {
+			return
+		}
+		if i == 0 || len(missing) < len(best) {
+			best = missing
+		}
+	}
+	if len(e.in.Facts.Hosts) == 0 {
+		best = need
+	}
+	v.add("NO_HOST", "/required_capabilities", "no known host offers %s", strings.Join(best, ", "))
+	v.note("missing_capabilities", best)
+}
+
+// required lists what the proposal asks for and what the kind needs.
+func (e *evaluation) required() []string {
+	asked, _ := e.object["required_capabilities"].([]any)
+	var need []string
+	if e.kind != nil {
+		if len(asked) == 0 {
+			return e.kind.Capabilities
+		}
+		need = append(need, e.kind.Capabilities...)
+	}
+	for _, c := range asked {
+		if s, ok := c.(string); ok {
+			need = append(need, s)
+		}
+	}
+	return need
+}
+
+func without(need, have []string) []string {
+	var missing []string
+	for _, n := range need {
+		if !slices.Contains(have, n) {
+			missing = append(missing, n)
+		}
+	}
+	return missing
+}
+
+// paths checks every declared path against the roots, as the executor will do again when it opens it.
+func (e *evaluation) paths(v *verdict) {
+	if e.kind == nil || e.params == nil {
+		return
+	}
+	for _, pointer := range e.kind.Paths {
+		p, ok := lookup(e.params, pointer)
+		path, isText := p.(string)
+		if !ok || !isText {
+			continue // left out, or of a type that G1 refuses
+		}
+		if err := e.rules.roots.Check(path); err != nil {
+			code, message := pathFault(v.levels, err)
+			v.add(code, "/payload/params"+pointer, "%s", message)
+		}
+	}
+}
+
+// pathFault translates the error of the roots. A code that the table does not have is a refusal all the same.
+func pathFault(known levels, err error) (code, message string) {
+	var fault *roots.PathError
+	if !errors.As(err, &fault) {
+		return "PATH_REFUSED", err.Error()
+	}
+	if _, ok := known[string(fault.Code)]; ok {
+		return string(fault.Code), fault.Message
+	}
+	return "PATH_REFUSED", fault.Message
+}
+
+// command asks the exec rules.
+func (e *evaluation) command(v *verdict) {
+	if e.kind == nil || e.kind.Name != kind.NameExec {
+		return
+	}
+	const at = "/payload/params/argv"
+	argv, ok := texts(e.params["argv"])
+	if !ok || len(argv) == 0 {
+		return // G1 refuses it
+	}
+	d := e.rules.Exec(argv)
+	if d.Rule >= 0 {
+		v.note("exec_rule", "/gates/exec/"+strconv.Itoa(d.Rule))
+	}
+	if d.Program != "" {
+		v.note("program", d.Program)
+		v.note("program_sha256", d.SHA256)
+	}
+	program := clip(argv[0], 80)
+	switch {
+	case d.Missing:
+		v.add("PROGRAM_MISSING", at+"/0", "there is a rule for %q, but no such program on this machine", program)
+	case d.Decision == DecisionAllow:
+	case d.Decision == DecisionAsk:
+		v.add("EXEC_ASK", at, "an exec rule for %q wants an operator to decide", program)
+	case d.Decision == DecisionForbid:
+		v.add("EXEC_FORBIDDEN", at, "an exec rule forbids this command line of %q", program)
+	case e.rules.exec.knows(argv[0]):
+		v.add(CodeNoRule, at, "there are exec rules for %q, but none for these arguments", program)
+	default:
+		v.add(CodeNoRule, at+"/0", "there is no exec rule for the program %q", program)
+	}
+}
+
+// environment checks the names of the variables that the job wants to set.
+func (e *evaluation) environment(v *verdict) {
+	env, _ := e.params["env"].(map[string]any)
+	if len(env) == 0 {
+		return
+	}
+	names := make([]string, 0, len(env))
+	for name := range env {
+		if !e.rules.envAllowed(name) {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		pointer := "/payload/params/env/" + escape(name)
+		v.add("ENV_NOT_ALLOWED", pointer, "a proposal may not set the variable %q", clip(name, 80))
+		if plain(name, identifier) {
+			v.suggest("remove", pointer, nil) // else G1 suggests another name, and this is judged again
+		}
+	}
+}
+
+// crossSource keeps the jobs of one source from waiting for, and so learning about, those of another.
+func (e *evaluation) crossSource(v *verdict) {
+	own := e.in.Intake.Provenance.Source
+	for _, d := range e.in.Facts.Depends {
+		if !d.Exists || d.Source == own || e.rules.mayDepend(own, d.Source) {
+			continue
+		}
+		v.add("CROSS_SOURCE", e.dependencyPointer(d.ID), "job %s is of another source, and source %q may not depend on its jobs", clip(d.ID, 64), own)
+	}
+}
+
+func (e *evaluation) dependencyPointer(id string) string {
+	deps, _ := e.object["depends_on"].([]any)
+	for i, d := range deps {
+		if d == id {
+			return "/depends_on/" + strconv.Itoa(i)
+		}
+	}
+	return "/depends_on"
+}
+
+// texts returns a list of strings, and false where one of its members is something else.
+func texts(v any) ([]string, bool) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, false
+	}
+	out := make([]string, 0, len(list))
+	for _, x := range list {
+		s, ok := x.(string)
+		if !ok {
+			return nil, false
+		}
+		out = append(out, s)
+	}
+	return out, true
+}

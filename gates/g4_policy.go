@@ -1,0 +1,100 @@
+package gates
+
+import (
+	"strings"
+
+	"github.com/sheratan/sheratan/gates/policy"
+)
+
+// policies is G4: does the operator's policy allow it? Rules, phrases that hint at an attempt to gain authority, and
+// credentials.
+func (e *evaluation) policies(v *verdict) {
+	if !e.readable {
+		e.notExamined(v)
+		e.rawCredentials(v)
+		return
+	}
+	credential, marker := e.rules.tripwires.Scan(e.look().normal)
+	if credential || marker {
+		e.closer(v, credential, marker)
+	}
+	if e.object == nil {
+		v.add(CodeNotExamined, "", "the document is no object, there is nothing that policies could ask about")
+		return
+	}
+	subject := policy.NewSubject(e.object, e.in.Intake.Provenance, e.rules.pathsOf)
+	for _, hit := range e.rules.policies.Eval(e.ctx, subject) {
+		if hit.Err != nil {
+			v.add("POLICY_ERROR", hit.Rule.Pointer, "%s: the rule could not be evaluated: %s", hit.ID(), hit.Err)
+			continue
+		}
+		s := v.levels.ofRule(hit.ID(), hit.Rule.Level, hit.Rule.Waivable)
+		v.addLevel(s, "POLICY_RULE", hit.Rule.Pointer, hit.ID()+": "+hit.Rule.Message)
+	}
+}
+
+// closer goes over the strings one by one, after the first pass over all of them found something.
+func (e *evaluation) closer(v *verdict, credential, marker bool) {
+	for _, t := range textsOf(e.in.Value, e.walk.paths) {
+		if credential {
+			e.credentials(v, t)
+		}
+		if marker {
+			for _, phrase := range e.rules.tripwires.Markers(t.value) {
+				v.add("MARKER", t.pointer, "the text says %q", phrase)
+			}
+		}
+	}
+	if marker {
+		e.commandPhrases(v)
+	}
+}
+
+func (e *evaluation) credentials(v *verdict, t text) {
+	found := policy.FindCredentials([]byte(t.value))
+	for _, f := range found {
+		e.secrets = true
+		v.add(CodeCredential, t.pointer, "the text has a credential (%s)", f.Format)
+	}
+	if len(found) == 0 && !t.name && policy.SecretMember(t.member, t.value) {
+		e.secrets = true
+		v.add(CodeCredential, t.pointer, "the value of %q looks like a credential (%s)", clip(t.member, 80), policy.FormatAssignment)
+	}
+}
+
+// rawCredentials looks through what could not be parsed, so that nobody prints or commits it unawares.
+func (e *evaluation) rawCredentials(v *verdict) {
+	if e.in.ParseErr != nil && len(e.in.Raw) == 0 {
+		e.secrets = true // for all that is known
+	}
+	for _, f := range policy.FindCredentials(e.in.Raw) {
+		e.secrets = true
+		v.add(CodeCredential, "", "the text has a credential (%s)", f.Format)
+	}
+}
+
+// commandPhrases looks for phrases that are spread over the arguments of a command: ["run", "as", "root"].
+func (e *evaluation) commandPhrases(v *verdict) {
+	argv, ok := texts(e.params["argv"])
+	if !ok || len(argv) < 2 {
+		return
+	}
+	joined := strings.Join(argv, " ")
+	for _, phrase := range e.rules.tripwires.Markers(joined) {
+		if !strings.Contains(phrase, " ") || inOne(e.rules.tripwires, argv, phrase) {
+			continue // closer has reported it
+		}
+		v.add("MARKER", "/payload/params/argv", "the arguments together say %q", phrase)
+	}
+}
+
+func inOne(t *policy.Tripwires, argv []string, phrase string) bool {
+	for _, a := range argv {
+		for _, p := range t.Markers(a) {
+			if p == phrase {
+				return true
+			}
+		}
+	}
+	return false
+}

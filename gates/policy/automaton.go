@@ -1,0 +1,91 @@
+package policy
+
+// automaton finds all of a set of words in one pass over a text (Aho and Corasick, 1975). ASCII letters are compared
+// without case. It is a full transition table over the classes of bytes that occur in the words, so that a text without
+// any costs one load per byte.
+type automaton struct {
+	class [256]uint16
+	width int
+	next  []uint32  // state*width + class → state
+	out   [][]int32 // state → the words that end there, the longest first
+	words []string
+}
+
+// newAutomaton builds the table. Words are lower case and not empty.
+func newAutomaton(words []string) *automaton {
+	a := &automaton{words: words, width: 1}
+	for _, w := range words {
+		for i := range len(w) {
+			if a.class[w[i]] == 0 {
+				a.class[w[i]] = uint16(a.width)
+				a.width++
+			}
+		}
+	}
+	for c := byte('a'); c <= 'z'; c++ {
+		a.class[c-'a'+'A'] = a.class[c]
+	}
+	a.grow()
+	for i, w := range words {
+		state := uint32(0)
+		for j := range len(w) {
+			at := int(state)*a.width + int(a.class[w[j]])
+			if a.next[at] == 0 {
+				a.next[at] = a.grow()
+			}
+			state = a.next[at]
+		}
+		a.out[state] = append(a.out[state], int32(i))
+	}
+	a.link()
+	return a
+}
+
+// grow adds a state and returns it.
+func (a *automaton) grow() uint32 {
+	a.next = append(a.next, make([]uint32, a.width)...)
+	a.out = append(a.out, nil)
+	return uint32(len(a.out) - 1)
+}
+
+// link completes the trie, breadth first: where a state has no edge, it takes that of the longest suffix which is a state.
+func (a *automaton) link() {
+	suffix := make([]uint32, len(a.out))
+	queue := make([]uint32, 0, len(a.out))
+	for c := range a.width {
+		if s := a.next[c]; s != 0 {
+			queue = append(queue, s)
+		}
+	}
+	for len(queue) > 0 {
+		state := queue[0]
+		queue = queue[1:]
+		back := suffix[state]
+		a.out[state] = append(a.out[state], a.out[back]...)
+		for c := range a.width {
+			at, other := int(state)*a.width+c, a.next[int(back)*a.width+c]
+			if s := a.next[at]; s != 0 {
+				suffix[s] = other
+				queue = append(queue, s)
+			} else {
+				a.next[at] = other
+			}
+		}
+	}
+}
+
+// scan calls visit for every occurrence of a word, in the order of their ends, until it returns false.
+func (a *automaton) scan(text []byte, visit func(word, start int) bool) {
+	state := uint32(0)
+	for i, c := range text {
+		state = a.next[int(state)*a.width+int(a.class[c])]
+		if state == 0 {
+			continue
+		}
+		for _, w := range a.out[state] {
+			if !visit(int(w), i+1-len(a.words[w])) {
+				return
+			}
+		}
+	}
+}

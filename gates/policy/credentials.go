@@ -1,0 +1,154 @@
+package policy
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Finding is a credential in a text. It says what and where, never the credential itself.
+type Finding struct {
+	Format     string // for example github-token
+	Start, End int    // bytes
+}
+
+// FormatAssignment is the format of what is a secret by its name and irregularity, not by an issuer's form.
+const FormatAssignment = "secret-assignment"
+
+// detector finds credentials. It is built when it is first needed, once.
+var detector = sync.OnceValue(func() *automaton { return newAutomaton(credentialWords()) })
+
+// credentialWords lists what every credential has one of: the prefixes of formats, in that order, then secretNames.
+func credentialWords() []string {
+	words := make([]string, 0, len(formats)+len(secretNames))
+	for _, f := range formats {
+		words = append(words, strings.ToLower(f.prefix))
+	}
+	return append(words, secretNames...)
+}
+
+// FindCredentials returns the credentials in a text, in order, none overlapping another.
+func FindCredentials(text []byte) []Finding {
+	var found []Finding
+	issued, covered := 0, 0 // where the findings end so far: what lies inside one is not looked at again
+	detector().scan(text, func(word, at int) bool {
+		var f Finding
+		var ok bool
+		switch {
+		case word < len(formats) && at >= issued:
+			f.Format = formats[word].name
+			f.Start, f.End, ok = formats[word].match(text, at)
+			if ok {
+				issued = max(issued, f.End)
+			}
+		case word >= len(formats) && at >= covered:
+			f.Format = FormatAssignment
+			f.Start, f.End, ok = assignment(text, at)
+		}
+		if ok {
+			found = append(found, f)
+			covered = max(covered, f.End)
+		}
+		return true
+	})
+	return merge(found)
+}
+
+// merge orders findings and joins those that overlap; an issuer's format names the whole.
+func merge(found []Finding) []Finding {
+	if len(found) < 2 {
+		return found
+	}
+	slices.SortStableFunc(found, func(a, b Finding) int {
+		if a.Start != b.Start {
+			return a.Start - b.Start
+		}
+		return b.End - a.End
+	})
+	out := found[:1]
+	for _, f := range found[1:] {
+		last := &out[len(out)-1]
+		if f.Start >= last.End {
+			out = append(out, f)
+			continue
+		}
+		if last.Format == FormatAssignment {
+			last.Format = f.Format
+		}
+		last.End = max(last.End, f.End)
+	}
+	return out
+}
+
+// SecretMember reports whether a member of a JSON object is a secret by its name and the look of its value.
+func SecretMember(name, value string) bool {
+	if len(value) > 256 || !secretLike([]byte(value)) || expression([]byte(value)) {
+		return false
+	}
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(name, part) })
+}
+
+// Redact replaces every credential in s by [redacted FORMAT], and returns how many there were.
+func Redact(s string) (string, int) {
+	text := []byte(s)
+	found := FindCredentials(text)
+	if len(found) == 0 {
+		return s, 0
+	}
+	var b bytes.Buffer
+	at := 0
+	for _, f := range found {
+		b.Write(text[at:f.Start])
+		b.WriteString(redacted(f.Format))
+		at = f.End
+	}
+	b.Write(text[at:])
+	return b.String(), len(found)
+}
+
+func redacted(format string) string { return "[redacted " + format + "]" }
+
+// RedactTree returns a copy of a JSON value (as schemas.Parse returns it) without the credentials in its strings and
+// names, and how many there were. What it finds is what gate G4 reports.
+func RedactTree(v any) (any, int) {
+	switch v := v.(type) {
+	case string:
+		return Redact(v)
+	case []any:
+		out, n := make([]any, len(v)), 0
+		for i, x := range v {
+			y, k := RedactTree(x)
+			out[i] = y
+			n += k
+		}
+		return out, n
+	case map[string]any:
+		return redactObject(v)
+	default:
+		return v, 0
+	}
+}
+
+func redactObject(v map[string]any) (any, int) {
+	out, n := make(map[string]any, len(v)), 0
+	names := make([]string, 0, len(v))
+	for name := range v {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		clean, k := Redact(name)
+		for _, taken := out[clean]; taken; _, taken = out[clean] {
+			clean += "'" // two names that differ only in their credential must not become one
+		}
+		value, m := RedactTree(v[name])
+		if s, ok := v[name].(string); ok && m == 0 && SecretMember(name, s) {
+			value, m = redacted(FormatAssignment), 1
+		}
+		out[clean] = value
+		n += k + m
+	}
+	return out, n
+}

@@ -1,0 +1,159 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/base64"
+)
+
+// The functions below recognise what is more than a prefix and a run of characters. Each looks at a bounded part of the
+// text, or takes all that it looked at, so that no text costs more than its length times a constant.
+
+// webhook is a URL that is a secret by itself.
+func webhook(prefix string, least int) func([]byte, int) (int, int, bool) {
+	path := letters(lower + upper + digits + "_-/")
+	return func(text []byte, at int) (int, int, bool) {
+		if !spelled(text, at, prefix) {
+			return 0, 0, false
+		}
+		end := run(text, at+len(prefix), path, 400)
+		return at, end, end-at-len(prefix) >= least
+	}
+}
+
+// sections is a prefix and two runs with a dot between them.
+func sections(prefix string, set *alphabet, least1, most1, least2, most2 int) func([]byte, int) (int, int, bool) {
+	return func(text []byte, at int) (int, int, bool) {
+		if !spelled(text, at, prefix) || at > 0 && alnum[text[at-1]] {
+			return 0, 0, false
+		}
+		first := at + len(prefix)
+		dot := run(text, first, set, most1)
+		if dot-first < least1 || dot-first > most1 || dot == len(text) || text[dot] != '.' {
+			return 0, 0, false
+		}
+		end := run(text, dot+1, set, most2)
+		return at, end, end-dot-1 >= least2 && end-dot-1 <= most2
+	}
+}
+
+// around is a mark in the middle of a token: so many characters before it, at least so many after it.
+func around(mark string, before *alphabet, least, most int, after *alphabet, rest int) func([]byte, int) (int, int, bool) {
+	return func(text []byte, at int) (int, int, bool) {
+		if !spelled(text, at, mark) {
+			return 0, 0, false
+		}
+		start := at
+		for start > 0 && at-start <= most && before[text[start-1]] {
+			start--
+		}
+		if n := at - start; n < least || n > most {
+			return 0, 0, false
+		}
+		end := run(text, at+len(mark), after, 256)
+		return start, end, end-at-len(mark) >= rest
+	}
+}
+
+// base64Key is a member of a connection string with a key in Base64.
+func base64Key(prefix string, least int) func([]byte, int) (int, int, bool) {
+	return func(text []byte, at int) (int, int, bool) {
+		if !spelled(text, at, prefix) {
+			return 0, 0, false
+		}
+		start := at + len(prefix)
+		end := run(text, start, base64Std, 200)
+		if end-start < least {
+			return 0, 0, false
+		}
+		for range 2 {
+			if end < len(text) && text[end] == '=' {
+				end++
+			}
+		}
+		return start, end, true
+	}
+}
+
+// jsonWebToken is RFC 7519: header and claims are JSON objects, so that both begin with the Base64 of {".
+func jsonWebToken(text []byte, at int) (int, int, bool) {
+	if !spelled(text, at, "eyJ") || at > 0 && urlSafe[text[at-1]] {
+		return 0, 0, false
+	}
+	dot := run(text, at, urlSafe, 1024)
+	if dot-at < 12 || dot == len(text) || text[dot] != '.' || !spelled(text, dot+1, "eyJ") {
+		return 0, 0, false
+	}
+	second := run(text, dot+1, urlSafe, 8192)
+	if second-dot < 12 || second == len(text) || text[second] != '.' {
+		return 0, 0, false
+	}
+	end := run(text, second+1, urlSafe, 0)
+	return at, end, end-second > 16
+}
+
+// privateKey is a PEM block with a key (RFC 7468, and OpenSSH's and PGP's forms). One without an end reaches to the end
+// of the text.
+func privateKey(text []byte, at int) (int, int, bool) {
+	if !spelled(text, at, "-----BEGIN ") {
+		return 0, 0, false
+	}
+	label := text[at+len("-----BEGIN ") : min(len(text), at+80)]
+	end := bytes.Index(label, []byte("-----"))
+	if end < 0 || !bytes.Contains(label[:end], []byte("PRIVATE KEY")) {
+		return 0, 0, false
+	}
+	mark := []byte("-----END " + string(label[:end]) + "-----")
+	if i := bytes.Index(text[at:], mark); i >= 0 {
+		return at, at + i + len(mark), true
+	}
+	return at, len(text), true
+}
+
+// puttyKey is a PuTTY key file, to its end.
+func puttyKey(text []byte, at int) (int, int, bool) {
+	return at, len(text), spelled(text, at, "PuTTY-User-Key-File-")
+}
+
+// urlPassword is the password of scheme://user:password@host.
+func urlPassword(text []byte, at int) (int, int, bool) {
+	if at == 0 || !alnum[text[at-1]] {
+		return 0, 0, false
+	}
+	colon := -1
+	start := at + len("://")
+	for i := start; i < len(text) && i-start < 512; i++ {
+		switch c := text[i]; {
+		case c == '@':
+			if colon < 0 || i == colon+1 || placeholder(text[colon+1:i]) {
+				return 0, 0, false
+			}
+			return colon + 1, i, true
+		case c == ':' && colon < 0:
+			colon = i
+		case c <= ' ' || c == '/' || c == '?' || c == '#' || c == '"' || c == '\'' || c == '`' || c == '<' || c >= 0x7f:
+			return 0, 0, false
+		}
+	}
+	return 0, 0, false
+}
+
+// authorization is the value of an HTTP header of that name.
+func authorization(scheme string) func([]byte, int) (int, int, bool) {
+	set := letters(lower + upper + digits + "_-.+/~=")
+	return func(text []byte, at int) (int, int, bool) {
+		start := at + len(scheme)
+		if at > 0 && alnum[text[at-1]] {
+			return 0, 0, false
+		}
+		end := run(text, start, set, 0)
+		value := text[start:end]
+		if len(value) < 16 {
+			return 0, end, false
+		}
+		if scheme == "basic " {
+			plain, err := base64.StdEncoding.DecodeString(string(value))
+			return start, end, err == nil && bytes.IndexByte(plain, ':') > 0
+		}
+		return start, end, len(value) >= 20 && secretLike(value)
+	}
+}

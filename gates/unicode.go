@@ -1,0 +1,209 @@
+package gates
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// place is where a string stands: how much Unicode a reader can be asked to trust there.
+type place uint8
+
+const (
+	identifier place = iota // names, ids, members: nothing that hides, no control character
+	filePath                // the same
+	argument                // line breaks, tabs and emoji are allowed
+	content                 // what is written to a file or piped to a program
+)
+
+// flaw is a class of characters that a reader cannot trust.
+type flaw uint8
+
+const (
+	noFlaw flaw = iota
+	bidi
+	tag
+	invisible
+	control
+	space
+	unassigned
+	notNFC
+	flaws
+)
+
+// codes of the flaws, outside content and in it. "" is no reason.
+var flawCodes = [flaws][2]string{
+	bidi:       {"BIDI_CONTROL", "BIDI_IN_TEXT"},
+	tag:        {"TAG_CHARACTER", "TAG_CHARACTER"},
+	invisible:  {"INVISIBLE_CHARACTER", "INVISIBLE_IN_TEXT"},
+	control:    {"CONTROL_CHARACTER", "CONTROL_IN_TEXT"},
+	space:      {"CONFUSABLE_SPACE", ""},
+	unassigned: {"UNASSIGNED_CHARACTER", ""},
+	notNFC:     {"NOT_NORMALISED", ""},
+}
+
+var flawNames = [flaws]string{
+	bidi:       "reorders the text around it",
+	tag:        "is an invisible tag character",
+	invisible:  "cannot be seen",
+	control:    "is a control character",
+	space:      "looks like a plain space and is none",
+	unassigned: "has no assigned meaning",
+}
+
+// plain reports whether s is ASCII without control characters, except those that its place allows. It is the fast way
+// out for nearly all strings.
+func plain(s string, p place) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f {
+			if !allowedControl(rune(c), p) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func allowedControl(r rune, p place) bool {
+	switch r {
+	case '\n', '\t':
+		return p >= argument
+	case '\r':
+		return p == content
+	}
+	return false
+}
+
+// classify returns the flaw of one character. Its neighbours decide whether a joiner or a selector is part of an emoji.
+func classify(r, before, after rune, p place) flaw {
+	switch {
+	case r < 0x7f && r >= ' ':
+		return noFlaw
+	case allowedControl(r, p):
+		return noFlaw
+	case r == 0x85 || r == 0x2028 || r == 0x2029:
+		return control // line breaks that most editors do not show as such
+	case unicode.Is(unicode.Cc, r):
+		return control
+	case r == 0x061c || r == 0x200e || r == 0x200f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+		return bidi
+	case r >= 0xe0000 && r <= 0xe007f:
+		return tag
+	case (r == 0x200d || r == 0xfe0f) && p >= argument && pictograph(before) && (r == 0xfe0f || pictograph(after)):
+		return noFlaw
+	case unseen(r):
+		return invisible
+	case unicode.Is(unicode.Zs, r):
+		return space
+	case unicode.Is(unicode.Co, r) || !unicode.IsOneOf(assigned, r):
+		return unassigned
+	}
+	return noFlaw
+}
+
+var assigned = []*unicode.RangeTable{unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cf}
+
+// unseen reports whether r is drawn as nothing: the default ignorable code points of Unicode, the fillers of Hangul, and
+// the blank pattern of Braille. Selectors can carry whole hidden messages.
+func unseen(r rune) bool {
+	switch r {
+	case 0x00ad, 0x034f, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x2800, 0x3164, 0xffa0, 0xfffc:
+		return true
+	}
+	return unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) ||
+		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+}
+
+// pictograph reports whether r may be part of an emoji.
+func pictograph(r rune) bool {
+	return unicode.Is(unicode.So, r) || r == 0xfe0f || r >= 0x1f3fb && r <= 0x1f3ff
+}
+
+// inspection is what was found in one string.
+type inspection struct {
+	found [flaws]int  // how often
+	first [flaws]rune // which character
+	at    [flaws]int  // at which character, from 1
+}
+
+func (in *inspection) any() bool {
+	for f := bidi; f < flaws; f++ {
+		if in.found[f] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// inspect looks at every character of s.
+func inspect(s string, p place) inspection {
+	var in inspection
+	before, n := rune(0), 0
+	for i, r := range s {
+		n++
+		after := rune(0)
+		if r >= 0x80 {
+			after, _ = utf8.DecodeRuneInString(s[i+utf8.RuneLen(r):])
+		}
+		if f := classify(r, before, after, p); f != noFlaw && flawCodes[f][inContent(p)] != "" {
+			if in.found[f] == 0 {
+				in.first[f], in.at[f] = r, n
+			}
+			in.found[f]++
+		}
+		before = r
+	}
+	if p != content && !norm.NFC.IsNormalString(s) {
+		in.found[notNFC] = 1
+	}
+	return in
+}
+
+func inContent(p place) int {
+	if p == content {
+		return 1
+	}
+	return 0
+}
+
+// clean returns s without what inspect finds in it.
+func clean(s string, p place) string {
+	var b strings.Builder
+	before := rune(0)
+	for i, r := range s {
+		after := rune(0)
+		if r >= 0x80 {
+			after, _ = utf8.DecodeRuneInString(s[i+utf8.RuneLen(r):])
+		}
+		switch f := classify(r, before, after, p); {
+		case f == noFlaw || flawCodes[f][inContent(p)] == "":
+			b.WriteRune(r)
+		case f == space:
+			b.WriteByte(' ')
+		}
+		before = r
+	}
+	if p == content {
+		return b.String()
+	}
+	return norm.NFC.String(b.String())
+}
+
+// cleanMessage shows every character that is not plain as an escape.
+func cleanMessage(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n' || r == '\t':
+			b.WriteByte(' ')
+		case r == utf8.RuneError || classify(r, 0, 0, identifier) != noFlaw:
+			fmt.Fprintf(&b, "<U+%04X>", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return clip(b.String(), 500)
+}

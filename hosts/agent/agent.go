@@ -1,0 +1,303 @@
+// Package agent executes leased jobs on this machine: programs through hosts/sandbox, file kinds in a worker process
+// through hosts/roots. Whatever happens to an attempt, it ends in a result.
+//
+// On disk, below Options.WorkDir:
+//
+//	started/ID.ATTEMPT   exists from just before the first effect of an attempt until Forget: the start marker
+//	N/, N/home, N/tmp    the private folder of one attempt at a time, emptied and used again; locked while in use
+//
+// The folders are used again because making and removing three directories costs a file system like ext4 more than
+// starting the program in them. The marker lies beside them, where a job does not clean it up by mistake.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/hosts/sandbox"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
+)
+
+// Codes of results, beside the codes of hosts/roots, which results of file kinds carry as they are.
+const (
+	CodeExit        = "EXIT"         // the program ended with a number other than 0
+	CodeSignal      = "SIGNAL"       // a signal ended it that we did not send
+	CodeTimeout     = "TIMEOUT"      // it was ended at its timeout
+	CodeCancelled   = "CANCELLED"    // it was ended because the context was
+	CodeStartFailed = "START_FAILED" // it could not be started
+	CodeRefused     = "REFUSED"      // by the rules of this host, now
+	CodeOutput      = "OUTPUT"       // its output could not be stored
+	CodeWorkFolder  = "WORK_FOLDER"  // its folder or start marker could not be made
+	CodeWorker      = "WORKER"       // the worker process for file kinds failed
+	CodeConflict    = "CONFLICT"     // a patch does not apply to the file as it is
+	CodeTooLarge    = "TOO_LARGE"    // a file is too large for what is asked
+	CodePanic       = "PANIC"        // a mistake in this program
+)
+
+// textBytes is how much of an output stands in the result itself.
+const textBytes = 8 << 10
+
+// Options say what an agent works with. Roots, Workspace, WorkDir, Output and Resolve are needed.
+type Options struct {
+	Roots     *roots.Roots
+	Workspace string // absolute; results name paths relative to it
+	WorkDir   string // absolute; runtime/.sheratan/jobs
+	// Output returns the absolute paths of the files for what an attempt writes. They are made when there is something
+	// to write, with their folder. Where two attempts share them, the second replaces what the first wrote.
+	Output func(jobID string, attempt int) (stdout, stderr string)
+	// Resolve returns the absolute path and the digest of the program that the exec rules allow for argv at this
+	// moment, or an error, which refuses the job.
+	Resolve func(argv []string) (path, sha256 string, err error)
+
+	Env      []string // NAME=value, given to every job
+	EnvNames []string // that a job may set itself
+	Limit    int64    // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
+	Host     string   // its id
+	Sandbox  sandbox.Level
+	Redact   func(string) string // takes credentials out of text; nil changes nothing
+	Now      func() time.Time    // nil is time.Now
+	Worker   []string            // argv that ends in WorkerMain; argv[0] is an absolute path
+}
+
+// Agent executes jobs, any number at a time.
+type Agent struct {
+	opt     Options
+	folders folders
+	workers workers
+}
+
+// New returns an agent. Close it.
+func New(opt Options) *Agent {
+	if opt.Redact == nil {
+		opt.Redact = func(s string) string { return s }
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Limit == 0 {
+		opt.Limit = sandbox.DefaultOutputLimit
+	}
+	if opt.Sandbox == "" {
+		opt.Sandbox = sandbox.LevelNone
+	}
+	a := &Agent{opt: opt}
+	a.folders.dir = opt.WorkDir
+	a.workers.argv = opt.Worker
+	a.workers.spec = opt.Roots.Spec()
+	return a
+}
+
+// Close ends the workers and gives up the folders. No attempt may be running.
+func (a *Agent) Close() error {
+	a.workers.close()
+	a.folders.close()
+	return nil
+}
+
+// failure is why an attempt failed. It is an error so that it can pass through functions that return errors.
+type failure struct {
+	code      string
+	text      string
+	retryable bool
+}
+
+func (f *failure) Error() string { return f.text }
+
+func failed(code string, retryable bool, format string, args ...any) *failure {
+	return &failure{code: code, retryable: retryable, text: fmt.Sprintf(format, args...)}
+}
+
+// Attempt executes j for the attempt-th time, from 1, and reports what became of it. It returns soon after its context
+// ends. Every failure is a result: Error, ErrorCode and Retryable say what it was. The output files are not synced; see
+// Sync. The start marker stays until Forget, which must come after the result is recorded: between the two, a crash
+// leaves an attempt of which only the marker tells that it ran.
+func (a *Agent) Attempt(ctx context.Context, j job.Job, attempt int) (res job.Result) {
+	start := a.opt.Now()
+	res = job.Result{
+		Schema: job.SchemaResult, JobID: j.ID, Attempt: attempt, Host: a.opt.Host, Sandbox: string(a.opt.Sandbox),
+		Status: job.StatusCompleted, StartedAt: job.FormatTime(start),
+	}
+	var err *failure
+	defer func() {
+		if p := recover(); p != nil {
+			err = failed(CodePanic, false, "the agent failed: %v", p)
+		}
+		a.conclude(&res, err, start)
+	}()
+	err = a.execute(ctx, j, &res)
+	return res
+}
+
+func (a *Agent) conclude(res *job.Result, err *failure, start time.Time) {
+	end := a.opt.Now()
+	res.CompletedAt = job.FormatTime(end)
+	if res.DurationMS == 0 {
+		res.DurationMS = max(end.Sub(start).Milliseconds(), 0)
+	}
+	if err == nil {
+		return
+	}
+	res.Status = job.StatusFailed
+	if err.code == CodeCancelled {
+		res.Status = job.StatusCancelled
+	}
+	if res.ExitCode == 0 && err.code != CodeOutput {
+		res.ExitCode = -1
+	}
+	res.Error, res.ErrorCode, res.Retryable = a.opt.Redact(err.text), err.code, err.retryable
+}
+
+func (a *Agent) execute(ctx context.Context, j job.Job, res *job.Result) *failure {
+	if !job.ValidID(j.ID) || res.Attempt < 1 {
+		return failed(CodeRefused, false, "job %q, attempt %d: not a valid name for an attempt", j.ID, res.Attempt)
+	}
+	params, err := kind.ParseParams(j.Payload.Kind, j.Payload.Params)
+	if err != nil {
+		return failed(CodeRefused, false, "%v", err)
+	}
+	timeout := time.Duration(j.TimeoutSeconds) * time.Second
+	if timeout <= 0 {
+		return failed(CodeRefused, false, "timeout_seconds is %d", j.TimeoutSeconds)
+	}
+	switch p := params.(type) {
+	case kind.Noop:
+		return nil
+	case kind.Exec:
+		return a.exec(ctx, j.ID, p, timeout, res)
+	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FilePatch:
+		return a.files(ctx, j.ID, p, timeout, res)
+	}
+	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)
+}
+
+func (a *Agent) exec(ctx context.Context, id string, p kind.Exec, timeout time.Duration, res *job.Result) *failure {
+	if refused := a.checkEnv(p.Env); refused != nil {
+		return refused
+	}
+	path, digest, err := a.opt.Resolve(p.Argv)
+	if err != nil {
+		return failed(CodeRefused, false, "%v", err)
+	}
+	res.Programs = []string{path + " " + digest}
+	// Changing to the directory by its descriptor: between check and use its name could come to mean another one.
+	where := p.Cwd
+	if where == "" {
+		where = "."
+	}
+	dir, cwd, err := a.opt.Roots.OpenDir(where)
+	if err != nil {
+		return pathFailure(err)
+	}
+	defer dir.Close()
+	folder, err := a.folders.take()
+	if err != nil {
+		return failed(CodeWorkFolder, true, "%v", err)
+	}
+	defer a.folders.give(folder)
+	if err := a.mark(id, res.Attempt); err != nil {
+		return failed(CodeWorkFolder, true, "%v", err)
+	}
+	stdout, stderr := a.captures(id, res.Attempt)
+	mark := attemptMark(a.opt.WorkDir, id, res.Attempt)
+	cmd := &sandbox.Cmd{
+		Path: path, Argv: p.Argv, Dir: dirPath(dir, cwd), Env: a.env(id, mark, folder.path, cwd, p.Env), Mark: mark,
+		Stdout: stdout, Stderr: stderr, Timeout: timeout,
+	}
+	if p.Stdin != "" {
+		cmd.Stdin = []byte(p.Stdin)
+	}
+	report, err := cmd.Run(ctx)
+	res.ExitCode = report.ExitCode
+	res.DurationMS = report.Duration.Milliseconds()
+	res.CPUMS = report.CPU.Milliseconds()
+	res.MaxRSSBytes = report.MaxRSS
+	if report.Signal != 0 {
+		res.Signal = signalName(report.Signal)
+	}
+	fail := outcome(report, timeout)
+	if start, ok := errors.AsType[*sandbox.StartError](err); ok {
+		fail = failed(CodeStartFailed, start.Temporary(), "%v", start)
+	}
+	return a.store(res, stdout, stderr, fail)
+}
+
+// outcome says what a program's end means.
+func outcome(r sandbox.Report, timeout time.Duration) *failure {
+	switch {
+	case r.TimedOut:
+		return timedOut(timeout)
+	case r.Cancelled:
+		return failed(CodeCancelled, true, "cancelled")
+	case r.Signal != 0:
+		return failed(CodeSignal, true, "ended by %s", signalName(r.Signal))
+	case r.ExitCode != 0:
+		return failed(CodeExit, true, "exit status %d", r.ExitCode)
+	}
+	return nil
+}
+
+func timedOut(timeout time.Duration) *failure {
+	return failed(CodeTimeout, true, "Job timed out after %ds", int(timeout.Seconds()))
+}
+
+// pathFailure carries the code of a path error over. What is wrong with the path itself no repetition mends.
+func pathFailure(err error) *failure {
+	p, ok := errors.AsType[*roots.PathError](err)
+	if !ok {
+		return failed(string(roots.IO), true, "%v", err)
+	}
+	return failed(string(p.Code), retryable(p.Code), "%v", p)
+}
+
+// retryable reports whether an operation that failed with code could succeed later. A missing file may yet be written
+// by another job; a path outside the roots stays there, and an existing file is not created by trying again.
+func retryable(code roots.Code) bool {
+	switch code {
+	case roots.NotFound, roots.Changed, roots.NoSpace, roots.IO:
+		return true
+	}
+	return false
+}
+
+// reserved variables tell a job who it is, or belong to its folder.
+func reserved(name string) bool {
+	return strings.HasPrefix(name, "SHERATAN_") || name == "HOME" || name == "TMPDIR" || name == "PWD"
+}
+
+func (a *Agent) checkEnv(env map[string]string) *failure {
+	for name := range env {
+		if reserved(name) || !slices.Contains(a.opt.EnvNames, name) {
+			return failed(CodeRefused, false, "the environment variable %q is not allowed", name)
+		}
+	}
+	return nil
+}
+
+// env builds the whole environment of a job. What the job sets comes last, and wins over Options.Env.
+func (a *Agent) env(id, mark, folder, cwd string, own map[string]string) []string {
+	env := make([]string, 0, len(a.opt.Env)+len(own)+6)
+	for _, e := range a.opt.Env {
+		name, _, _ := strings.Cut(e, "=")
+		if _, set := own[name]; !set && !reserved(name) {
+			env = append(env, e)
+		}
+	}
+	env = append(env, "SHERATAN_JOB_ID="+id, mark, "SHERATAN_WORK="+folder, "HOME="+filepath.Join(folder, "home"),
+		"TMPDIR="+filepath.Join(folder, "tmp"), "PWD="+cwd)
+	for name, value := range own {
+		env = append(env, name+"="+value)
+	}
+	return env
+}
+
+// attemptMark is an environment entry that no other attempt has, on this machine or in another workspace on it.
+func attemptMark(workDir, id string, attempt int) string {
+	return "SHERATAN_ATTEMPT=" + markerPath(workDir, id, attempt)
+}

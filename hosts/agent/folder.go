@@ -1,0 +1,220 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// folders hands out private folders. A folder is locked (flock on the directory) for as long as this process lives, so
+// that several processes share a WorkDir, and the folder of one that died is free at once.
+type folders struct {
+	dir string
+
+	mu   sync.Mutex
+	free []*folder
+	next int // number to try first
+}
+
+// folder is a directory with the directories home and tmp in it and nothing else, all three empty otherwise and open.
+type folder struct {
+	path string
+	dirs [3]*os.File // itself, home, tmp
+}
+
+var inner = [3]string{".", "home", "tmp"}
+
+func (f *folders) take() (*folder, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := len(f.free); n > 0 {
+		taken := f.free[n-1]
+		f.free = f.free[:n-1]
+		return taken, nil
+	}
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return nil, err
+	}
+	for tries := 0; tries < 10000; tries++ {
+		path := filepath.Join(f.dir, strconv.Itoa(f.next))
+		f.next++
+		dir, err := lockDir(path)
+		if err != nil {
+			return nil, err
+		}
+		if dir == nil {
+			continue // another process has it
+		}
+		made := &folder{path: path}
+		made.dirs[0] = dir
+		if err := made.reset(); err != nil {
+			made.close()
+			continue // what lies there cannot be removed; the next one will do
+		}
+		return made, nil
+	}
+	return nil, fmt.Errorf("%s: all folders are taken or cannot be cleaned", f.dir)
+}
+
+// give takes a folder back, emptied. One that cannot be emptied is let go.
+func (f *folders) give(d *folder) {
+	if !d.pristine() && d.reset() != nil {
+		d.close()
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.free = append(f.free, d)
+}
+
+func (f *folders) close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, d := range f.free {
+		d.close()
+	}
+	f.free = nil
+}
+
+// lockDir makes and locks a directory. It returns nil where somebody else has the lock.
+func lockDir(path string) (*os.File, error) {
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	dir, err := openDir(path)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil && sameDir(dir, path) {
+		return dir, nil
+	}
+	dir.Close()
+	if err == nil || err == unix.EWOULDBLOCK {
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%s: %w", path, err)
+}
+
+// sameDir reports whether path leads to the open directory. A job can have removed its folder, and another process made
+// one of that name.
+func sameDir(dir *os.File, path string) bool {
+	open, err := dir.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Lstat(path)
+	return err == nil && os.SameFile(open, named)
+}
+
+func openDir(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+}
+
+func (d *folder) close() {
+	for i, f := range d.dirs {
+		if f != nil {
+			f.Close()
+		}
+		d.dirs[i] = nil
+	}
+}
+
+// pristine reports whether a job left the folder as it found it, which most do. The directories are still open: it is
+// enough to read them again, and to see that their names still lead to them.
+func (d *folder) pristine() bool {
+	for i, f := range d.dirs {
+		if f == nil {
+			return false
+		}
+		var st, named unix.Stat_t
+		if unix.Fstat(int(f.Fd()), &st) != nil || st.Mode&0o7777 != 0o700 {
+			return false
+		}
+		if i > 0 && (unix.Fstatat(int(d.dirs[0].Fd()), inner[i], &named, unix.AT_SYMLINK_NOFOLLOW) != nil ||
+			named.Ino != st.Ino || named.Dev != st.Dev) {
+			return false
+		}
+		if entries(f) != [...]int{2, 0, 0}[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// entries counts the names in a directory, up to 3.
+func entries(f *os.File) int {
+	if _, err := unix.Seek(int(f.Fd()), 0, 0); err != nil {
+		return 3
+	}
+	var buf [512]byte
+	count := 0
+	for count < 3 {
+		n, err := unix.ReadDirent(int(f.Fd()), buf[:])
+		if err != nil {
+			return 3
+		}
+		if n == 0 {
+			return count
+		}
+		_, more, _ := unix.ParseDirent(buf[:n], -1, nil)
+		count += more
+	}
+	return 3
+}
+
+// reset makes the folder as it should be.
+func (d *folder) reset() error {
+	for i := 1; i < len(d.dirs); i++ {
+		if d.dirs[i] != nil {
+			d.dirs[i].Close()
+			d.dirs[i] = nil
+		}
+	}
+	if !sameDir(d.dirs[0], d.path) {
+		return fmt.Errorf("%s: was removed or replaced", d.path)
+	}
+	if err := d.dirs[0].Chmod(0o700); err != nil {
+		return err
+	}
+	names, err := os.ReadDir(d.path)
+	if err != nil {
+		return err
+	}
+	for _, e := range names {
+		if err := removeAll(filepath.Join(d.path, e.Name())); err != nil {
+			return err
+		}
+	}
+	for i := 1; i < len(d.dirs); i++ {
+		path := filepath.Join(d.path, inner[i])
+		if err := os.Mkdir(path, 0o700); err != nil {
+			return err
+		}
+		if d.dirs[i], err = openDir(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeAll is os.RemoveAll for trees in which a job took itself the right to write, as module caches do.
+func removeAll(path string) error {
+	err := os.RemoveAll(path)
+	if err == nil || !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	filepath.WalkDir(path, func(p string, e fs.DirEntry, _ error) error {
+		if e != nil && e.IsDir() {
+			os.Chmod(p, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(path)
+}

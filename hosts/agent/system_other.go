@@ -1,0 +1,14 @@
+//go:build unix && !linux
+
+package agent
+
+import "os"
+
+func dirPath(_ *os.File, absolute string) string { return absolute }
+
+func startWriteback(*os.File) {}
+
+func datasync(f *os.File) error { return f.Sync() }
+
+// Executable is the path under which this program can be started again.
+func Executable() (string, error) { return os.Executable() }

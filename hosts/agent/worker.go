@@ -1,0 +1,132 @@
+package agent
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/pipeline/kind"
+)
+
+// WorkerMain is the other end of Options.Worker: it executes file kinds until in ends, also in the middle of one. A
+// system call on a file system that does not answer cannot be interrupted, only left behind by a process that ends; this
+// is why it is a process. out must be used for nothing else.
+func WorkerMain(in io.Reader, out io.Writer) error {
+	lines := json.NewDecoder(in)
+	var h hello
+	if err := lines.Decode(&h); err != nil {
+		return fmt.Errorf("worker: hello: %w", err)
+	}
+	r, err := roots.OpenSpec(h.Roots)
+	if err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	defer r.Close()
+	requests := make(chan request)
+	failed := make(chan error, 1)
+	go func() {
+		w := bufio.NewWriterSize(out, maxFrame)
+		for req := range requests {
+			if err := serve(r, req, w); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+	for {
+		var req request
+		if err := lines.Decode(&req); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("worker: %w", err)
+		}
+		select {
+		case requests <- req:
+		case err := <-failed:
+			return fmt.Errorf("worker: %w", err)
+		}
+	}
+}
+
+// serve answers one request. The error is of w.
+func serve(r *roots.Roots, req request, w *bufio.Writer) error {
+	f := &frames{w: w, limit: req.Limit}
+	done := frame{Done: true}
+	if fail := perform(r, req, f); fail != nil {
+		done.Code, done.Error, done.Retryable = fail.code, fail.text, fail.retryable
+	}
+	done.Total = f.total
+	if err := writeLine(w, done); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+func perform(r *roots.Roots, req request, out *frames) (fail *failure) {
+	defer func() {
+		if p := recover(); p != nil {
+			fail = failed(CodePanic, false, "the worker failed: %v", p)
+		}
+	}()
+	switch {
+	case req.Read != nil:
+		return read(r, *req.Read, out)
+	case req.List != nil:
+		return list(r, *req.List, out)
+	case req.Write != nil:
+		return write(r, *req.Write)
+	case req.Patch != nil:
+		return patch(r, *req.Patch)
+	}
+	return failed(CodeRefused, false, "the worker was asked for nothing")
+}
+
+func read(r *roots.Roots, p kind.FileRead, out *frames) *failure {
+	f, err := r.OpenFile(p.Path)
+	if err != nil {
+		return pathFailure(err)
+	}
+	defer f.Close()
+	if p.MaxBytes > 0 {
+		out.limit = min(out.limit, int64(p.MaxBytes))
+	}
+	// Not by its size: a file can grow while it is read.
+	if _, err := io.Copy(out, io.LimitReader(f, out.limit)); err != nil {
+		return failed(string(roots.IO), true, "%q: %v", p.Path, err)
+	}
+	if st, err := f.Stat(); err == nil {
+		out.total = max(out.total, st.Size())
+	}
+	return nil
+}
+
+func list(r *roots.Roots, p kind.FileList, out *frames) *failure {
+	names, more, err := r.List(p.Path, p.Recursive, kind.MaxEntries)
+	if err != nil {
+		return pathFailure(err)
+	}
+	for _, name := range names {
+		out.Write(append([]byte(name), '\n'))
+	}
+	if more {
+		fmt.Fprintf(out, "… more than %d entries\n", kind.MaxEntries)
+	}
+	return nil
+}
+
+func write(r *roots.Roots, p kind.FileWrite) *failure {
+	modes := map[kind.Mode]roots.Mode{kind.ModeCreate: roots.Create, kind.ModeOverwrite: roots.Overwrite,
+		kind.ModeAppend: roots.Append}
+	mode, ok := modes[p.Mode]
+	if !ok {
+		return failed(CodeRefused, false, "mode %q is none of create, overwrite, append", p.Mode)
+	}
+	if err := r.WriteFile(p.Path, []byte(p.Content), mode); err != nil {
+		return pathFailure(err)
+	}
+	return nil
+}

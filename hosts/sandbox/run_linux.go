@@ -1,0 +1,297 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"math"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// attempt is one running process and everything that Run waits for. One thread polls all of it.
+type attempt struct {
+	cmd   *Cmd
+	pid   int // also the number of the process group
+	pidfd int
+
+	stdin         int // our end, -1 when all of Stdin is written
+	input         []byte
+	outputs       [2]stream
+	cancel        int // eventfd that the context writes to
+	termAt        time.Time
+	killAt        time.Time // zero until SIGTERM was sent
+	killed        bool
+	ended         bool // the pidfd says so
+	report        Report
+	childEnds     [3]int // given to the child
+	deadlineTimer unix.Timespec
+}
+
+// stream is our end of one output pipe.
+type stream struct {
+	fd      int // -1 at the end
+	capture *Capture
+}
+
+// buffers are for reading output. They have the capacity of a pipe.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+
+// Run starts the process, waits for its end, and makes sure that nothing of it is left. The error is a *StartError where
+// it did not start; whatever it did once it ran is in the report. The captures are complete, but not closed.
+func (c *Cmd) Run(ctx context.Context) (Report, error) {
+	if err := ctx.Err(); err != nil {
+		return Report{Cancelled: true, ExitCode: -1, Started: time.Now()}, nil
+	}
+	// The kernel sends the parent-death signal when the thread ends that forked, not the process.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	a := &attempt{cmd: c, pidfd: -1, stdin: -1, cancel: -1, childEnds: [3]int{-1, -1, -1}}
+	a.outputs[0] = stream{fd: -1, capture: c.Stdout}
+	a.outputs[1] = stream{fd: -1, capture: c.Stderr}
+	defer a.close()
+	if err := a.start(); err != nil {
+		return Report{ExitCode: -1, Started: a.report.Started}, err
+	}
+	if ctx.Done() != nil {
+		// The eventfd must live as long as somebody may write to it, so closing it waits for the function where
+		// that has begun.
+		var wrote sync.WaitGroup
+		wrote.Add(1)
+		stop := context.AfterFunc(ctx, func() {
+			defer wrote.Done()
+			unix.Write(a.cancel, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		})
+		defer func() {
+			if !stop() {
+				wrote.Wait()
+			}
+		}()
+	}
+	a.watch()
+	a.finish()
+	return a.report, nil
+}
+
+func (a *attempt) close() {
+	for _, fd := range a.childEnds {
+		closeFD(fd)
+	}
+	for _, s := range a.outputs {
+		closeFD(s.fd)
+	}
+	closeFD(a.stdin)
+	closeFD(a.cancel)
+	closeFD(a.pidfd)
+}
+
+func closeFD(fd int) {
+	if fd >= 0 {
+		unix.Close(fd)
+	}
+}
+
+// start makes the pipes and the process.
+func (a *attempt) start() error {
+	c := a.cmd
+	a.report.Started = time.Now()
+	if err := a.pipes(); err != nil {
+		return &StartError{Path: c.Path, Reason: ReasonResources, Err: err}
+	}
+	attr := &syscall.ProcAttr{
+		Dir:   c.Dir,
+		Env:   c.Env,
+		Files: []uintptr{uintptr(a.childEnds[0]), uintptr(a.childEnds[1]), uintptr(a.childEnds[2])},
+		// A session of its own is a process group of its own, and has no terminal: a job must not be able to read
+		// the answer to a question that we ask, nor type one.
+		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &a.pidfd},
+	}
+	// Descriptors that our own caller left open without close-on-exec would come to every job: a pipe held by a job keeps
+	// the reader at its other end waiting, a file or socket is more than the job was given. All that we open ourselves has
+	// the flag already. Before Linux 5.11 this call does not exist.
+	unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	pid, err := syscall.ForkExec(c.Path, c.Argv, attr)
+	if err != nil {
+		a.pidfd = -1
+		return c.startError(err)
+	}
+	a.pid = pid
+	if a.pidfd < 0 {
+		unix.Kill(-pid, unix.SIGKILL)
+		a.reap()
+		return &StartError{Path: c.Path, Reason: ReasonOther, Err: errors.New("no pidfd: Linux 5.4 or later is needed")}
+	}
+	if c.Timeout > 0 {
+		a.termAt = a.report.Started.Add(c.Timeout)
+	}
+	return nil
+}
+
+func (a *attempt) pipes() (err error) {
+	if a.cancel, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return err
+	}
+	null := -1
+	if a.cmd.Stdin == nil || a.cmd.Stdout == nil || a.cmd.Stderr == nil {
+		if null, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+			return err
+		}
+		defer unix.Close(null)
+	}
+	for i := range a.childEnds {
+		var p [2]int
+		given := a.cmd.Stdin != nil
+		if i > 0 {
+			given = a.outputs[i-1].capture != nil
+		}
+		if !given {
+			if a.childEnds[i], err = unix.FcntlInt(uintptr(null), unix.F_DUPFD_CLOEXEC, 3); err != nil {
+				return err
+			}
+			continue
+		}
+		if err = unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
+			return err
+		}
+		// Our end must not block. The child's is a file of its own, and stays as programs expect it.
+		if i == 0 {
+			a.childEnds[0], a.stdin = p[0], p[1]
+		} else {
+			a.childEnds[i], a.outputs[i-1].fd = p[1], p[0]
+		}
+		if err = unix.SetNonblock(p[1-min(i, 1)], true); err != nil {
+			return err
+		}
+	}
+	if a.stdin >= 0 {
+		a.input = a.cmd.Stdin
+		a.feed()
+	}
+	return nil
+}
+
+// feed writes what the pipe takes; most inputs fit whole, before the process starts.
+func (a *attempt) feed() {
+	for len(a.input) > 0 {
+		n, err := unix.Write(a.stdin, a.input)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == unix.EAGAIN {
+			return
+		}
+		if err != nil {
+			break // the process does not want more
+		}
+		a.input = a.input[n:]
+	}
+	closeFD(a.stdin)
+	a.stdin, a.input = -1, nil
+}
+
+// watch returns when the process has ended. It is not reaped yet, so that its number still stands for its group.
+//
+// The child's ends of the output pipes stay open here meanwhile. Without them each output would be reported as hung up
+// when the process closes it, which in most cases is at its end: three wake-ups where one does.
+func (a *attempt) watch() {
+	closeFD(a.childEnds[0])
+	a.childEnds[0] = -1
+	for !a.ended {
+		deadline := a.termAt
+		if !a.killAt.IsZero() {
+			deadline = a.killAt
+		}
+		if a.killed {
+			deadline = time.Time{}
+		}
+		cancelled := a.poll(deadline, !a.report.Cancelled)
+		now := time.Now()
+		switch {
+		case a.ended:
+		case cancelled:
+			a.report.Cancelled = true
+			a.signal(unix.SIGTERM)
+			// A timeout that came first has its own, shorter patience.
+			if a.killAt.IsZero() {
+				a.killAt = now.Add(a.cmd.grace())
+			}
+		case a.killAt.IsZero() && !a.termAt.IsZero() && !now.Before(a.termAt):
+			a.report.TimedOut = true
+			a.signal(unix.SIGTERM)
+			a.killAt = now.Add(a.cmd.timeoutGrace())
+		case !a.killAt.IsZero() && !a.killed && !now.Before(a.killAt):
+			a.signal(unix.SIGKILL)
+			a.killed = true
+		}
+	}
+	a.report.Duration = time.Since(a.report.Started)
+}
+
+// signal reaches the whole group. SIGCONT lets a stopped process act on SIGTERM.
+func (a *attempt) signal(sig syscall.Signal) {
+	unix.Kill(-a.pid, sig)
+	if sig == unix.SIGTERM {
+		unix.Kill(-a.pid, unix.SIGCONT)
+	}
+}
+
+// poll waits for something to happen, until deadline where that is set, and moves what there is to move.
+func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
+	fds := [5]unix.PollFd{
+		{Fd: int32(a.outputs[0].fd), Events: unix.POLLIN},
+		{Fd: int32(a.outputs[1].fd), Events: unix.POLLIN},
+		{Fd: int32(a.pidfd), Events: unix.POLLIN},
+		{Fd: int32(a.stdin), Events: unix.POLLOUT},
+		{Fd: -1, Events: unix.POLLIN},
+	}
+	if a.ended {
+		fds[2].Fd = -1
+	}
+	if cancellable {
+		fds[4].Fd = int32(a.cancel)
+	}
+	var timeout *unix.Timespec
+	if !deadline.IsZero() {
+		a.deadlineTimer = unix.NsecToTimespec(max(int64(time.Until(deadline)), 0))
+		timeout = &a.deadlineTimer
+	}
+	n, err := unix.Ppoll(fds[:], timeout, nil)
+	if err != nil || n == 0 {
+		return false // interrupted, or time is up; the caller looks at the clock
+	}
+	for i := range a.outputs {
+		if fds[i].Revents != 0 {
+			a.outputs[i].read()
+		}
+	}
+	if fds[3].Revents != 0 {
+		a.feed()
+	}
+	a.ended = a.ended || fds[2].Revents != 0
+	return fds[4].Revents != 0
+}
+
+// read takes what is in the pipe, once: a process that writes faster than we read must not keep us from the clock. At the
+// end of the pipe the stream is closed. It returns the number of bytes.
+func (s *stream) read() int {
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := unix.Read(s.fd, *buf)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return 0
+		case err != nil || n == 0:
+			closeFD(s.fd)
+			s.fd = -1
+			return 0
+		}
+		s.capture.Write((*buf)[:n])
+		return n
+	}
+}

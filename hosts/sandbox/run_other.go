@@ -1,0 +1,96 @@
+//go:build unix && !linux
+
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os/exec"
+	"syscall"
+	"time"
+)
+
+// Run is the portable form: process group, timeout, limited output, no parent-death signal.
+func (c *Cmd) Run(ctx context.Context) (Report, error) {
+	report := Report{ExitCode: -1, Started: time.Now()}
+	if ctx.Err() != nil {
+		report.Cancelled = true
+		return report, nil
+	}
+	cmd := &exec.Cmd{Path: c.Path, Args: c.Argv, Dir: c.Dir, Env: c.Env,
+		Stdout: writer(c.Stdout), Stderr: writer(c.Stderr), SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	if c.Env == nil {
+		cmd.Env = []string{}
+	}
+	if c.Stdin != nil {
+		cmd.Stdin = bytes.NewReader(c.Stdin)
+	}
+	cmd.WaitDelay = c.waitDelay()
+	if err := cmd.Start(); err != nil {
+		return report, c.startError(err)
+	}
+	group := cmd.Process.Pid
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	var timeout <-chan time.Time
+	if c.Timeout > 0 {
+		timer := time.NewTimer(c.Timeout)
+		defer timer.Stop()
+		timeout = timer.C
+	}
+	select {
+	case <-done:
+	case <-timeout:
+		report.TimedOut = true
+		end(group, c.timeoutGrace(), done)
+	case <-ctx.Done():
+		report.Cancelled = true
+		end(group, c.grace(), done)
+	}
+	syscall.Kill(-group, syscall.SIGKILL)
+	report.Duration = time.Since(report.Started)
+	state := cmd.ProcessState
+	status, _ := state.Sys().(syscall.WaitStatus)
+	report.ExitCode = state.ExitCode()
+	if status.Signaled() {
+		report.Signal = status.Signal()
+	}
+	report.CPU = state.UserTime() + state.SystemTime()
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		report.MaxRSS = int64(usage.Maxrss)
+	}
+	return report, nil
+}
+
+// end asks the group to end, and makes it after grace.
+func end(group int, grace time.Duration, done <-chan error) {
+	syscall.Kill(-group, syscall.SIGTERM)
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		syscall.Kill(-group, syscall.SIGKILL)
+		<-done
+	}
+}
+
+func writer(c *Capture) io.Writer {
+	if c == nil {
+		return nil
+	}
+	return c
+}
+
+// Sweep finds nothing: the environment of other processes is not open to us.
+func Sweep(string) (killed, left int) { return 0, 0 }
+
+// ErrNoProbe says that this system's facilities are not known.
+var errNoProbe = errors.New("only Linux has a sandbox")
+
+// Probe reports that there is nothing to confine a job with.
+func Probe() Facts {
+	return Facts{Level: LevelNone, Missing: []string{errNoProbe.Error()}}
+}
