@@ -1,0 +1,191 @@
+package ledger
+
+// The types below are the meta objects of the events, one for each event that has any. Their fields have a fixed or
+// bounded size; whatever can grow lies in a document, which the event names by its digest.
+
+// Located says where the document of an event lies in the segment named by artifact_path.
+type Located struct {
+	Offset int64 `json:"offset"`
+	Bytes  int64 `json:"bytes"` // without the newline
+}
+
+// Received is the meta of PROPOSAL_RECEIVED. The document is the intake.
+type Received struct {
+	Located
+	Source         string `json:"source"`
+	Bucket         string `json:"bucket"` // the rate bucket: the source, or * where it has no entry of its own
+	Kind           string `json:"kind"`   // "" where the proposal has none that is a valid identifier
+	Priority       int    `json:"priority"`
+	TimeoutSeconds int    `json:"timeout_seconds"`
+	MaxRetries     int    `json:"max_retries"`
+	Backoff        string `json:"retry_backoff"`
+	Key            string `json:"key"`
+	PayloadSHA256  string `json:"payload_sha256"`
+	DependsOn      int    `json:"depends_on"` // how many; their ids are in the document
+	TaskID         string `json:"task_id,omitempty"`
+	MissionID      string `json:"mission_id,omitempty"`
+	Revises        string `json:"revises,omitempty"`
+	ParentID       string `json:"parent,omitempty"`
+	Depth          int    `json:"depth,omitempty"`
+	Token          string `json:"token"`
+	Line           int    `json:"line,omitempty"`
+}
+
+// Gated is the meta of GATES_REPORTED. The document is the report.
+type Gated struct {
+	Located
+	Rules      string            `json:"rules"` // digest of the rules in force
+	Verdict    string            `json:"verdict"`
+	NextAction string            `json:"next_action"`
+	Gates      map[string]string `json:"gates"` // G0 … G4 to their status
+}
+
+// Approved is the meta of JOB_APPROVED. artifact_sha256 is the digest of the intake that was approved.
+type Approved struct {
+	Located
+	Basis string `json:"basis"`            // gates, operator or auditor
+	Rules string `json:"rules"`            // digest of the rules under which it was approved
+	Rerun bool   `json:"rerun"`            // safe to run again when the outcome of an attempt is unknown
+	DueAt string `json:"due_at"`           // acceptance plus the target of the priority
+	Ready bool   `json:"ready"`            // may be claimed at once
+	Slot  string `json:"window,omitempty"` // the rate window that it was counted in; "" is not counted
+}
+
+// Blocked is the meta of JOB_BLOCKED.
+type Blocked struct {
+	NextAction string `json:"next_action"`
+	Code       string `json:"code"` // of the strictest reason
+}
+
+// Decided is the meta of OPERATOR_APPROVED, OPERATOR_REJECTED and AUDIT_REPORTED.
+type Decided struct {
+	Document string `json:"document"` // digest of the intake that was decided on
+	Report   string `json:"report"`   // digest of the report that it was decided on
+	Reason   string `json:"reason,omitempty"`
+	TTY      bool   `json:"tty,omitempty"` // confirmed on a terminal
+}
+
+// Revised is the meta of JOB_REVISED, an event of the old job.
+type Revised struct {
+	Revision string `json:"revision"` // id of the new job
+}
+
+// Deduplicated is the meta of JOB_DEDUPLICATED. Of is the job that holds the key. With Resubmitted, the proposal repeated
+// the id of the job that this event is about, and there is no new job.
+type Deduplicated struct {
+	Of          string `json:"of"`
+	Resubmitted bool   `json:"resubmitted,omitempty"`
+}
+
+// Ready is the meta of JOB_READY.
+type Ready struct {
+	Slot string `json:"window,omitempty"` // the rate window that it was counted in; "" is not counted
+}
+
+// Throttled is the meta of JOB_THROTTLED. The job becomes ready at Until, the start of the window it was counted in.
+type Throttled struct {
+	Until string `json:"until"`
+}
+
+// Runner names a process on a host so that it cannot be mistaken for another: boot id, pid, start time in clock ticks.
+type Runner struct {
+	Boot  string `json:"boot"`
+	PID   int    `json:"pid"`
+	Start int64  `json:"start"`
+}
+
+// Dispatched is the meta of JOB_DISPATCHED (a host was chosen; with Runner, also taken by that process) and of
+// JOB_LEASED (taken by Runner). The document, where there is one, has the bids.
+type Dispatched struct {
+	Host       string  `json:"host"`
+	Attempt    int     `json:"attempt"` // from 1
+	LeaseUntil string  `json:"lease_until"`
+	Runner     *Runner `json:"runner,omitempty"`
+}
+
+// Started is the meta of JOB_STARTED. It may be written after the start, together with what followed; StartedAt is when
+// it was.
+type Started struct {
+	Attempt   int    `json:"attempt"`
+	StartedAt string `json:"started_at"`
+}
+
+// Ended is the meta of JOB_ATTEMPT_FAILED, JOB_COMPLETED and JOB_FAILED. The document is the result, where there is one.
+type Ended struct {
+	Located
+	Attempt        int    `json:"attempt,omitempty"`
+	ExitCode       int    `json:"exit_code"`
+	Code           string `json:"code,omitempty"`  // TIMEOUT, EXIT, SIGNAL, REFUSED, DEPENDENCY_FAILED, …
+	Error          string `json:"error,omitempty"` // one line, at most 200 bytes, redacted
+	CompletedAt    string `json:"completed_at,omitempty"`
+	DeduplicatedOf string `json:"deduplicated_of,omitempty"`
+}
+
+// RetryScheduled is the meta of JOB_RETRY_SCHEDULED. With Operator, somebody asked for it: the count starts over.
+type RetryScheduled struct {
+	Retry    int    `json:"retry"`
+	WakeAt   string `json:"wake_at"`
+	Operator bool   `json:"operator,omitempty"`
+}
+
+// Cancelled is the meta of JOB_CANCELLED.
+type Cancelled struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// Unknown is the meta of OUTCOME_UNKNOWN and LEASE_EXPIRED.
+type Unknown struct {
+	Attempt int    `json:"attempt"`
+	Reason  string `json:"reason"` // runner-died, reboot, returned, expired
+}
+
+// HostMeta is the meta of HOST_ENROLLED, HOST_ONLINE, HOST_OFFLINE and HOST_DRAINED.
+type HostMeta struct {
+	Located
+	Host          string `json:"host"`
+	MaxConcurrent int    `json:"max_concurrent"`
+}
+
+// Configured is the meta of CONFIG_LOADED. The document is the effective configuration.
+type Configured struct {
+	Located
+	Rules  string `json:"rules"`            // its digest, which reports name
+	Commit string `json:"commit,omitempty"` // of config/, where that is in git
+}
+
+// PausedMeta is the meta of PAUSED and RESUMED. Source "" is all of them.
+type PausedMeta struct {
+	Source string `json:"source"`
+	Reason string `json:"reason,omitempty"`
+	Kill   bool   `json:"kill,omitempty"`
+}
+
+// Deferred is the meta of INTAKE_DEFERRED.
+type Deferred struct {
+	Source string `json:"source"`
+	Reason string `json:"reason"`
+}
+
+// Torn is the meta of TORN_TAIL_MOVED.
+type Torn struct {
+	Segment string `json:"segment"`
+	Bytes   int64  `json:"bytes"`
+	SHA256  string `json:"sha256"`
+}
+
+// TickMeta is the meta of TICK.
+type TickMeta struct {
+	Received   int `json:"received"`
+	Approved   int `json:"approved"`
+	Blocked    int `json:"blocked"`
+	Dispatched int `json:"dispatched"`
+	Completed  int `json:"completed"`
+	Failed     int `json:"failed"`
+}
+
+// Removed is the meta of DOCUMENT_REMOVED. artifact_path and artifact_sha256 are those of the document that was removed,
+// and Located says where it lay; Verify does not look for it any more.
+type Removed struct {
+	Located
+	Reason string `json:"reason"`
+}

@@ -1,0 +1,51 @@
+package ledger
+
+import (
+	"context"
+	"path/filepath"
+)
+
+// Finding is one thing that is wrong with the ledger.
+type Finding struct {
+	Code    string `json:"code"`
+	Seq     int64  `json:"seq"` // of the line concerned; -1 where it is none
+	Message string `json:"message"`
+}
+
+// VerifyOptions says what Verify goes by, beyond the ledger itself.
+type VerifyOptions struct {
+	// Known is what is remembered of the ledger, in the index or a checkpoint. The zero Position is nothing.
+	Known Position
+	// Documents has every document that an event names looked up and hashed.
+	Documents bool
+	// Event is called with each line that can be read and the position behind it; nil is not called. Where there is a
+	// gap in the ledger, positions stay before it.
+	Event func(e *Event, at Position) error
+	// Document is called with each document that is there and has the right digest; nil is not called.
+	Document func(e *Event, doc []byte) error
+}
+
+// Verify reads the whole ledger, without a lock and in little memory, and calls found for each thing that is wrong. It
+// returns the position behind the last line, or before the first gap. It goes on after a finding; its errors are those of
+// reading, of the functions given, and of ctx.
+//
+// A damaged ledger is always found. One that was edited and chained again is found only against a Known that was kept
+// elsewhere.
+func (l *Log) Verify(ctx context.Context, opts VerifyOptions, found func(Finding) error) (Position, error) {
+	v := verifier{
+		ctx: ctx, opts: opts, log: l, found: found,
+		docs: readers{segments: segments{dir: filepath.Join(l.outbox, "documents"), name: DocumentsDir}},
+		read: make(map[int64]bool), first: -1,
+	}
+	defer v.close()
+	if err := v.ledger(); err != nil {
+		return v.at, err
+	}
+	if v.at.Size < opts.Known.Size && !v.gap {
+		err := v.report(CodeShorter, v.at.Size, "the ledger ends here; %d lines are known", opts.Known.Size)
+		if err != nil {
+			return v.at, err
+		}
+	}
+	return v.at, v.files()
+}
