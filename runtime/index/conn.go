@@ -1,0 +1,202 @@
+package index
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+)
+
+//go:embed schema.sql
+var schemaSQL string
+
+const (
+	// SchemaVersion is the user_version of the databases that this package makes and takes.
+	SchemaVersion = 1
+	// applicationID marks the file as an index of ours: "SHRT".
+	applicationID = 0x53485254
+
+	busyTimeout = 10 * time.Second
+	// cacheKiB holds what a batch of 1,000 jobs touches, so that nothing is written before it is committed.
+	cacheKiB = 32 << 10
+	// checkpointPages is the length of the WAL, in pages of 4 KiB, at which a commit checkpoints by itself, for those who
+	// never call Checkpoint.
+	checkpointPages = 16 << 10
+)
+
+// conn is one connection with its prepared statements. It is used by one goroutine at a time.
+type conn struct {
+	*sqlite3.Conn
+	stmts map[string]*stmt
+}
+
+// openConn opens the database at path, and makes it where there is none.
+func openConn(path string) (*conn, error) {
+	raw, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+	if err != nil {
+		return nil, describe(path, err)
+	}
+	c := &conn{Conn: raw, stmts: map[string]*stmt{}}
+	if err := c.setUp(path); err != nil {
+		return nil, errors.Join(describe(path, err), c.close())
+	}
+	return c, nil
+}
+
+func (c *conn) setUp(path string) error {
+	if err := c.BusyTimeout(busyTimeout); err != nil {
+		return err
+	}
+	// A short command leaves the WAL to a tick: writing it back and deleting it would cost more than the command does.
+	if _, err := c.FileControl("main", sqlite3.FCNTL_PERSIST_WAL, true); err != nil {
+		return err
+	}
+	if _, err := c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true); err != nil {
+		return err
+	}
+	version, err := c.version()
+	if err == nil && version == 0 {
+		if err = c.create(); err == nil {
+			version, err = c.version()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if version != SchemaVersion {
+		return &SchemaError{Path: path, Version: version}
+	}
+	// NORMAL syncs at checkpoints only. After a power loss the last transactions may be missing, which the ledger makes good;
+	// with OFF a checkpoint could reach the disk in part and leave a database that is broken without showing it.
+	err = c.Exec(fmt.Sprintf("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -%d", cacheKiB))
+	if err != nil {
+		return err
+	}
+	return c.WALAutoCheckpoint(checkpointPages)
+}
+
+// version reads the version of the schema, 0 where there is none. It reads the first page, and the index of the WAL: what is not
+// a database or has no room for its pages fails here. That every page makes sense is for Check to find out.
+func (c *conn) version() (int, error) {
+	id, err := c.pragma("application_id")
+	if err != nil {
+		return 0, err
+	}
+	version, err := c.pragma("user_version")
+	if err != nil {
+		return 0, err
+	}
+	if id != applicationID && (id != 0 || version != 0) {
+		return 0, errForeign
+	}
+	return version, nil
+}
+
+func (c *conn) pragma(name string) (n int, err error) {
+	s, _, err := c.Conn.Prepare("PRAGMA " + name)
+	if err != nil {
+		return 0, err
+	}
+	if s.Step() {
+		n = s.ColumnInt(0)
+	}
+	return n, errors.Join(s.Err(), s.Close())
+}
+
+// create fills an empty database with the schema. Somebody else may be doing the same.
+func (c *conn) create() (err error) {
+	if err := c.Exec("PRAGMA journal_mode = WAL"); err != nil {
+		return err
+	}
+	if err := c.Exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Exec("ROLLBACK"))
+		}
+	}()
+	if version, err := c.version(); err != nil || version != 0 {
+		return errors.Join(err, c.Exec("COMMIT"))
+	}
+	if n, err := c.pragma("page_count"); err != nil {
+		return err
+	} else if n > 1 {
+		return errForeign // tables of somebody else
+	}
+	if err := c.Exec(schemaSQL); err != nil {
+		return err
+	}
+	return c.Exec(fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", applicationID, SchemaVersion))
+}
+
+// prepare returns the statement for sql, compiled once.
+func (c *conn) prepare(sql string) (*stmt, error) {
+	if s := c.stmts[sql]; s != nil {
+		return s, nil
+	}
+	raw, tail, err := c.Conn.PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", firstLine(sql), err)
+	}
+	if strings.TrimSpace(tail) != "" {
+		raw.Close()
+		return nil, fmt.Errorf("%s: more than one statement", firstLine(sql))
+	}
+	s := &stmt{Stmt: raw, bound: make([]bound, raw.BindCount()), raw: make([]any, raw.ColumnCount())}
+	c.stmts[sql] = s
+	return s, nil
+}
+
+func firstLine(sql string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(sql), "\n")
+	return line
+}
+
+// run executes a statement that gives no rows.
+func (c *conn) run(sql string, values ...any) error {
+	s, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	return s.run(values...)
+}
+
+// each calls fn for each row of a query.
+func (c *conn) each(sql string, fn func(*stmt) error, values ...any) error {
+	s, err := c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	return s.each(func() error { return fn(s) }, values...)
+}
+
+// one calls fn for the first row of a query, and reports whether there is one.
+func (c *conn) one(sql string, fn func(*stmt) error, values ...any) (bool, error) {
+	s, err := c.prepare(sql)
+	if err != nil {
+		return false, err
+	}
+	return s.one(func() error { return fn(s) }, values...)
+}
+
+// rows returns the jobs that a query for all columns of jobs gives.
+func (c *conn) rows(sql string, values ...any) ([]Row, error) {
+	var rows []Row
+	err := c.each(sql, func(s *stmt) error {
+		rows = append(rows, Row{})
+		return s.scan(&rows[len(rows)-1])
+	}, values...)
+	return rows, err
+}
+
+func (c *conn) close() error {
+	for _, s := range c.stmts {
+		s.Close()
+	}
+	c.stmts = nil
+	return c.Conn.Close()
+}

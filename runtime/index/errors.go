@@ -1,0 +1,81 @@
+package index
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+)
+
+// SchemaError says that the database was made by another version of Sheratan. MoveAside and a new one are the way out.
+type SchemaError struct {
+	Path    string
+	Version int
+}
+
+func (e *SchemaError) Error() string {
+	return fmt.Sprintf("%s: index of schema version %d, and %d is needed", e.Path, e.Version, SchemaVersion)
+}
+
+// GarbageError says that the file is not a usable database. MoveAside and a new one are the way out.
+type GarbageError struct {
+	Path string
+	Err  error
+}
+
+func (e *GarbageError) Error() string {
+	return fmt.Sprintf("%s: not a usable index: %v", e.Path, e.Err)
+}
+func (e *GarbageError) Unwrap() error { return e.Err }
+
+var errForeign = errors.New("a database of another program")
+
+// describe names path in err, and tells what is wrong with the file from what is wrong with the machine.
+func describe(path string, err error) error {
+	var schema *SchemaError
+	var garbage *GarbageError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &schema), errors.As(err, &garbage):
+		return err
+	case errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.CORRUPT), errors.Is(err, errForeign):
+		return &GarbageError{Path: path, Err: err}
+	default:
+		return fmt.Errorf("%s: %w", path, err)
+	}
+}
+
+// TransitionError says that an event is not allowed in the state in which its job is.
+type TransitionError struct {
+	JobID string
+	Event job.EventName
+	From  job.Status // "" where there is no such job
+}
+
+func (e *TransitionError) Error() string {
+	if e.From == "" {
+		return fmt.Sprintf("%s: %s, and there is no such job", e.JobID, e.Event)
+	}
+	return fmt.Sprintf("%s: %s of a job that is %s", e.JobID, e.Event, e.From)
+}
+
+// EventError says that an event cannot be applied because of what is in it.
+type EventError struct {
+	Seq   int64
+	Event job.EventName
+	JobID string
+	Err   error
+}
+
+func (e *EventError) Error() string {
+	who := string(e.Event)
+	if e.JobID != "" {
+		who += " of " + e.JobID
+	}
+	return fmt.Sprintf("%s (event %d): %v", who, e.Seq, e.Err)
+}
+
+func (e *EventError) Unwrap() error { return e.Err }

@@ -1,0 +1,291 @@
+package index
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// epoch is when the histories of the tests begin.
+var epoch = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+
+// anyDigest stands where a test does not care for the content.
+const anyDigest = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
+
+// history is a ledger and its documents in memory, and it writes them.
+type history struct {
+	events []ledger.Event
+	at     []ledger.Position // behind each event
+	docs   map[string][]byte
+	now    time.Time
+}
+
+func newHistory() *history { return &history{docs: map[string][]byte{}, now: epoch} }
+
+// Read and Tail make a history the ledger and the documents of a rebuild.
+func (h *history) Read(ref ledger.Ref) ([]byte, error) {
+	doc, ok := h.docs[ref.SHA256]
+	if !ok {
+		return nil, fmt.Errorf("%s: no such document", ref.SHA256)
+	}
+	return doc, nil
+}
+
+func (h *history) Tail(from ledger.Position, fn func(*ledger.Event, []byte, ledger.Position) error) (ledger.Position, *ledger.TornTail, error) {
+	for i := from.Size; i < int64(len(h.events)); i++ {
+		ev := h.events[i]
+		if err := fn(&ev, nil, h.at[i]); err != nil {
+			return from, nil, err
+		}
+	}
+	return h.position(), nil, nil
+}
+
+func (h *history) position() ledger.Position {
+	if len(h.at) == 0 {
+		return ledger.Position{}
+	}
+	return h.at[len(h.at)-1]
+}
+
+// make returns the event that would come next. doc, where it is not nil, becomes its document.
+func (h *history) make(name job.EventName, id string, meta, doc any) ledger.Event {
+	ev := ledger.Event{V: 1, Seq: int64(len(h.events)), ID: fmt.Sprintf("event-%d", len(h.events)), Timestamp: job.FormatTime(h.now),
+		Actor: "uid:1000", Event: name, JobID: id, TraceID: id, Prev: h.position().Prev()}
+	if doc != nil {
+		b, err := json.Marshal(doc)
+		if err != nil {
+			panic(err)
+		}
+		ev.ArtifactPath = "outbox/documents/000/000/000000000.jsonl"
+		ev.ArtifactSHA256 = fmt.Sprintf("%064x", len(h.docs)+1)
+		h.docs[ev.ArtifactSHA256] = b
+	}
+	var err error
+	if ev.Meta, err = ledger.NewMeta(meta); err != nil {
+		panic(err)
+	}
+	return ev
+}
+
+// add puts an event behind the others.
+func (h *history) add(ev ledger.Event) {
+	line, err := ev.AppendLine(nil)
+	if err != nil {
+		panic(err)
+	}
+	h.at = append(h.at, h.position().Next(line))
+	h.events = append(h.events, ev)
+}
+
+// fixture is an index with the history that it is made of.
+type fixture struct {
+	t  testing.TB
+	h  *history
+	db *DB
+}
+
+func newFixture(t testing.TB) *fixture {
+	t.Helper()
+	db, err := Open(filepath.Join(t.TempDir(), "index.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &fixture{t: t, h: newHistory(), db: db}
+}
+
+// write runs fn in a write transaction and commits it.
+func (f *fixture) write(fn func(tx *Tx)) {
+	f.t.Helper()
+	tx, err := f.db.Begin(context.Background())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer tx.Rollback()
+	fn(tx)
+	if err := tx.SetPosition(f.h.position()); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) read(fn func(r *Reader)) {
+	f.t.Helper()
+	if err := f.db.View(context.Background(), func(r *Reader) error { fn(r); return nil }); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// event applies an event in a transaction of its own.
+func (f *fixture) event(name job.EventName, id string, meta any) {
+	f.t.Helper()
+	f.eventWith(name, id, meta, nil)
+}
+
+func (f *fixture) eventWith(name job.EventName, id string, meta, doc any) {
+	f.t.Helper()
+	ev := f.h.make(name, id, meta, doc)
+	f.write(func(tx *Tx) {
+		if err := tx.Apply(&ev, f.h); err != nil {
+			f.t.Fatal(err)
+		}
+		f.h.add(ev)
+	})
+}
+
+// refuse expects the event to be refused, and the index to stay as it is.
+func (f *fixture) refuse(name job.EventName, id string, meta any) error {
+	f.t.Helper()
+	before := f.digest()
+	ev := f.h.make(name, id, meta, nil)
+	var err error
+	f.write(func(tx *Tx) { err = tx.Apply(&ev, f.h) })
+	if err == nil {
+		f.t.Fatalf("%s of %s was applied", name, id)
+	}
+	if after := f.digest(); after != before {
+		f.t.Fatalf("%s of %s was refused (%v) and changed the index", name, id, err)
+	}
+	return err
+}
+
+func (f *fixture) digest() (digest string) {
+	f.t.Helper()
+	f.read(func(r *Reader) {
+		var err error
+		if digest, err = r.Digest(); err != nil {
+			f.t.Fatal(err)
+		}
+	})
+	return digest
+}
+
+// job returns a job that must be there.
+func (f *fixture) job(id string) (row Row) {
+	f.t.Helper()
+	f.read(func(r *Reader) {
+		var found bool
+		var err error
+		if row, found, err = r.Job(id); err != nil || !found {
+			f.t.Fatalf("job %s: found %t, %v", id, found, err)
+		}
+	})
+	return row
+}
+
+// received is the meta of an unremarkable proposal.
+func received(source string) ledger.Received {
+	return ledger.Received{Located: ledger.Located{Offset: 17, Bytes: 4}, Source: source, Bucket: source, Kind: "exec", Priority: 2,
+		TimeoutSeconds: 300, MaxRetries: 3, Backoff: "exponential", PayloadSHA256: anyDigest, Token: "token"}
+}
+
+// propose receives a job; change may be nil.
+func (f *fixture) propose(id string, change func(*ledger.Received), deps ...string) {
+	f.t.Helper()
+	m := received("agent")
+	m.Key = id
+	if change != nil {
+		change(&m)
+	}
+	m.DependsOn = len(deps)
+	f.eventWith(job.ProposalReceived, id, m, intakeOf(deps))
+}
+
+func intakeOf(deps []string) any {
+	return map[string]any{"proposal": map[string]any{"depends_on": append([]string{}, deps...)}}
+}
+
+// approve makes a received job claimable, or lets it wait.
+func (f *fixture) approve(id string, ready bool) {
+	f.t.Helper()
+	f.event(job.JobApproved, id, approved(f.h.now, ready))
+}
+
+func approved(at time.Time, ready bool) ledger.Approved {
+	return ledger.Approved{Basis: "gates", Rules: anyDigest, Rerun: true, DueAt: job.FormatTime(at.Add(5 * time.Minute)), Ready: ready}
+}
+
+func (f *fixture) dispatch(id string, attempt int) {
+	f.t.Helper()
+	f.event(job.JobDispatched, id, leaseOf("local", attempt, f.h.now))
+}
+
+func leaseOf(host string, attempt int, now time.Time) ledger.Dispatched {
+	return ledger.Dispatched{Host: host, Attempt: attempt, LeaseUntil: job.FormatTime(now.Add(time.Minute)),
+		Runner: &ledger.Runner{Boot: "boot", PID: 42, Start: 4711}}
+}
+
+func (f *fixture) start(id string, attempt int) {
+	f.t.Helper()
+	f.event(job.JobStarted, id, ledger.Started{Attempt: attempt, StartedAt: job.FormatTime(f.h.now)})
+}
+
+func (f *fixture) complete(id string) {
+	f.t.Helper()
+	f.eventWith(job.JobCompleted, id, ledger.Ended{Located: ledger.Located{Offset: 1, Bytes: 2}}, "result")
+}
+
+// run takes an approved job to its end.
+func (f *fixture) run(id string) {
+	f.t.Helper()
+	f.dispatch(id, 1)
+	f.start(id, 1)
+	f.complete(id)
+}
+
+// claim returns the ids that Claim gives.
+func (f *fixture) claim(limit int) (ids []string) {
+	f.t.Helper()
+	f.read(func(r *Reader) {
+		rows, err := r.Claim(limit)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		ids = idsOf(rows)
+	})
+	return ids
+}
+
+func idsOf(rows []Row) []string {
+	ids := []string{}
+	for _, row := range rows {
+		ids = append(ids, row.ID)
+	}
+	return ids
+}
+
+// configure sets the limits of sources: max_jobs_per_minute and max_concurrent_jobs of each.
+func (f *fixture) configure(limits map[string][2]int) {
+	f.t.Helper()
+	f.eventWith(job.ConfigLoaded, "", ledger.Configured{Rules: anyDigest}, configOf(limits))
+}
+
+func configOf(limits map[string][2]int) any {
+	sources := map[string]any{}
+	for name, l := range limits {
+		sources[name] = map[string]int{"max_jobs_per_minute": l[0], "max_concurrent_jobs": l[1]}
+	}
+	return map[string]any{"sources": sources}
+}
+
+func wantTransitionError(t testing.TB, err error) {
+	t.Helper()
+	var refused *TransitionError
+	if !errors.As(err, &refused) {
+		t.Fatalf("got %v, want a TransitionError", err)
+	}
+}

@@ -1,0 +1,173 @@
+package index
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+)
+
+// JobFilter selects jobs. What is zero does not matter.
+type JobFilter struct {
+	Status  []job.Status // any of these
+	Zone    string
+	Source  string
+	Kind    string
+	Mission string
+	Trace   string
+	Since   time.Time // something happened to it at or after this time
+	Newest  bool      // the newest first, otherwise in the order of arrival
+	After   *int64    // go on behind the job with this Seq, in the order that was asked for
+	Limit   int       // at most this many; 0 is all
+}
+
+// List returns the jobs that a filter selects.
+func (r *Reader) List(f JobFilter) ([]Row, error) {
+	if err := r.sync(); err != nil {
+		return nil, err
+	}
+	if len(f.Status) == 0 {
+		return r.listOne(f, "")
+	}
+	// One query for each status, each along its index, are cheaper than one over all jobs: those that are not over are few.
+	var rows []Row
+	for i, status := range f.Status {
+		if slices.Contains(f.Status[:i], status) {
+			continue
+		}
+		more, err := r.listOne(f, status)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	slices.SortFunc(rows, func(a, b Row) int {
+		if f.Newest {
+			a, b = b, a
+		}
+		return cmp.Compare(a.Seq, b.Seq)
+	})
+	if f.Limit > 0 && len(rows) > f.Limit {
+		rows = rows[:f.Limit]
+	}
+	return rows, nil
+}
+
+func (r *Reader) listOne(f JobFilter, status job.Status) ([]Row, error) {
+	var q query
+	q.equal("status", string(status))
+	q.equal("zone", f.Zone)
+	q.equal("source", f.Source)
+	q.equal("kind", f.Kind)
+	q.equal("mission_id", f.Mission)
+	if f.Trace != "" {
+		q.where("(id = ? AND trace_id = ? OR trace_id = ? AND trace_id <> id)", f.Trace, f.Trace, f.Trace)
+	}
+	if !f.Since.IsZero() {
+		if err := r.changedSince(&q, f.Since); err != nil {
+			return nil, err
+		}
+	}
+	order := "seq"
+	if f.Newest {
+		order = "seq DESC"
+	}
+	if f.After != nil {
+		if f.Newest {
+			q.where("seq < ?", *f.After)
+		} else {
+			q.where("seq > ?", *f.After)
+		}
+	}
+	return r.c.rows(selectRows+q.sql()+" ORDER BY "+order+q.limit(f.Limit), q.values...)
+}
+
+// fewEvents is how many events are worth looking through for the jobs that they are about.
+const fewEvents = 100_000
+
+// changedSince asks for the jobs that something happened to at or after t. They are found through the events since then, unless
+// those are so many that looking at the jobs is cheaper.
+func (r *Reader) changedSince(q *query, t time.Time) error {
+	first, err := r.firstAt(t)
+	if err != nil {
+		return err
+	}
+	q.where("updated_at >= ?", t)
+	next, err := r.nextSeq()
+	if err != nil {
+		return err
+	}
+	if next-first <= fewEvents {
+		q.where("seq IN (SELECT job FROM ledger_events WHERE seq >= ?)", first)
+	}
+	return nil
+}
+
+// ByToken returns the jobs that came from one claimed inbox file, in the order of its lines.
+func (r *Reader) ByToken(token string) ([]Row, error) {
+	if err := r.sync(); err != nil {
+		return nil, err
+	}
+	return r.c.rows(selectRows+"WHERE token = ? ORDER BY line, seq", token)
+}
+
+// Children returns how many jobs came out of the job parent.
+func (r *Reader) Children(parent string) (n int, err error) {
+	return r.count("SELECT count(*) FROM jobs WHERE parent_id <> '' AND parent_id = ?", parent)
+}
+
+// MissionJobs returns how many jobs belong to a mission.
+func (r *Reader) MissionJobs(mission string) (n int, err error) {
+	return r.count("SELECT count(*) FROM jobs WHERE mission_id <> '' AND mission_id = ?", mission)
+}
+
+func (r *Reader) count(sql string, values ...any) (n int, err error) {
+	if err := r.sync(); err != nil {
+		return 0, err
+	}
+	_, err = r.c.one(sql, func(s *stmt) error {
+		n = s.ColumnInt(0)
+		return nil
+	}, values...)
+	return n, err
+}
+
+// query collects the conditions of a question. There are few shapes of questions, so that the number of statements that are
+// kept prepared is bounded.
+type query struct {
+	conditions []string
+	values     []any
+}
+
+func (q *query) where(condition string, values ...any) {
+	q.conditions = append(q.conditions, condition)
+	q.values = append(q.values, values...)
+}
+
+// equal asks for one value of a column, if there is one. A column with a partial index gets the condition of that as well.
+func (q *query) equal(column, value string) {
+	if value == "" {
+		return
+	}
+	if column == "mission_id" {
+		q.where("mission_id <> ''")
+	}
+	q.where(column+" = ?", value)
+}
+
+func (q *query) sql() string {
+	if len(q.conditions) == 0 {
+		return ""
+	}
+	return "WHERE " + strings.Join(q.conditions, " AND ")
+}
+
+func (q *query) limit(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	q.values = append(q.values, n)
+	return " LIMIT ?"
+}

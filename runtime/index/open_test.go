@@ -1,0 +1,397 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+)
+
+func TestOpenMakesAndReopens(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	before := f.digest()
+	again, err := Open(f.db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	err = again.View(context.Background(), func(r *Reader) error {
+		if digest, err := r.Digest(); err != nil || digest != before {
+			t.Errorf("another handle sees %s (%v), want %s", digest, err, before)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Check(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenIsFast(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	best := time.Hour
+	for range 20 {
+		start := time.Now()
+		db, err := Open(f.db.Path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		best = min(best, time.Since(start))
+	}
+	t.Logf("open and close: %v", best)
+	if best > 50*time.Millisecond {
+		t.Errorf("opening takes %v", best)
+	}
+}
+
+func TestOpenByManyAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "index.db")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			db, err := Open(path)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := db.Check(context.Background()); err != nil {
+				t.Error(err)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	run := func(name, sql string) string {
+		path := filepath.Join(dir, name)
+		c, err := sqlite3.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := c.Exec(sql); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := func(name string) string {
+		path := filepath.Join(dir, name)
+		db, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	newer := good("newer.db")
+	run("newer.db", "PRAGMA user_version = 99")
+	cut := good("cut.db")
+	if err := os.Truncate(cut, 5000); err != nil {
+		t.Fatal(err)
+	}
+	var schema *SchemaError
+	if _, err := Open(newer); !errors.As(err, &schema) || schema.Version != 99 || !strings.Contains(err.Error(), newer) {
+		t.Errorf("newer schema: %v", err)
+	}
+	for name, path := range map[string]string{
+		"text":        write("text.db", []byte(strings.Repeat("this is not a database\n", 400))),
+		"zeros":       write("zeros.db", make([]byte, 8192)),
+		"foreign":     run("foreign.db", "CREATE TABLE t (x)"),
+		"other app":   run("app.db", "PRAGMA application_id = 1; PRAGMA user_version = 1"),
+		"cut in half": cut,
+	} {
+		db, err := Open(path)
+		var garbage *GarbageError
+		if !errors.As(err, &garbage) {
+			t.Errorf("%s: %v, want a GarbageError", name, err)
+		}
+		if db != nil {
+			db.Close()
+		}
+	}
+	if db, err := Open(write("empty.db", nil)); err != nil {
+		t.Errorf("empty file: %v", err)
+	} else {
+		db.Close()
+	}
+	if _, err := Open(filepath.Join(dir, "missing", "index.db")); err == nil {
+		t.Error("a database in a folder that is not there was opened")
+	} else if garbage := (*GarbageError)(nil); errors.As(err, &garbage) {
+		t.Errorf("missing folder: %v must not be a GarbageError", err)
+	}
+}
+
+func TestCheckFindsDamage(t *testing.T) {
+	f := newFixture(t)
+	for _, id := range []string{"a", "b", "c"} {
+		f.propose(id, nil)
+	}
+	if err := f.db.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(f.db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Damage behind the schema, where opening does not look.
+	for i := len(data) / 2; i < len(data); i++ {
+		data[i] = 0x5a
+	}
+	path := filepath.Join(t.TempDir(), "index.db")
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	db, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var garbage *GarbageError
+	if err := db.Check(context.Background()); !errors.As(err, &garbage) {
+		t.Errorf("got %v, want a GarbageError", err)
+	}
+}
+
+func TestMoveAside(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	stale, err := f.db.Stale()
+	if err != nil || stale {
+		t.Fatalf("before: stale %t, %v", stale, err)
+	}
+	path := f.db.Path()
+	aside, err := MoveAside(path, "moved")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stale, err := f.db.Stale(); err != nil || !stale {
+		t.Errorf("moved: stale %t, %v", stale, err)
+	}
+	for _, ext := range []string{"", "-wal", "-shm"} {
+		if _, err := os.Lstat(path + ext); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", path+ext, err)
+		}
+		if _, err := os.Lstat(aside + ext); err != nil {
+			t.Errorf("%v", err)
+		}
+	}
+	fresh, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fresh.Close()
+	if stale, err := f.db.Stale(); err != nil || !stale {
+		t.Errorf("replaced: stale %t, %v", stale, err)
+	}
+	if stale, err := fresh.Stale(); err != nil || stale {
+		t.Errorf("the new one: stale %t, %v", stale, err)
+	}
+	if _, err := MoveAside(filepath.Join(t.TempDir(), "nothing"), "x"); err != nil {
+		t.Errorf("nothing to move: %v", err)
+	}
+}
+
+// A crash in the middle of MoveAside leaves the WAL of the old database beside the path of the new one.
+func TestNewDatabaseIgnoresStaleWAL(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	path := f.db.Path()
+	info, err := os.Stat(path + "-wal")
+	if err != nil || info.Size() == 0 {
+		t.Fatalf("the WAL must hold the job for this test: %v", err)
+	}
+	if err := os.Rename(path, path+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fresh.Close()
+	err = fresh.View(context.Background(), func(r *Reader) error {
+		exists, err := r.Exists("a")
+		if exists {
+			t.Error("the WAL of the old database was replayed into the new one")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fresh.Check(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCloseKeepsWALAndCheckpointEmptiesIt(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	other, err := Open(f.db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	size := func() int64 {
+		info, err := os.Stat(f.db.Path() + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	if size() == 0 {
+		t.Error("closing wrote the WAL back")
+	}
+	if err := f.db.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if size() != 0 {
+		t.Errorf("after the checkpoint the WAL has %d bytes", size())
+	}
+	f.job("a")
+}
+
+func TestCheckpointDoesNotWaitForReaders(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	other, err := Open(f.db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	err = other.View(context.Background(), func(r *Reader) error {
+		if _, err := r.Exists("a"); err != nil {
+			return err
+		}
+		f.propose("b", nil)
+		start := time.Now()
+		if err := f.db.Checkpoint(); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took > busyTimeout/2 {
+			t.Errorf("the checkpoint waited %v", took)
+		}
+		if exists, err := r.Exists("b"); err != nil || exists {
+			t.Errorf("a view sees what was committed after it began: %t, %v", exists, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRollbackLeavesNothing(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	before := f.digest()
+	tx, err := f.db.Begin(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := f.h.make(job.JobApproved, "a", approved(epoch, true), nil)
+	if err := tx.Apply(&ev, f.h); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if f.digest() != before {
+		t.Error("something was left")
+	}
+	// The rows in memory must have been dropped as well.
+	f.write(func(tx *Tx) {
+		if row, _, err := tx.Job("a"); err != nil || row.Ready {
+			t.Errorf("ready %t, %v", row.Ready, err)
+		}
+	})
+}
+
+func TestCommitNeedsPosition(t *testing.T) {
+	f := newFixture(t)
+	tx, err := f.db.Begin(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := f.h.make(job.ProposalReceived, "a", received("agent"), nil)
+	if err := tx.Apply(&ev, f.h); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err == nil {
+		t.Error("events were committed without a position")
+	}
+	f.read(func(r *Reader) {
+		if exists, err := r.Exists("a"); err != nil || exists {
+			t.Errorf("exists %t, %v", exists, err)
+		}
+	})
+}
+
+// Two processes have one index open. What one keeps in memory must not hide what the other one wrote.
+func TestMemoryIsNotStale(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	f.approve("a", true) // now f.db keeps the row
+	other, err := Open(f.db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	mine := f.db
+	f.db = other
+	f.dispatch("a", 1)
+	f.db = mine
+	f.write(func(tx *Tx) {
+		if row, _, err := tx.Job("a"); err != nil || row.Host != "local" {
+			t.Errorf("host %q, %v", row.Host, err)
+		}
+	})
+}
+
+func TestInterrupt(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	err := f.db.View(ctx, func(r *Reader) error {
+		cancel()
+		_, _, err := r.Job("a")
+		return err
+	})
+	if err == nil {
+		t.Error("a query ran to its end although its context did not")
+	}
+	f.job("a") // the connection works on
+}

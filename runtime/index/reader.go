@@ -1,0 +1,57 @@
+package index
+
+import (
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// Reader answers questions about one state of the index: that of a View, or that of a Tx as far as it has come.
+type Reader struct {
+	c      *conn
+	flush  func() error // writes what a Tx keeps in memory; nil in a View
+	counts func() error // the same for the counts only
+}
+
+// sync makes the database agree with what was applied.
+func (r *Reader) sync() error {
+	if r.flush == nil {
+		return nil
+	}
+	return r.flush()
+}
+
+func (r *Reader) syncCounts() error {
+	if r.counts == nil {
+		return nil
+	}
+	return r.counts()
+}
+
+// Position returns how much of the ledger is in the index; the zero position where there is nothing.
+func (r *Reader) Position() (ledger.Position, error) {
+	var p ledger.Position
+	text, err := r.positionText()
+	if err != nil || text == "" {
+		return p, err
+	}
+	return p, p.UnmarshalText([]byte(text))
+}
+
+func (r *Reader) positionText() (text string, err error) {
+	_, err = r.c.one("SELECT position FROM position", func(s *stmt) error {
+		text = s.ColumnText(0)
+		return nil
+	})
+	return text, err
+}
+
+// Job returns the job with this id, and whether there is one.
+func (r *Reader) Job(id string) (Row, bool, error) {
+	var row Row
+	found, err := r.c.one(selectByID, func(s *stmt) error { return s.scan(&row) }, id)
+	return row, found, err
+}
+
+// Exists reports whether there is a job with this id.
+func (r *Reader) Exists(id string) (bool, error) {
+	return r.c.one("SELECT 1 FROM jobs WHERE id = ?", func(*stmt) error { return nil }, id)
+}

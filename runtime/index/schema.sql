@@ -1,0 +1,189 @@
+-- The index of a Sheratan workspace. Everything here follows from the ledger; deleting the file loses nothing but time.
+-- Times are INTEGER microseconds since 1970 UTC, 0 where there is none. Flags are 0 and 1. '' is "does not apply".
+-- The CHECKs restate the life cycle of package job and what Apply guarantees; tests compare the lists with the Go ones.
+
+CREATE TABLE jobs (
+  -- what the proposal was received as; never changes
+  seq               INTEGER PRIMARY KEY, -- number of its PROPOSAL_RECEIVED in the ledger
+  id                TEXT NOT NULL UNIQUE CHECK (length(id) BETWEEN 1 AND 64 AND id NOT GLOB '*[^A-Za-z0-9._-]*'),
+  source            TEXT NOT NULL,
+  bucket            TEXT NOT NULL,       -- of rate_limits: the source, or *
+  kind              TEXT NOT NULL,
+  priority          INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 3),
+  class             INTEGER NOT NULL CHECK (class = (priority > 0)),
+  timeout_seconds   INTEGER NOT NULL,
+  max_retries       INTEGER NOT NULL,
+  retry_backoff     TEXT NOT NULL,
+  idempotency_key   TEXT NOT NULL,
+  payload_sha256    TEXT NOT NULL,
+  task_id           TEXT NOT NULL,
+  mission_id        TEXT NOT NULL,
+  trace_id          TEXT NOT NULL,
+  parent_id         TEXT NOT NULL,
+  depth             INTEGER NOT NULL,
+  revises           TEXT NOT NULL,
+  token             TEXT NOT NULL,       -- of the claim of the inbox file
+  line              INTEGER NOT NULL,    -- in it, from 1; 0 where it held one proposal
+  created_at        INTEGER NOT NULL,
+  intake_path       TEXT NOT NULL,       -- where the document lies: segment, place in it, digest
+  intake_offset     INTEGER NOT NULL,
+  intake_bytes      INTEGER NOT NULL,
+  intake_sha256     TEXT NOT NULL,
+
+  -- what it depends on; a function of deps and of the status of the jobs named there
+  deps_left         INTEGER NOT NULL CHECK (deps_left >= 0),
+  dep_failed        TEXT NOT NULL,       -- the first, by name, of those that failed or were cancelled
+
+  -- what was decided about it
+  status            TEXT NOT NULL CHECK (status IN ('pending', 'throttled', 'running', 'completed', 'failed', 'quarantined', 'cancelled')),
+  zone              TEXT NOT NULL CHECK (zone = CASE status
+                      WHEN 'quarantined' THEN 'blocked'
+                      WHEN 'completed' THEN 'outbox' WHEN 'failed' THEN 'outbox' WHEN 'cancelled' THEN 'outbox'
+                      ELSE CASE zone WHEN 'inbox' THEN 'inbox' ELSE 'approved' END END),
+  updated_at        INTEGER NOT NULL,
+  rules_sha256      TEXT NOT NULL,
+  verdict           TEXT NOT NULL,
+  next_action       TEXT NOT NULL,
+  basis             TEXT NOT NULL,       -- of the approval: gates, operator or auditor
+  decided_by        TEXT NOT NULL,
+  accepted_at       INTEGER NOT NULL,    -- 0 where it was never approved, or blocked since
+  rerun             INTEGER NOT NULL CHECK (rerun IN (0, 1)),
+  report_path       TEXT NOT NULL,
+  report_offset     INTEGER NOT NULL,
+  report_bytes      INTEGER NOT NULL,
+  report_sha256     TEXT NOT NULL,
+
+  -- its place in the queue
+  ready             INTEGER NOT NULL CHECK (ready IN (0, 1)),
+  due_at            INTEGER NOT NULL,
+  wake_at           INTEGER NOT NULL,
+  holds_key         INTEGER NOT NULL CHECK (holds_key IN (0, 1)),
+  joined_to         TEXT NOT NULL,       -- the job whose end it shares
+  revised_by        TEXT NOT NULL,
+
+  -- its attempts
+  attempt           INTEGER NOT NULL,    -- number of the last one, from 1
+  host              TEXT NOT NULL,       -- that has it now; '' without a lease
+  lease_until       INTEGER NOT NULL,
+  runner_boot       TEXT NOT NULL,
+  runner_pid        INTEGER NOT NULL,
+  runner_start      INTEGER NOT NULL,
+  retry_count       INTEGER NOT NULL,
+  last_retry_at     INTEGER NOT NULL,
+  executed_by       TEXT NOT NULL,
+  execution_started_at   INTEGER NOT NULL,
+  execution_completed_at INTEGER NOT NULL,
+  exit_code         INTEGER NOT NULL,
+  error             TEXT NOT NULL,
+  error_code        TEXT NOT NULL,
+  result_path       TEXT NOT NULL,
+  result_offset     INTEGER NOT NULL,
+  result_bytes      INTEGER NOT NULL,
+  result_sha256     TEXT NOT NULL,
+
+  CHECK (ready = 0 OR (status = 'pending' AND zone = 'approved' AND host = '' AND joined_to = '')),
+  CHECK (host = '' OR status IN ('pending', 'running'))
+) STRICT;
+
+-- The claim order. Jobs that wait for anything are not in it, so that they cost a claim nothing. It begins with the bucket and
+-- the source because these are what can be full or paused: a claim merges the heads of those that are neither.
+CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = 'pending' AND ready = 1;
+-- Those that an event has to make ready when their time has come.
+CREATE INDEX jobs_wake ON jobs (wake_at)
+  WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
+-- Those that have to fail because a dependency did.
+CREATE INDEX jobs_dep_failed ON jobs (dep_failed)
+  WHERE dep_failed <> '' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
+CREATE INDEX jobs_lease ON jobs (host, lease_until) WHERE host <> '';
+CREATE INDEX jobs_joined ON jobs (joined_to) WHERE joined_to <> '' AND status IN ('pending', 'throttled');
+CREATE INDEX jobs_inbox ON jobs (source) WHERE zone = 'inbox';
+CREATE INDEX jobs_blocked ON jobs (next_action) WHERE zone = 'blocked';
+-- For questions.
+CREATE INDEX jobs_status ON jobs (status);
+CREATE INDEX jobs_source ON jobs (source);
+CREATE INDEX jobs_token ON jobs (token);
+CREATE INDEX jobs_trace ON jobs (trace_id) WHERE trace_id <> id;
+CREATE INDEX jobs_mission ON jobs (mission_id) WHERE mission_id <> '';
+CREATE INDEX jobs_parent ON jobs (parent_id) WHERE parent_id <> '';
+
+CREATE TABLE deps (
+  job               INTEGER NOT NULL,    -- seq of the one that waits
+  depends_on        TEXT NOT NULL,       -- id; there may be no such job
+  done              INTEGER NOT NULL CHECK (done IN (0, 1)), -- it is completed
+  PRIMARY KEY (job, depends_on)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deps_depends_on ON deps (depends_on);
+
+-- Keys that proposals chose. That of a job without one is its own id, and is not in this table: see KeyHolder.
+CREATE TABLE keys (
+  source            TEXT NOT NULL,
+  key               TEXT NOT NULL,
+  holder            TEXT NOT NULL,       -- id of the job
+  PRIMARY KEY (source, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hosts (
+  id                TEXT PRIMARY KEY,
+  status            TEXT NOT NULL CHECK (status IN ('online', 'offline', 'drained', 'revoked')),
+  capabilities      TEXT NOT NULL,       -- a JSON array
+  max_concurrent    INTEGER NOT NULL,
+  updated_at        INTEGER NOT NULL,
+  last_heartbeat    INTEGER NOT NULL     -- not an event: a rebuild does not know it
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rate_limits (
+  source            TEXT PRIMARY KEY,    -- the bucket
+  max_jobs_per_minute INTEGER NOT NULL,  -- 0 is unlimited
+  max_concurrent_jobs INTEGER NOT NULL,
+  configured        INTEGER NOT NULL CHECK (configured IN (0, 1)), -- 0: the limits of * or the defaults
+  current_count     INTEGER NOT NULL,    -- jobs counted in the window
+  window_start      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE paused (
+  source            TEXT PRIMARY KEY,    -- '' is all of them
+  reason            TEXT NOT NULL,
+  kill              INTEGER NOT NULL CHECK (kill IN (0, 1)),
+  since             INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How many jobs there are, so that neither status nor claim counts rows.
+CREATE TABLE counts (
+  bucket            TEXT NOT NULL,
+  source            TEXT NOT NULL,
+  inbox             INTEGER NOT NULL CHECK (inbox >= 0),     -- not gated yet; counted as pending as well
+  ready             INTEGER NOT NULL CHECK (ready >= 0),     -- may be claimed; counted as pending as well
+  in_flight         INTEGER NOT NULL CHECK (in_flight >= 0), -- leased or running
+  pending           INTEGER NOT NULL CHECK (pending >= 0),
+  throttled         INTEGER NOT NULL CHECK (throttled >= 0),
+  running           INTEGER NOT NULL CHECK (running >= 0),
+  completed         INTEGER NOT NULL CHECK (completed >= 0),
+  failed            INTEGER NOT NULL CHECK (failed >= 0),
+  quarantined       INTEGER NOT NULL CHECK (quarantined >= 0),
+  cancelled         INTEGER NOT NULL CHECK (cancelled >= 0),
+  PRIMARY KEY (bucket, source)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE ledger_events (
+  seq               INTEGER PRIMARY KEY,
+  job               INTEGER NOT NULL,    -- seq of the job, -1 where it concerns none: close in time is close in the index
+  v                 INTEGER NOT NULL,
+  event             TEXT NOT NULL,
+  timestamp         TEXT NOT NULL,
+  actor             TEXT NOT NULL,
+  job_id            TEXT NOT NULL,
+  trace_id          TEXT NOT NULL,
+  zone              TEXT NOT NULL,
+  id                TEXT NOT NULL,
+  artifact_path     TEXT NOT NULL,
+  artifact_sha256   TEXT NOT NULL,
+  prev              TEXT NOT NULL,
+  meta              TEXT NOT NULL
+) STRICT;
+CREATE INDEX ledger_events_job ON ledger_events (job);
+
+-- How much of the ledger is in here: ledger.Position as text.
+CREATE TABLE position (
+  one               INTEGER PRIMARY KEY CHECK (one = 1),
+  position          TEXT NOT NULL
+) STRICT;

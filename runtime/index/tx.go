@@ -1,0 +1,220 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// Tx is a write transaction. What its queries return reflects the events that were applied in it. It keeps the rows that it
+// touches in memory and writes each of them once, before a query that could miss it and at Commit: six events of a job
+// cost two writes, not six.
+type Tx struct {
+	*Reader
+	db    *DB
+	cache *rowCache
+	dirty []*entry // to be written, in the order in which they were changed first
+
+	tallies map[population]*tally
+
+	applied    bool
+	positioned bool
+	position   string
+	done       bool
+
+	stamp string // the timestamp parsed last, and its time
+	at    time.Time
+}
+
+// entry is a row in memory.
+type entry struct {
+	row   Row
+	fresh bool // not in the database yet
+	dirty bool
+}
+
+// rowCache holds rows by id. It stays with the DB after a commit, and is good for the next transaction if the index is at
+// the position at which it was left: what the index holds is a function of the position.
+type rowCache struct {
+	position string
+	rows     map[string]*entry
+}
+
+// cacheRows bounds a rowCache; a row takes about a kilobyte.
+const cacheRows = 8192
+
+// Begin starts a write transaction, waiting for another one to end. The caller holds the lock of the workspace, and ends
+// the transaction with Commit or Rollback.
+func (db *DB) Begin(ctx context.Context) (*Tx, error) {
+	c, err := db.take()
+	if err != nil {
+		return nil, err
+	}
+	c.SetInterrupt(ctx)
+	if err := c.Exec("BEGIN IMMEDIATE"); err != nil {
+		db.give(c)
+		return nil, db.describe(fmt.Errorf("%s: %w", db.path, err))
+	}
+	tx := &Tx{Reader: &Reader{c: c}, db: db, tallies: map[population]*tally{}}
+	tx.Reader.flush, tx.Reader.counts = tx.flush, tx.flushCounts
+	if tx.position, err = tx.positionText(); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	db.mu.Lock()
+	tx.cache, db.cache = db.cache, nil
+	db.mu.Unlock()
+	if tx.cache == nil || tx.cache.position != tx.position {
+		tx.cache = newRowCache()
+	}
+	return tx, nil
+}
+
+func newRowCache() *rowCache { return &rowCache{rows: map[string]*entry{}} }
+
+// SetPosition records how much of the ledger has been applied.
+func (tx *Tx) SetPosition(p ledger.Position) error {
+	text, err := p.MarshalText()
+	if err != nil {
+		return err
+	}
+	tx.position, tx.positioned = string(text), true
+	return tx.fail(tx.c.run("INSERT INTO position (one, position) VALUES (1, ?) "+
+		"ON CONFLICT DO UPDATE SET position = excluded.position", tx.position))
+}
+
+// Commit makes the transaction visible. It refuses one in which events were applied and no position was set, which would apply
+// them a second time.
+func (tx *Tx) Commit() error {
+	if tx.done {
+		return errors.New("index: transaction has ended already")
+	}
+	if tx.applied && !tx.positioned {
+		return errors.Join(fmt.Errorf("%s: events without a position", tx.db.path), tx.Rollback())
+	}
+	if err := tx.flush(); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	// From here on it is either done or not; an interrupt would leave the caller in doubt.
+	tx.c.SetInterrupt(context.Background())
+	if err := tx.c.Exec("COMMIT"); err != nil {
+		return errors.Join(tx.fail(err), tx.Rollback())
+	}
+	tx.cache.position = tx.position
+	tx.end(tx.cache)
+	return nil
+}
+
+// Rollback ends the transaction without a trace. After Commit it does nothing.
+func (tx *Tx) Rollback() error {
+	if tx.done {
+		return nil
+	}
+	tx.c.SetInterrupt(context.Background())
+	var err error
+	if !tx.c.GetAutocommit() { // SQLite ends a transaction itself where it ran out of disk or memory
+		err = tx.c.Exec("ROLLBACK")
+	}
+	tx.end(nil)
+	return tx.fail(err)
+}
+
+func (tx *Tx) end(cache *rowCache) {
+	tx.done = true
+	tx.db.mu.Lock()
+	tx.db.cache = cache
+	tx.db.mu.Unlock()
+	tx.db.give(tx.c)
+}
+
+func (tx *Tx) fail(err error) error { return tx.db.describe(err) }
+
+// load returns the job, or nil where there is none.
+func (tx *Tx) load(id string) (*entry, error) {
+	if e := tx.cache.rows[id]; e != nil {
+		return e, nil
+	}
+	e := &entry{}
+	found, err := tx.c.one(selectByID, func(s *stmt) error { return s.scan(&e.row) }, id)
+	if err != nil || !found {
+		return nil, tx.fail(err)
+	}
+	tx.cache.rows[id] = e
+	return e, nil
+}
+
+// change puts the new state of a job in place of the old one.
+func (tx *Tx) change(e *entry, row *Row) {
+	tx.count(&e.row, -1)
+	tx.count(row, +1)
+	e.row = *row
+	tx.touch(e)
+}
+
+func (tx *Tx) touch(e *entry) {
+	if !e.dirty {
+		e.dirty = true
+		tx.dirty = append(tx.dirty, e)
+	}
+}
+
+// flush writes the rows and counts that are kept in memory.
+func (tx *Tx) flush() error {
+	for i, e := range tx.dirty {
+		if err := tx.write(e); err != nil {
+			tx.dirty = tx.dirty[i:]
+			return tx.fail(fmt.Errorf("job %s: %w", e.row.ID, err))
+		}
+	}
+	tx.dirty = tx.dirty[:0]
+	if len(tx.cache.rows) > cacheRows {
+		tx.cache = newRowCache()
+	}
+	return tx.flushCounts()
+}
+
+func (tx *Tx) write(e *entry) error {
+	sql := updateRow
+	if e.fresh {
+		sql = insertRow
+	}
+	s, err := tx.c.prepare(sql)
+	if err != nil {
+		return err
+	}
+	s.n, s.err = 0, nil
+	if e.fresh {
+		e.row.visit(binder{s})
+	} else {
+		e.row.visitMoving(binder{s})
+		s.bindInt(e.row.Seq)
+	}
+	if s.err != nil {
+		return s.err
+	}
+	if err := s.Exec(); err != nil {
+		return err
+	}
+	e.fresh, e.dirty = false, false
+	return nil
+}
+
+// forget drops the rows in memory, after a statement changed them in the database. Nothing may be waiting to be written.
+func (tx *Tx) forget() { tx.cache = newRowCache() }
+
+// Job returns the job with this id.
+func (tx *Tx) Job(id string) (Row, bool, error) {
+	e, err := tx.load(id)
+	if err != nil || e == nil {
+		return Row{}, false, err
+	}
+	return e.row, true, nil
+}
+
+// Exists reports whether there is a job with this id.
+func (tx *Tx) Exists(id string) (bool, error) {
+	e, err := tx.load(id)
+	return e != nil, err
+}

@@ -1,0 +1,90 @@
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// EnvWorkspace is the environment variable that names the workspace. Only the command line reads it.
+const EnvWorkspace = "SHERATAN_WORKSPACE"
+
+// NotFoundError says that there is no workspace where one was looked for.
+type NotFoundError struct {
+	Dir  string // where the search began
+	From string // --workspace or $SHERATAN_WORKSPACE; "" where the parents of the working folder were searched
+	Err  error
+}
+
+func (e *NotFoundError) Error() string {
+	if e.From == "" && e.Err == nil {
+		return e.Dir + ": no workspace here or in a parent folder"
+	}
+	msg := e.Dir + ": not a workspace: "
+	if e.From != "" {
+		msg = e.From + ": " + msg
+	}
+	if e.Err == nil || errors.Is(e.Err, fs.ErrNotExist) {
+		return msg + "config/sheratan.json is missing"
+	}
+	return msg + e.Err.Error()
+}
+
+func (e *NotFoundError) Unwrap() error { return e.Err }
+
+// Find returns the workspace named by flag, else by env (the value of $SHERATAN_WORKSPACE), else the nearest of dir and
+// its parents that is one or holds one in sheratan/, as init makes it inside a git work tree. The error is a
+// *NotFoundError where there is none.
+func Find(dir, flag, env string) (*Workspace, error) {
+	switch {
+	case flag != "":
+		return named(flag, dir, "--workspace")
+	case env != "":
+		return named(env, dir, "$"+EnvWorkspace)
+	}
+	start, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	w, ok, err := search(start)
+	if err == nil && !ok {
+		err = &NotFoundError{Dir: start}
+	}
+	return w, err
+}
+
+func named(name, dir, from string) (*Workspace, error) {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	w, err := Open(name)
+	var missing *NotFoundError
+	if errors.As(err, &missing) {
+		if inner, err2 := Open(filepath.Join(name, "sheratan")); err2 == nil {
+			return inner, nil
+		}
+		missing.From = from
+	}
+	return w, err
+}
+
+// search looks upward from dir, an absolute path.
+func search(dir string) (*Workspace, bool, error) {
+	for {
+		for _, at := range []string{dir, filepath.Join(dir, "sheratan")} {
+			// A parent that may not be read is not an error: what lies above it may still be the workspace.
+			if _, err := os.Stat(At(at).Config()); err != nil {
+				continue
+			}
+			w, err := Open(at)
+			return w, err == nil, err
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return nil, false, nil
+		}
+		dir = parent
+	}
+}

@@ -1,0 +1,373 @@
+package workspace
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func find(checks []Check, name string) Check {
+	for _, c := range checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	return Check{}
+}
+
+func TestPathsAreThoseOfTheDesign(t *testing.T) {
+	w := At("/w")
+	day := time.Date(2026, 3, 4, 23, 59, 0, 0, time.FixedZone("", -3600))
+	for got, want := range map[string]string{
+		w.Config():                        "/w/config/sheratan.json",
+		w.Approved("j"):                   "/w/runtime/queue/approved/j.json",
+		w.Blocked("j"):                    "/w/runtime/queue/blocked/j",
+		w.Result("j", day):                "/w/runtime/outbox/results/2026/03/05/j.json",
+		w.ResultFile("j", day, ".stdout"): "/w/runtime/outbox/results/2026/03/05/j.stdout",
+		w.Reply("s", "j"):                 "/w/runtime/outbox/replies/s/j.json",
+		w.InboxOf("s"):                    "/w/runtime/inbox/s",
+		w.InboxOf("inbox"):                "/w/runtime/inbox",
+		w.IndexDB():                       "/w/runtime/.sheratan/index.db",
+		w.LockFile():                      "/w/runtime/.sheratan/lock",
+		w.LedgerDir():                     "/w/runtime/outbox/ledger",
+		w.Rel("/w/runtime/x"):             "runtime/x",
+		w.Rel("/wx/runtime"):              "/wx/runtime",
+	} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestFind(t *testing.T) {
+	w := newWorkspace(t)
+	elsewhere := t.TempDir()
+	deep := w.Work() + "/a/b"
+	if err := os.MkdirAll(deep, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := elsewhere + "/link"
+	if err := os.Symlink(w.Root(), link); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][3]string{{deep, "", ""}, {elsewhere, w.Root(), "/nowhere"}, {elsewhere, "", w.Root()},
+		{elsewhere, "link", ""}, {link + "/work", "", ""}} {
+		got, err := Find(c[0], c[1], c[2])
+		if err != nil || got.Root() != resolved(t, w.Root()) {
+			t.Errorf("%q: %v, %v", c, got, err)
+		}
+	}
+	for _, c := range []struct{ dir, flag, env, want string }{
+		{elsewhere, "", "", elsewhere + ": no workspace here or in a parent folder"},
+		{elsewhere, elsewhere, "", "--workspace: " + resolved(t, elsewhere) + ": not a workspace: config/sheratan.json is missing"},
+		{deep, "", "/nowhere", "$SHERATAN_WORKSPACE: /nowhere: not a workspace"},
+		// A flag that is wrong is not made good by the place where one stands.
+		{deep, "/nowhere", "", "--workspace: /nowhere"},
+	} {
+		_, err := Find(c.dir, c.flag, c.env)
+		var missing *NotFoundError
+		if !errors.As(err, &missing) || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+func TestZonesMakeMissingFoldersAgain(t *testing.T) {
+	w := newWorkspace(t)
+	var remade []string
+	z := w.Zones(func(dir string) { remade = append(remade, dir) })
+	when := time.Now()
+	if err := z.Put(w.Result("j", when), []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.PutReply("s", "j", []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if len(remade) != 0 {
+		t.Errorf("told of %q, which were never there", remade)
+	}
+	if err := os.RemoveAll(w.path("runtime/queue")); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Create(w.Approved("j"), []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(remade, " "); got != "runtime/queue runtime/queue/approved" {
+		t.Errorf("told of %q", got)
+	}
+	if info, err := os.Stat(w.ApprovedDir()); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if err := z.Create(w.Approved("j"), []byte("2")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("create over a file: %v", err)
+	}
+	if err := z.Put(w.Approved("j"), []byte("3")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(w.Approved("j")); err != nil || string(got) != "3" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for range 2 {
+		if err := z.Remove(w.Approved("j")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestSlotsAreCountedAcrossProcesses(t *testing.T) {
+	if dir := os.Getenv("TAKE_SLOT"); dir != "" {
+		_, ok, err := At(dir).TrySlot(0)
+		if err != nil || ok {
+			os.Exit(3)
+		}
+		return
+	}
+	w := newWorkspace(t)
+	a, err := w.TakeSlot(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestSlotsAreCountedAcrossProcesses$")
+	cmd.Env = append(os.Environ(), "TAKE_SLOT="+w.Root())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("another process took the slot: %v %s", err, out)
+	}
+	if n := w.FreeSlots(2); n != 1 {
+		t.Errorf("%d of 2 slots are free", n)
+	}
+	b, err := w.TakeSlot(2)
+	if err != nil || a.Number == b.Number {
+		t.Fatal(b, err)
+	}
+	if _, err := w.TakeSlot(2); !errors.Is(err, ErrNoSlot) {
+		t.Errorf("a third of two slots: %v", err)
+	}
+	if err := a.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.FreeSlots(2); n != 1 {
+		t.Errorf("%d of 2 slots are free after the release", n)
+	}
+	if c, err := w.TakeSlot(2); err != nil || c.Number != a.Number {
+		t.Errorf("after the release: %v %v", c, err)
+	}
+}
+
+func TestProbeHealthy(t *testing.T) {
+	w := newWorkspace(t)
+	for _, c := range w.Probe(t.Context(), ProbeOptions{Now: time.Now(), Known: func(string) bool { return false }}) {
+		if c.Status == HealthBad || c.Status == HealthWarn && c.Name != "user" && c.Name != "separation" && c.Name != "git" && c.Name != "file system" {
+			t.Errorf("%+v", c)
+		}
+		if c.Detail == "" || c.Status != HealthOK && c.Fix == "" {
+			t.Errorf("%+v does not help", c)
+		}
+	}
+}
+
+func TestProbeFinds(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		break_ func(t *testing.T, w *Workspace) ProbeOptions
+		check  string
+		status Health
+		detail string
+	}{
+		"missing zone": {func(t *testing.T, w *Workspace) ProbeOptions {
+			os.Remove(w.BlockedDir())
+			return ProbeOptions{}
+		}, "runtime/queue/blocked", HealthWarn, "is missing"},
+		"file in the way": {func(t *testing.T, w *Workspace) ProbeOptions {
+			os.Remove(w.BlockedDir())
+			write(t, w.BlockedDir(), "")
+			return ProbeOptions{}
+		}, "runtime/queue/blocked", HealthBad, "not a folder but a file"},
+		"open to others": {func(t *testing.T, w *Workspace) ProbeOptions {
+			os.Chmod(w.ConfigDir(), 0o777)
+			return ProbeOptions{}
+		}, "config", HealthBad, "others may write"},
+		"readable by others": {func(t *testing.T, w *Workspace) ProbeOptions {
+			os.Chmod(w.State(), 0o755)
+			return ProbeOptions{}
+		}, "runtime/.sheratan", HealthWarn, "others may look"},
+		"stray in the queue": {func(t *testing.T, w *Workspace) ProbeOptions {
+			write(t, w.Approved("evil"), "{}")
+			return ProbeOptions{Known: func(id string) bool { return id != "evil" }}
+		}, "queue", HealthWarn, "evil.json: no event knows it"},
+		"clock behind": {func(t *testing.T, w *Workspace) ProbeOptions {
+			return ProbeOptions{LastEvent: now.Add(time.Hour)}
+		}, "clock", HealthWarn, "1h0m0s behind the last event"},
+		"clock far back": {func(t *testing.T, w *Workspace) ProbeOptions {
+			return ProbeOptions{Now: time.Unix(0, 0)}
+		}, "clock", HealthBad, "1970"},
+		"left-over claim": {func(t *testing.T, w *Workspace) ProbeOptions {
+			write(t, w.Inbox()+"/a.json", "{}")
+			c := w.Claimer(ClaimerOptions{})
+			if _, err := c.Take(one(t, w), 100, parses); err != nil {
+				t.Fatal(err)
+			}
+			c.Close()
+			return ProbeOptions{}
+		}, "claims", HealthWarn, "1 files"},
+		"stray in the inbox": {func(t *testing.T, w *Workspace) ProbeOptions {
+			write(t, w.Inbox()+"/notes.txt", "")
+			return ProbeOptions{}
+		}, "inbox", HealthWarn, "notes.txt: is no proposal"},
+		"no git": {func(t *testing.T, w *Workspace) ProbeOptions {
+			return ProbeOptions{LookPath: func(string) (string, error) { return "", exec.ErrNotFound }}
+		}, "git", HealthWarn, "not installed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorkspace(t)
+			o := c.break_(t, w)
+			if o.Now.IsZero() {
+				o.Now = now
+			}
+			got := find(w.Probe(t.Context(), o), c.check)
+			if got.Status != c.status || !strings.Contains(got.Detail, c.detail) || got.Fix == "" {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// mounted makes a workspace on a file system of its own.
+func mounted(t *testing.T, size string) *Workspace {
+	t.Helper()
+	needRoot(t)
+	dir := t.TempDir()
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size="+size); err != nil {
+		t.Skipf("mount: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	p, _ := makeAt(t, InitOptions{Cwd: dir, Dir: dir + "/ws"})
+	return p.Workspace
+}
+
+func TestReadOnlyFileSystem(t *testing.T) {
+	w := mounted(t, "20m")
+	write(t, w.Inbox()+"/a.json", "{}")
+	e := one(t, w)
+	mount := strings.TrimSuffix(w.Root(), "/ws")
+	if err := syscall.Mount("none", mount, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Skipf("remount: %v", err)
+	}
+	c := claimer(t, w, time.Now)
+	if _, err := c.Take(e, 100, parses); !errors.Is(err, syscall.EROFS) || errors.Is(err, ErrStuck) {
+		t.Errorf("take: %v", err)
+	}
+	if _, err := w.Put("operator", []NewFile{{Name: "a.json", Data: []byte("{}")}}); !errors.Is(err, syscall.EROFS) {
+		t.Errorf("put: %v", err)
+	}
+	checks := w.Probe(t.Context(), ProbeOptions{Now: time.Now()})
+	for _, name := range []string{"file system", "writing"} {
+		if got := find(checks, name); got.Status != HealthBad || got.Fix != "mount -o remount,rw "+mount {
+			t.Errorf("%+v", got)
+		}
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	w := mounted(t, "300k")
+	big := []byte(`{"x":"` + strings.Repeat("y", 200<<10) + `"}`)
+	var err error
+	for range 3 {
+		if _, err = w.Put("operator", []NewFile{{Name: "a.json", Data: big}}); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("put: %v", err)
+	}
+	// Nothing half-written may count as a proposal, and what was acknowledged is whole.
+	entries, _ := drain(t, w, 100)
+	for _, e := range entries {
+		if got, err := os.ReadFile(e.Path); err != nil || len(got) != len(big) {
+			t.Errorf("%s has %d bytes, %v", e.Name, len(got), err)
+		}
+	}
+	if left, err := os.ReadDir(w.InboxOf("operator")); err != nil || len(left) != len(entries) {
+		t.Errorf("left over: %v, %v", left, err)
+	}
+	filler, err := os.Create(w.Root() + "/filler")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer filler.Close()
+	for err == nil {
+		_, err = filler.Write(make([]byte, 4096))
+	}
+	if got := find(w.Probe(t.Context(), ProbeOptions{Now: time.Now()}), "writing"); got.Status != HealthBad || !strings.HasPrefix(got.Fix, "free some space") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestEntryOnAnotherFileSystemIsStuck(t *testing.T) {
+	w := newWorkspace(t)
+	needRoot(t)
+	if err := os.Mkdir(w.InboxOf("box"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("none", w.InboxOf("box"), "tmpfs", 0, "size=1m"); err != nil {
+		t.Skipf("mount: %v", err)
+	}
+	defer syscall.Unmount(w.InboxOf("box"), syscall.MNT_DETACH)
+	write(t, w.InboxOf("box")+"/a.json", "{}")
+	if _, err := claimer(t, w, time.Now).Take(one(t, w), 100, parses); !errors.Is(err, ErrStuck) {
+		t.Errorf("%v, want ErrStuck", err)
+	}
+}
+
+func BenchmarkTake(b *testing.B) {
+	dir := b.TempDir()
+	p, err := PlanInit(InitOptions{Cwd: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := p.Make(emptyConfig); err != nil {
+		b.Fatal(err)
+	}
+	w := p.Workspace
+	c := w.Claimer(ClaimerOptions{})
+	defer c.Close()
+	doc := []byte(`{"payload":{"kind":"noop","params":{}},"x":"` + strings.Repeat("y", 900) + `"}`)
+	if err := os.Mkdir(w.InboxOf("s"), 0o700); err != nil {
+		b.Fatal(err)
+	}
+	for i := range b.N {
+		if err := os.WriteFile(fmt.Sprintf("%s/%d.json", w.InboxOf("s"), i), doc, 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ResetTimer()
+	s, err := w.Scan("s")
+	if err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	for {
+		entries, err := s.Next(1000)
+		if err != nil {
+			break
+		}
+		for _, e := range entries {
+			claim, err := c.Take(e, 1<<20, func([]byte) bool { return true })
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := c.Remove(claim); err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+	}
+	if n != b.N {
+		b.Fatalf("%d of %d", n, b.N)
+	}
+}
