@@ -103,7 +103,8 @@ const (
 )
 
 // ExecRule says what becomes of some command lines of one program. Args has one regular expression (RE2, anchored at
-// both ends) for each argument; "..." as the last stands for any rest, also none.
+// both ends) for each argument; "..." as the last stands for any rest, also none, and "(EXPR)..." for a rest in which
+// every argument matches EXPR.
 type ExecRule struct {
 	Program  string     `json:"program"` // a name, looked up in fixed folders, or an absolute path
 	Args     []string   `json:"args"`

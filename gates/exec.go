@@ -29,7 +29,8 @@ type execRule struct {
 	decision Decision
 	rerun    bool
 	args     []argPattern
-	rest     bool // "..." was the last
+	rest     bool        // "..." was the last
+	each     *argPattern // of "(EXPR)..." as the last: every further argument matches it
 }
 
 // argPattern matches one argument: a literal, or an expression.
@@ -47,12 +48,19 @@ func (p argPattern) match(s string) bool {
 
 // matches reports whether the rule is about a command line with these arguments, the program left out.
 func (r *execRule) matches(args []string) bool {
-	if len(args) < len(r.args) || len(args) > len(r.args) && !r.rest {
+	if len(args) < len(r.args) || len(args) > len(r.args) && !r.rest && r.each == nil {
 		return false
 	}
 	for i, p := range r.args {
 		if !p.match(args[i]) {
 			return false
+		}
+	}
+	if r.each != nil {
+		for _, a := range args[len(r.args):] {
+			if !r.each.match(a) {
+				return false
+			}
 		}
 	}
 	return true

@@ -10,7 +10,8 @@ import (
 	"github.com/sheratan/sheratan/hosts/roots"
 )
 
-// rest stands for any further arguments, as the last of an exec rule.
+// rest stands for any further arguments, as the last of an exec rule. Behind an expression in parentheses it stands for
+// any number of arguments that match it, also none, which is safe for every program.
 const rest = "..."
 
 // Found is where a program was found.
@@ -165,9 +166,17 @@ func compileExecRule(index int, r ExecRule) (execRule, error) {
 			rule.rest = true
 			break
 		}
+		repeated := i == len(r.Args)-1 && strings.HasPrefix(a, "(") && strings.HasSuffix(a, ")"+rest)
+		if repeated {
+			a = strings.TrimSuffix(a, rest)
+		}
 		p, err := compileArg(a)
 		if err != nil {
 			return rule, fmt.Errorf("/args/%d: %w", i, err)
+		}
+		if repeated {
+			rule.each = &p
+			break
 		}
 		rule.args = append(rule.args, p)
 	}

@@ -243,3 +243,39 @@ func TestSuggestKind(t *testing.T) {
 		t.Error("a kind that is not there")
 	}
 }
+
+func TestResolver(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	for name, mode := range map[string]os.FileMode{"run": 0o755, "data": 0o644} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(other, "link")
+	if err := os.Symlink(filepath.Join(dir, "run"), link); err != nil {
+		t.Fatal(err)
+	}
+	real, err := filepath.EvalSymlinks(filepath.Join(dir, "run"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := gates.NewResolver([]string{"relative", other, dir})
+	for _, tt := range []struct {
+		program string
+		want    gates.Found
+		err     bool
+	}{
+		{"run", gates.Found{Path: filepath.Join(dir, "run"), Real: real}, false},
+		{"link", gates.Found{Path: link, Real: real}, false},
+		{link, gates.Found{Path: link, Real: real}, false},
+		{"data", gates.Found{}, true}, {"folder", gates.Found{}, true}, {"nothing", gates.Found{}, true},
+		{"../run", gates.Found{}, true}, {"..", gates.Found{}, true}, {"", gates.Found{}, true}, {filepath.Join(dir, "nothing"), gates.Found{}, true},
+	} {
+		if got, err := look(tt.program); got != tt.want || (err != nil) != tt.err {
+			t.Errorf("%q: %+v, %v", tt.program, got, err)
+		}
+	}
+}

@@ -13,14 +13,15 @@ const (
 	Offline Status = "offline"
 )
 
+// Schema is the value of "$schema" in a host that is a document of its own.
+const Schema = "sheratan.host/v1"
+
 // Local is the id of the host that is always there: the machine of the workspace.
 const Local = "local"
 
-// DefaultMaxConcurrent is how many jobs a host runs at once where nothing else is said.
-const DefaultMaxConcurrent = 5
-
 // Host is one process that runs jobs, and how busy it is.
 type Host struct {
+	Schema        string   `json:"$schema,omitempty"` // Schema where the host is a document of its own
 	ID            string   `json:"id"`
 	Status        Status   `json:"status"`
 	LastHeartbeat string   `json:"last_heartbeat"` // job.TimeFormat; "" where there was none

@@ -264,3 +264,27 @@ func distinctStrings(list []any) bool {
 	}
 	return len(seen) == len(list)
 }
+
+// trim returns v with its arrays cut to one element more than the schema allows. They are as wrong as before, but the
+// library does not describe half a million elements of a list that may have a thousand. v itself stays as it is.
+func (a *acceptor) trim(v any) any {
+	if a.ref != nil {
+		v = a.ref.trim(v)
+	}
+	switch v := v.(type) {
+	case []any:
+		if a.maxItems >= 0 && len(v) > a.maxItems+1 {
+			return v[:a.maxItems+1]
+		}
+	case map[string]any:
+		trimmed := make(map[string]any, len(v))
+		for name, member := range v {
+			if sub, ok := a.properties[name]; ok {
+				member = sub.trim(member)
+			}
+			trimmed[name] = member
+		}
+		return trimmed
+	}
+	return v
+}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/sheratan/sheratan/pipeline/kind"
 )
 
 // documents that fit their schema; the tests below change them at random.
@@ -66,6 +68,25 @@ func TestAcceptor(t *testing.T) {
 	}
 }
 
+// TestAcceptorOfKinds makes sure that params take the short way too.
+func TestAcceptorOfKinds(t *testing.T) {
+	params := map[string]string{
+		"noop": `{}`, "exec": `{"argv":["a","b"],"cwd":"c","env":{"A":"1"},"stdin":"x"}`, "file_read": `{"path":"a","max_bytes":1}`,
+		"file_list": `{"path":"a","recursive":true}`, "file_write": `{"path":"a","content":"x","mode":"append"}`,
+		"file_patch": `{"path":"a","diff":"x"}`,
+	}
+	for _, k := range kind.Builtin() {
+		s, err := Compile(k.Name, k.Schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := Parse([]byte(params[k.Name]), DefaultLimits)
+		if err != nil || s.fast == nil || !s.fast.accepts(v) {
+			t.Errorf("%s: takes the long way: %v", k.Name, err)
+		}
+	}
+}
+
 // TestAcceptorKeywords does the same with schemas made at random.
 func TestAcceptorKeywords(t *testing.T) {
 	accepted, long := 0, 0
@@ -94,10 +115,17 @@ func TestAcceptorKeywords(t *testing.T) {
 }
 
 func compareWithLibrary(t *rapid.T, s *Schema, v any) bool {
-	accepted := s.fast != nil && s.fast.accepts(v)
-	if err := s.root.Validate(v); accepted && err != nil {
+	err := s.root.Validate(v)
+	if s.fast == nil {
+		return false
+	}
+	accepted := s.fast.accepts(v)
+	if accepted && err != nil {
 		text, _ := Marshal(v)
 		t.Fatalf("accepted %s, but %#v", text, err)
+	}
+	if trimmed := s.root.Validate(s.fast.trim(v)); (trimmed == nil) != (err == nil) {
+		t.Fatalf("trimmed: %#v, as it is: %#v", trimmed, err)
 	}
 	return accepted
 }

@@ -11,7 +11,9 @@ import (
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/hosts"
+	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/ledger"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -28,13 +30,17 @@ func TestTypesAndSchemasAgree(t *testing.T) {
 		"event":    ledger.Event{},
 		"host":     hosts.Host{},
 		"policy":   policy.File{},
+		"reply":    pipeline.Reply{},
+		"rules":    rules.Effective{},
+
+		"config-lock": rules.LockFile{},
 	} {
 		doc := document(t, name)
 		compareType(t, name, reflect.TypeOf(v), doc, doc)
 	}
 }
 
-// TestConfigAgrees compares the configuration of the gates with its schema: the members, and the defaults.
+// TestConfigAgrees compares the configuration with its schema: the members, and the defaults.
 func TestConfigAgrees(t *testing.T) {
 	doc := document(t, "config")
 	properties := doc["properties"].(map[string]any)
@@ -45,7 +51,7 @@ func TestConfigAgrees(t *testing.T) {
 		}
 		return resolve(t, v.(map[string]any), doc)
 	}
-	defaults := gates.DefaultConfig()
+	defaults := rules.DefaultConfig()
 	for _, part := range []struct {
 		schema map[string]any
 		v      any
@@ -53,6 +59,9 @@ func TestConfigAgrees(t *testing.T) {
 		{section("sources", "additionalProperties"), gates.DefaultSource()},
 		{section("limits"), defaults.Limits},
 		{section("gates"), defaults.Gates},
+		{section("host"), defaults.Host},
+		{section("sandbox"), defaults.Sandbox},
+		{section("operators"), defaults.Operators},
 		{section("gates", "properties", "kinds"), defaults.Gates.Kinds},
 		{section("gates", "properties", "exec", "items"), gates.ExecRule{}},
 		{section("gates", "properties", "cross_source_dependencies", "items"), gates.CrossSourceDependency{}},
@@ -79,13 +88,6 @@ func TestConfigAgrees(t *testing.T) {
 				t.Errorf("%T: %s is %v by default, the schema says %v", part.v, name, values[name], want)
 			}
 		}
-	}
-	text, err := schemas.Marshal(defaults)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if found := schemas.Validate("config", parse(t, string(text))); found != nil {
-		t.Errorf("the default configuration does not fit: %v", found)
 	}
 }
 
@@ -118,6 +120,9 @@ func compareType(t *testing.T, where string, typ reflect.Type, schema, root map[
 		return
 	}
 	properties, ok := schema["properties"].(map[string]any)
+	if !ok && schema["$comment"] != nil {
+		return // names the schema that says more
+	}
 	if !ok {
 		t.Errorf("%s: the type has members, the schema has none", where)
 		return
@@ -269,7 +274,7 @@ func TestDocumentsFit(t *testing.T) {
 		v    any
 	}{{"intake", in}, {"intake", raw}, {"report", report}, {"result", result}, {"job", j}, {"job", full},
 		{"proposal", job.Proposal{Payload: job.Payload{Kind: "noop", Params: json.RawMessage("{}")}}},
-		{"host", hosts.LocalHost("local", 5, []string{"exec"})}, {"policy", json.RawMessage(policy.Default())}} {
+		{"host", hosts.LocalHost("local", 5, []string{"exec"})}, {"config", rules.DefaultConfig()}, {"policy", json.RawMessage(policy.Default())}} {
 		b, err := schemas.Marshal(doc.v)
 		if err != nil {
 			t.Fatal(err)
@@ -283,7 +288,8 @@ func TestDocumentsFit(t *testing.T) {
 // TestSchemaFiles checks what all schema files have in common.
 func TestSchemaFiles(t *testing.T) {
 	names := schemas.Names()
-	want := []string{"config", "event", "host", "intake", "job", "policy", "proposal", "rate-limit", "reply", "report", "result"}
+	want := []string{"config", "config-lock", "event", "host", "intake", "job", "policy", "proposal", "rate-limit", "reply", "report",
+		"result", "rules"}
 	if !slices.Equal(names, want) {
 		t.Errorf("names are %v, want %v", names, want)
 	}
@@ -308,7 +314,8 @@ func TestSchemaFiles(t *testing.T) {
 			shared[def] = schema
 		}
 	}
-	for _, d := range []string{job.SchemaProposal, job.SchemaIntake, job.SchemaJob, job.SchemaReport, job.SchemaResult, job.SchemaReply} {
+	for _, d := range []string{job.SchemaProposal, job.SchemaIntake, job.SchemaJob, job.SchemaReport, job.SchemaResult, job.SchemaReply,
+		hosts.Schema, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
 		name := strings.TrimSuffix(strings.TrimPrefix(d, "sheratan."), "/v1")
 		if p, _ := document(t, name)["properties"].(map[string]any)["$schema"].(map[string]any); p["const"] != d {
 			t.Errorf("%s: $schema is %v, want %s", name, p["const"], d)

@@ -135,15 +135,19 @@ func (s *Schema) index(sch *jsonschema.Schema) {
 // Validate returns how v, a value as Parse returns it, differs from the schema: nothing where it does not, else at most
 // MaxViolations in the order of their pointers. It never panics; what cannot be checked is a violation.
 func (s *Schema) Validate(v any) (violations []Violation) {
-	if s.fast != nil && s.fast.accepts(v) {
-		return nil
+	checked := v
+	if s.fast != nil {
+		if s.fast.accepts(v) {
+			return nil
+		}
+		checked = s.fast.trim(v)
 	}
 	defer func() {
 		if r := recover(); r != nil {
 			violations = []Violation{{Keyword: "schema", Message: fmt.Sprintf("cannot be checked against %s: %v", s.name, r)}}
 		}
 	}()
-	err := s.root.Validate(v)
+	err := s.root.Validate(checked)
 	if err == nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -100,6 +101,19 @@ func TestValidateIsStableAndBounded(t *testing.T) {
 		if again := schemas.Validate("proposal", v); !slices.Equal(first, again) {
 			t.Fatal("the violations come in another order")
 		}
+	}
+}
+
+// TestValidateLongList makes sure that a list far too long costs no more than reading it.
+func TestValidateLongList(t *testing.T) {
+	v := parse(t, `{"payload":{"kind":"noop","params":{}},"depends_on":[`+strings.Repeat("1,", 500_000)+`1]}`)
+	start := time.Now()
+	found := schemas.Validate("proposal", v)
+	if took := time.Since(start); took > 1500*time.Millisecond {
+		t.Errorf("took %v", took)
+	}
+	if len(found) != schemas.MaxViolations || found[0].Message != "has 500001 items, at most 1000 are allowed" {
+		t.Errorf("%d violations, first %q", len(found), found[0])
 	}
 }
 

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"sync"
@@ -90,22 +89,31 @@ func SecretMember(name, value string) bool {
 	return slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(name, part) })
 }
 
-// Redact replaces every credential in s by [redacted FORMAT], and returns how many there were.
+// Redact replaces every credential in s by [redacted FORMAT], and returns how many there were. It looks again at what it
+// made, because what stood beside a credential may be recognised only when that is gone.
 func Redact(s string) (string, int) {
-	text := []byte(s)
-	found := FindCredentials(text)
-	if len(found) == 0 {
-		return s, 0
+	n := 0
+	for range 4 {
+		found := FindCredentials([]byte(s))
+		if len(found) == 0 {
+			break
+		}
+		n += len(found)
+		s = replace(s, found)
 	}
-	var b bytes.Buffer
+	return s, n
+}
+
+func replace(s string, found []Finding) string {
+	var b strings.Builder
 	at := 0
 	for _, f := range found {
-		b.Write(text[at:f.Start])
+		b.WriteString(s[at:f.Start])
 		b.WriteString(redacted(f.Format))
 		at = f.End
 	}
-	b.Write(text[at:])
-	return b.String(), len(found)
+	b.WriteString(s[at:])
+	return b.String()
 }
 
 func redacted(format string) string { return "[redacted " + format + "]" }

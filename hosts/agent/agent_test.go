@@ -148,7 +148,7 @@ func dump(r job.Result) string {
 	return string(b)
 }
 
-func write1(t testing.TB, path, content string) {
+func put(t testing.TB, path, content string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
@@ -199,7 +199,7 @@ func TestRefusals(t *testing.T) {
 
 func TestExec(t *testing.T) {
 	f := newFixture(t)
-	write1(t, filepath.Join(f.ws, "work/sub/hello.txt"), "hello")
+	put(t, filepath.Join(f.ws, "work/sub/hello.txt"), "hello")
 	r := f.do(t, "exec", object{
 		"argv":  []string{"sh", "-c", "pwd; cat; echo $GREETING; cat hello.txt; echo oops >&2; exit 3"},
 		"cwd":   "sub",
@@ -411,7 +411,7 @@ func TestOutputText(t *testing.T) {
 
 func TestOutputCannotBeStored(t *testing.T) {
 	f := newFixture(t)
-	write1(t, filepath.Join(f.ws, "runtime/outbox/results"), "a file where a folder belongs")
+	put(t, filepath.Join(f.ws, "runtime/outbox/results"), "a file where a folder belongs")
 	r := f.do(t, "exec", sh("echo hello; echo more"), 5)
 	want(t, r, CodeOutput, "not a directory")
 	if r.Stdout.Path != "" || !r.Retryable {

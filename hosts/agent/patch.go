@@ -66,7 +66,7 @@ func parseDiff(p kind.FilePatch) (*gitdiff.File, *failure) {
 	if strings.HasPrefix(text, "@@ ") {
 		// Only hunks, as a model writes them that was told the path elsewhere.
 		name := strings.TrimPrefix(path.Clean(p.Path), "/")
-		text = fmt.Sprintf("--- a/%s\n+++ b/%s\n%s", name, name, text)
+		text = fmt.Sprintf("--- %s\n+++ %s\n%s", name, name, text)
 	}
 	if !strings.HasSuffix(text, "\n") {
 		text += "\n"
@@ -104,10 +104,17 @@ func parseDiff(p kind.FilePatch) (*gitdiff.File, *failure) {
 	return d, nil
 }
 
-// names reports whether the name in a diff is that of the path, which may be absolute where the name is relative.
+// names reports whether the name in a diff is that of the path. The parser takes the prefix a/ or b/ off only where
+// there is a line of git above, and without one keeps either name for both; an absolute path may be shortened.
 func names(name, p string) bool {
-	name, p = path.Clean(name), path.Clean(p)
-	return name == p || path.IsAbs(p) && strings.HasSuffix(p, "/"+strings.TrimPrefix(name, "/"))
+	p = path.Clean(p)
+	for _, prefix := range []string{"", "a/", "b/"} {
+		n, ok := strings.CutPrefix(name, prefix)
+		if n = path.Clean(n); ok && (n == p || path.IsAbs(p) && strings.HasSuffix(p, "/"+strings.TrimPrefix(n, "/"))) {
+			return true
+		}
+	}
+	return false
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " ") }

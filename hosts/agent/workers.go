@@ -143,6 +143,7 @@ func (w *workers) start() (*workerProcess, error) {
 	p := &workerProcess{in: in, out: out, r: bufio.NewReaderSize(out, maxFrame)}
 	p.cmd = &exec.Cmd{Path: w.argv[0], Args: w.argv, Env: []string{}, Dir: "/", Stdin: childIn, Stdout: childOut,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	sandbox.Seal()
 	err = p.cmd.Start()
 	childIn.Close()
 	childOut.Close()

@@ -32,20 +32,19 @@ func (r *Roots) exposes(in info, name string) (string, bool) {
 			return what, true
 		}
 	}
-	same := false
-	for _, f := range r.forbidden {
-		same = same || f.exists && f.dev == in.dev
-	}
-	if !same {
-		return "", false
-	}
+	const unknown = "something that cannot be told"
 	mounts, err := readMounts()
 	if err != nil {
-		return "something on the file system of a forbidden folder", true
+		return unknown, true
 	}
 	top, ok := mounts[in.mount]
 	if !ok {
-		return "something on the file system of a forbidden folder", true
+		return unknown, true
+	}
+	for name := range strings.SplitSeq(top.root, "/") {
+		if isGit(skeleton(name)) {
+			return "git's own folder", true
+		}
 	}
 	for _, f := range r.forbidden {
 		if !f.exists || f.dev != in.dev {

@@ -109,10 +109,7 @@ func (a *attempt) start() error {
 		// the answer to a question that we ask, nor type one.
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &a.pidfd},
 	}
-	// Descriptors that our own caller left open without close-on-exec would come to every job: a pipe held by a job keeps
-	// the reader at its other end waiting, a file or socket is more than the job was given. All that we open ourselves has
-	// the flag already. Before Linux 5.11 this call does not exist.
-	unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	Seal()
 	pid, err := syscall.ForkExec(c.Path, c.Argv, attr)
 	if err != nil {
 		a.pidfd = -1
@@ -129,6 +126,11 @@ func (a *attempt) start() error {
 	}
 	return nil
 }
+
+// Seal keeps descriptors that our own caller left open without close-on-exec from the processes that we start: a pipe
+// held by a job keeps the reader at its other end waiting, a file or socket is more than the job was given. All that we
+// open ourselves has the flag already. Run does this each time, for a microsecond. Before Linux 5.11 it has no effect.
+func Seal() { unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
 
 func (a *attempt) pipes() (err error) {
 	if a.cancel, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {

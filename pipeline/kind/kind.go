@@ -125,6 +125,9 @@ func Lookup(name string) (Kind, bool) {
 func (k Kind) complete() Kind {
 	k.Schema, _ = Source("kind." + k.Name)
 	k.Capabilities = []string{k.Name}
+	if k.Paths == nil {
+		k.Paths = []string{} // printed as [] and not as null
+	}
 	return k
 }
 

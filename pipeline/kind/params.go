@@ -1,7 +1,11 @@
 package kind
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +18,7 @@ const (
 	MaxArgBytes      = 128<<10 - 1 // one argument; the kernel allows no more (MAX_ARG_STRLEN)
 	MaxArgsBytes     = 256 << 10   // arguments and environment together
 	MaxEnv           = 64          // variables
+	MaxEnvName       = 256         // of a name
 	MaxStdinBytes    = 256 << 10
 	MaxPathBytes     = 4096
 	DefaultReadBytes = 1 << 20
@@ -82,13 +87,19 @@ func (e *ParamError) Error() string {
 }
 
 // ParseParams reads the params of a built-in kind, fills in the defaults and returns Noop, Exec, FileRead, FileList,
-// FileWrite or FilePatch. It accepts what the kind's schema accepts, except that it counts bytes where a schema can
-// only count characters, and refuses NUL. The error is a *ParamError.
+// FileWrite or FilePatch. It is strict by itself, so that nothing runs that was not looked at, and counts bytes where the
+// schema of the kind can only count characters; what it accepts and that schema refuses is null for a member that may be
+// left out. The error is a *ParamError.
 func ParseParams(name string, raw []byte) (any, error) {
 	for _, k := range table {
-		if k.Name == name {
-			return k.parse(raw)
+		if k.Name != name {
+			continue
 		}
+		params, err := k.parse(raw)
+		if err != nil {
+			return nil, err
+		}
+		return params, nil
 	}
 	return nil, &ParamError{Kind: name, Message: "unknown kind"}
 }
@@ -119,12 +130,12 @@ func parseExec(raw []byte) (any, error) {
 		c.text("/argv/"+strconv.Itoa(i), a, MaxArgBytes)
 		total += len(a) + 1
 	}
-	for name, value := range p.Env {
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
 		if !validEnvName(name) {
-			c.fail("/env", "%q is not the name of a variable: letters, digits and _, not beginning with a digit", name)
+			c.fail("/env", "%q is not the name of a variable: up to %d letters, digits and _, not beginning with a digit", name, MaxEnvName)
 		}
-		c.text("/env/"+name, value, MaxArgBytes)
-		total += len(name) + len(value) + 2
+		c.text("/env/"+name, p.Env[name], MaxArgBytes)
+		total += len(name) + len(p.Env[name]) + 2
 	}
 	if total > MaxArgsBytes {
 		c.fail("/argv", "arguments and environment have %d bytes, at most %d are allowed", total, MaxArgsBytes)
@@ -160,11 +171,21 @@ func parseFileList(raw []byte) (any, error) {
 }
 
 func parseFileWrite(raw []byte) (any, error) {
-	p := FileWrite{Mode: ModeCreate}
-	if err := decode(NameFileWrite, raw, &p); err != nil {
+	written := struct {
+		Path    string  `json:"path"`
+		Content *string `json:"content"` // an empty file is something to ask for, a forgotten content is not
+		Mode    Mode    `json:"mode"`
+	}{Mode: ModeCreate}
+	if err := decode(NameFileWrite, raw, &written); err != nil {
 		return nil, err
 	}
 	c := checker{kind: NameFileWrite}
+	p := FileWrite{Path: written.Path, Mode: written.Mode}
+	if written.Content == nil {
+		c.fail("/content", "is missing")
+	} else {
+		p.Content = *written.Content
+	}
 	c.path("/path", p.Path)
 	c.size("/content", p.Content, MaxContentBytes)
 	if p.Mode != ModeCreate && p.Mode != ModeOverwrite && p.Mode != ModeAppend {
@@ -189,10 +210,22 @@ func parseFilePatch(raw []byte) (any, error) {
 
 // decode is strict: unknown members, duplicates, other types and trailing data are errors.
 func decode(kind string, raw []byte, p any) error {
-	if err := json.Unmarshal(raw, p, json.RejectUnknownMembers(true)); err != nil {
-		return &ParamError{Kind: kind, Message: strings.TrimPrefix(err.Error(), "json: ")}
+	if raw = bytes.TrimLeft(raw, " \t\r\n"); len(raw) == 0 || raw[0] != '{' {
+		return &ParamError{Kind: kind, Message: "an object is expected"}
 	}
-	return nil
+	err := json.Unmarshal(raw, p, json.RejectUnknownMembers(true))
+	var wrong *json.SemanticError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, json.ErrUnknownName):
+		errors.As(err, &wrong)
+		return &ParamError{kind, string(wrong.JSONPointer), "is not a parameter of this kind"}
+	case errors.As(err, &wrong):
+		return &ParamError{kind, string(wrong.JSONPointer), "has the wrong type"}
+	default:
+		return &ParamError{Kind: kind, Message: "not valid JSON: " + err.Error()}
+	}
 }
 
 // checker keeps the first thing that is wrong.
@@ -242,5 +275,5 @@ func validEnvName(s string) bool {
 			return false
 		}
 	}
-	return s != ""
+	return s != "" && len(s) <= MaxEnvName
 }

@@ -35,17 +35,17 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkBatch is the cost of the segments that a run of 2,000 jobs writes.
+// BenchmarkBatch is the cost of the segments that a run of 2,000 jobs writes, 10 MB.
 func BenchmarkBatch(b *testing.B) {
 	w := newWriter(b)
 	r := w.open()
 	before := w.documents.Size
 	for b.Loop() {
-		if _, changed, err := r.Commit(context.Background(), w.add(7_500).snapshot()); err != nil || !changed {
+		if _, changed, err := r.Commit(context.Background(), w.add(12_000).snapshot()); err != nil || !changed {
 			b.Fatal(changed, err)
 		}
 	}
-	b.SetBytes((w.documents.Size - before) * (900 + 420) / int64(b.N))
+	b.SetBytes((w.documents.Size - before) * (documentWidth + eventWidth) / int64(b.N))
 }
 
 // BenchmarkRepair is what a new process pays for its first commit beyond that commit: the check of the last two.

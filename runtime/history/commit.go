@@ -95,7 +95,8 @@ func (r *Repository) attempt(ctx context.Context, s Snapshot) (done Commit, chan
 		return done, false, err
 	}
 	o := openObjects(r.git)
-	defer o.discard()
+	o.deflate = r.deflate
+	defer func() { o.discard(); r.deflate = o.deflate }()
 	base := plumbing.ZeroHash
 	if !head.IsZero() {
 		c, err := o.commit(head)

@@ -164,7 +164,7 @@ func TestCommitRefuses(t *testing.T) {
 			if err := os.Truncate(filepath.Join(w.dir, segmentPath(documentsDir, 0)), 1000); err != nil {
 				t.Fatal(err)
 			}
-			w.ledger = w.append(ledgerDir, w.ledger, 1, 420)
+			w.ledger = w.append(ledgerDir, w.ledger, 1, eventWidth)
 			return w.snapshot()
 		}, "that are in git"},
 		"closed segment torn": {func(t *testing.T, w *writer) Snapshot {

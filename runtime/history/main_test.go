@@ -24,13 +24,17 @@ type writer struct {
 
 func newWriter(t testing.TB) *writer { return &writer{t: t, dir: t.TempDir()} }
 
-const closedAt = 64 << 10
+const (
+	closedAt      = 64 << 10
+	eventWidth    = 420 // bytes, about
+	documentWidth = 420
+)
 
 // add appends n events and as many documents, in one batch.
 func (w *writer) add(n int) *writer {
 	w.t.Helper()
-	w.documents = w.append(documentsDir, w.documents, n, 900)
-	w.ledger = w.append(ledgerDir, w.ledger, n, 420)
+	w.documents = w.append(documentsDir, w.documents, n, documentWidth)
+	w.ledger = w.append(ledgerDir, w.ledger, n, eventWidth)
 	return w
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
@@ -35,6 +36,7 @@ type objects struct {
 	// thorough makes put look into packs as well before it writes what may be there already. Reading the indexes of
 	// packs costs more the longer the history is, so only repairs do it.
 	thorough bool
+	trees    map[plumbing.Hash][]object.TreeEntry // those read last
 	pending  []looseObject
 	deflate  *zlib.Writer
 }
@@ -46,7 +48,7 @@ type looseObject struct {
 }
 
 func openObjects(git string) *objects {
-	o := &objects{git: git}
+	o := &objects{git: git, trees: map[plumbing.Hash][]object.TreeEntry{}}
 	o.reopen()
 	return o
 }

@@ -19,11 +19,29 @@ type file struct {
 	blob plumbing.Hash
 }
 
-// tree returns the entries of a tree, none for the zero hash.
+// tree returns the entries of a tree, none for the zero hash. They are the caller's to read only.
 func (o *objects) tree(hash plumbing.Hash) ([]object.TreeEntry, error) {
 	if hash.IsZero() {
 		return nil, nil
 	}
+	if entries, ok := o.trees[hash]; ok {
+		return entries, nil
+	}
+	entries, err := o.readTree(hash)
+	if err != nil {
+		return nil, err
+	}
+	if len(o.trees) >= maxTrees {
+		clear(o.trees)
+	}
+	o.trees[hash] = entries
+	return entries, nil
+}
+
+// maxTrees bounds the trees that are remembered. A commit and its parent have about sixteen between them.
+const maxTrees = 32
+
+func (o *objects) readTree(hash plumbing.Hash) ([]object.TreeEntry, error) {
 	b, err := o.get(plumbing.TreeObject, hash)
 	if err != nil {
 		return nil, err
@@ -54,6 +72,7 @@ func (o *objects) graft(base plumbing.Hash, files []file) (plumbing.Hash, error)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
+	entries = slices.Clone(entries)
 	for len(files) > 0 {
 		name, rest, nested := strings.Cut(files[0].path, "/")
 		at := slices.IndexFunc(entries, func(e object.TreeEntry) bool { return e.Name == name })

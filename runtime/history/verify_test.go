@@ -172,7 +172,7 @@ func TestVerifySurvivesGarbage(t *testing.T) {
 		if err := os.Chmod(path, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		for at := 0; at < len(good); at += max(1, len(good)/12) {
+		for at := 0; at < len(good); at += max(1, len(good)/6) {
 			for _, bad := range [][]byte{good[:at], append(bytes.Clone(good[:at]), bytes.Repeat([]byte{0xff}, len(good)-at)...)} {
 				if err := os.WriteFile(path, bad, 0o644); err != nil {
 					t.Fatal(err)

@@ -112,19 +112,25 @@ func (db *DB) Stale() (bool, error) {
 		return false, err
 	}
 	defer db.give(c)
+	// The file compares the inode that it has open with the one at its path.
 	f, err := c.FileControl("main", sqlite3.FCNTL_FILE_POINTER)
 	if err != nil {
 		return false, db.describe(err)
 	}
-	file, ok := f.(vfs.FileHasMoved)
-	if !ok {
-		return false, fmt.Errorf("%s: cannot tell whether it was moved", db.path)
+	for {
+		if file, ok := f.(vfs.FileHasMoved); ok {
+			moved, err := file.HasMoved()
+			if err != nil {
+				err = fmt.Errorf("%s: %w", db.path, err)
+			}
+			return moved, err
+		}
+		wrapped, ok := f.(vfs.FileUnwrap)
+		if !ok {
+			return false, fmt.Errorf("%s: cannot tell whether it was moved", db.path)
+		}
+		f = wrapped.Unwrap()
 	}
-	moved, err := file.HasMoved()
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", db.path, err)
-	}
-	return moved, nil
 }
 
 // Checkpoint writes the WAL back into the database, as far as readers in other processes allow, and truncates it where

@@ -72,8 +72,8 @@ func (tx *Tx) settle(row *Row) error {
 		return err
 	}
 	statements := []string{findBroken}
-	if settles(row.Status) == fulfilled {
-		statements = []string{fulfilDeps, countDeps, findBroken}
+	if settles(row.Status) == fulfilled { // and it was not broken before: that goes through unsettled
+		statements = []string{fulfilDeps, countDeps}
 	}
 	for _, sql := range statements {
 		if err := tx.c.run(sql, row.ID); err != nil {

@@ -138,13 +138,17 @@ func (f *fixture) event(name job.EventName, id string, meta any) {
 
 func (f *fixture) eventWith(name job.EventName, id string, meta, doc any) {
 	f.t.Helper()
-	ev := f.h.make(name, id, meta, doc)
-	f.write(func(tx *Tx) {
-		if err := tx.Apply(&ev, f.h); err != nil {
-			f.t.Fatal(err)
-		}
-		f.h.add(ev)
-	})
+	f.write(func(tx *Tx) { f.apply(tx, name, id, meta, doc) })
+}
+
+// apply applies an event within a transaction; doc is its document, if it has one.
+func (f *fixture) apply(tx *Tx, name job.EventName, id string, meta any, doc ...any) {
+	f.t.Helper()
+	ev := f.h.make(name, id, meta, append(doc, nil)[0])
+	if err := tx.Apply(&ev, f.h); err != nil {
+		f.t.Fatal(err)
+	}
+	f.h.add(ev)
 }
 
 // refuse expects the event to be refused, and the index to stay as it is.
@@ -152,15 +156,21 @@ func (f *fixture) refuse(name job.EventName, id string, meta any) error {
 	f.t.Helper()
 	before := f.digest()
 	ev := f.h.make(name, id, meta, nil)
-	var err error
-	f.write(func(tx *Tx) { err = tx.Apply(&ev, f.h) })
-	if err == nil {
+	tx, err := f.db.Begin(context.Background())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	refused := tx.Apply(&ev, f.h)
+	if refused == nil {
 		f.t.Fatalf("%s of %s was applied", name, id)
 	}
-	if after := f.digest(); after != before {
-		f.t.Fatalf("%s of %s was refused (%v) and changed the index", name, id, err)
+	if err := tx.Commit(); err != nil {
+		f.t.Fatal(err)
 	}
-	return err
+	if after := f.digest(); after != before {
+		f.t.Fatalf("%s of %s was refused (%v) and changed the index", name, id, refused)
+	}
+	return refused
 }
 
 func (f *fixture) digest() (digest string) {

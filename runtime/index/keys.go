@@ -51,11 +51,7 @@ func (tx *Tx) dropKey(e *entry) error {
 
 // holder returns the job that holds a key, or nil.
 func (tx *Tx) holder(source, key string) (*entry, error) {
-	id := key
-	_, err := tx.c.one(selectKey, func(s *stmt) error {
-		id = s.ColumnText(0)
-		return nil
-	}, source, key)
+	id, err := tx.holderID(source, key)
 	if err != nil {
 		return nil, tx.fail(err)
 	}
@@ -66,26 +62,21 @@ func (tx *Tx) holder(source, key string) (*entry, error) {
 	return e, nil
 }
 
-const selectKey = "SELECT holder FROM keys WHERE source = ? AND key = ?"
-
 func holds(r *Row, source, key string) bool { return r.HoldsKey && r.Source == source && r.Key == key }
 
-// KeyHolder returns the job that holds an idempotency key of a source, and whether there is one.
-func (tx *Tx) KeyHolder(source, key string) (Row, bool, error) {
-	e, err := tx.holder(source, key)
-	if err != nil || e == nil {
-		return Row{}, false, err
-	}
-	return e.row, true, nil
+// holderID returns the id of the job that holds a key if any does.
+func (r *Reader) holderID(source, key string) (id string, err error) {
+	id = key // unless a proposal chose the key, the job is named by it
+	_, err = r.c.one("SELECT holder FROM keys WHERE source = ? AND key = ?", func(s *stmt) error {
+		id = s.ColumnText(0)
+		return nil
+	}, source, key)
+	return id, err
 }
 
 // KeyHolder returns the job that holds an idempotency key of a source, and whether there is one.
 func (r *Reader) KeyHolder(source, key string) (Row, bool, error) {
-	id := key
-	_, err := r.c.one(selectKey, func(s *stmt) error {
-		id = s.ColumnText(0)
-		return nil
-	}, source, key)
+	id, err := r.holderID(source, key)
 	if err != nil {
 		return Row{}, false, err
 	}

@@ -6,24 +6,23 @@ import (
 
 // Reader answers questions about one state of the index: that of a View, or that of a Tx as far as it has come.
 type Reader struct {
-	c      *conn
-	flush  func() error // writes what a Tx keeps in memory; nil in a View
-	counts func() error // the same for the counts only
+	c  *conn
+	tx *Tx // nil in a View
 }
 
-// sync makes the database agree with what was applied.
+// sync writes what a Tx keeps in memory, so that a query sees it.
 func (r *Reader) sync() error {
-	if r.flush == nil {
+	if r.tx == nil {
 		return nil
 	}
-	return r.flush()
+	return r.tx.flush()
 }
 
 func (r *Reader) syncCounts() error {
-	if r.counts == nil {
+	if r.tx == nil {
 		return nil
 	}
-	return r.counts()
+	return r.tx.flushCounts()
 }
 
 // Position returns how much of the ledger is in the index; the zero position where there is nothing.
@@ -45,13 +44,23 @@ func (r *Reader) positionText() (text string, err error) {
 }
 
 // Job returns the job with this id, and whether there is one.
-func (r *Reader) Job(id string) (Row, bool, error) {
-	var row Row
-	found, err := r.c.one(selectByID, func(s *stmt) error { return s.scan(&row) }, id)
+func (r *Reader) Job(id string) (row Row, found bool, err error) {
+	if r.tx != nil {
+		e, err := r.tx.load(id)
+		if err != nil || e == nil {
+			return Row{}, false, err
+		}
+		return e.row, true, nil
+	}
+	found, err = r.c.one(selectByID, func(s *stmt) error { return s.scan(&row) }, id)
 	return row, found, err
 }
 
 // Exists reports whether there is a job with this id.
 func (r *Reader) Exists(id string) (bool, error) {
+	if r.tx != nil {
+		e, err := r.tx.load(id)
+		return e != nil, err
+	}
 	return r.c.one("SELECT 1 FROM jobs WHERE id = ?", func(*stmt) error { return nil }, id)
 }

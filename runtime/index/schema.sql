@@ -92,11 +92,11 @@ CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = '
 CREATE INDEX jobs_wake ON jobs (wake_at)
   WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
 -- Those that have to fail because a dependency did.
-CREATE INDEX jobs_dep_failed ON jobs (dep_failed)
+CREATE INDEX jobs_dep_failed ON jobs (zone)
   WHERE dep_failed <> '' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
 CREATE INDEX jobs_lease ON jobs (host, lease_until) WHERE host <> '';
 CREATE INDEX jobs_joined ON jobs (joined_to) WHERE joined_to <> '' AND status IN ('pending', 'throttled');
-CREATE INDEX jobs_inbox ON jobs (source) WHERE zone = 'inbox';
+CREATE INDEX jobs_inbox ON jobs (zone) WHERE zone = 'inbox';
 CREATE INDEX jobs_blocked ON jobs (next_action) WHERE zone = 'blocked';
 -- For questions.
 CREATE INDEX jobs_status ON jobs (status);

@@ -59,7 +59,7 @@ func (db *DB) Begin(ctx context.Context) (*Tx, error) {
 		return nil, db.describe(fmt.Errorf("%s: %w", db.path, err))
 	}
 	tx := &Tx{Reader: &Reader{c: c}, db: db, tallies: map[population]*tally{}}
-	tx.Reader.flush, tx.Reader.counts = tx.flush, tx.flushCounts
+	tx.tx = tx
 	if tx.position, err = tx.positionText(); err != nil {
 		return nil, errors.Join(err, tx.Rollback())
 	}
@@ -203,18 +203,3 @@ func (tx *Tx) write(e *entry) error {
 
 // forget drops the rows in memory, after a statement changed them in the database. Nothing may be waiting to be written.
 func (tx *Tx) forget() { tx.cache = newRowCache() }
-
-// Job returns the job with this id.
-func (tx *Tx) Job(id string) (Row, bool, error) {
-	e, err := tx.load(id)
-	if err != nil || e == nil {
-		return Row{}, false, err
-	}
-	return e.row, true, nil
-}
-
-// Exists reports whether there is a job with this id.
-func (tx *Tx) Exists(id string) (bool, error) {
-	e, err := tx.load(id)
-	return e != nil, err
-}

@@ -2,8 +2,11 @@ package index
 
 import "time"
 
-// wakeable is the condition of jobs_wake, word for word: SQLite uses a partial index only where it can see that it applies.
-const wakeable = "ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status IN ('pending', 'throttled')"
+// The queries below name their index: it has a condition that is word for word theirs, and without statistics SQLite may
+// prefer one that takes it through all pending jobs.
+
+const wakeable = "INDEXED BY jobs_wake WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' " +
+	"AND status IN ('pending', 'throttled')"
 
 // Due returns up to limit jobs that wait for nothing any more: their dependencies are completed, and the time of their retry
 // or of their rate window has come. The earliest are first. An event has to make them ready.
@@ -11,7 +14,7 @@ func (r *Reader) Due(now time.Time, limit int) ([]Row, error) {
 	if err := r.sync(); err != nil {
 		return nil, err
 	}
-	return r.c.rows(selectRows+"WHERE "+wakeable+" AND wake_at <= ? ORDER BY wake_at, seq LIMIT ?", now, limit)
+	return r.c.rows(selectRows+wakeable+" AND wake_at <= ? ORDER BY wake_at, seq LIMIT ?", now, limit)
 }
 
 // NextWake returns the time at which the first job will be due, and whether there is one. The zero time is now.
@@ -19,7 +22,7 @@ func (r *Reader) NextWake() (at time.Time, found bool, err error) {
 	if err := r.sync(); err != nil {
 		return at, false, err
 	}
-	found, err = r.c.one("SELECT wake_at FROM jobs WHERE "+wakeable+" ORDER BY wake_at LIMIT 1", func(s *stmt) error {
+	found, err = r.c.one("SELECT wake_at FROM jobs "+wakeable+" ORDER BY wake_at LIMIT 1", func(s *stmt) error {
 		at = fromMicros(s.ColumnInt64(0))
 		return nil
 	})
@@ -31,8 +34,8 @@ func (r *Reader) DepFailed(limit int) ([]Row, error) {
 	if err := r.sync(); err != nil {
 		return nil, err
 	}
-	return r.c.rows(selectRows+`WHERE dep_failed <> '' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled')
-  ORDER BY seq LIMIT ?`, limit)
+	return r.c.rows(selectRows+`INDEXED BY jobs_dep_failed
+  WHERE dep_failed <> '' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled') ORDER BY seq LIMIT ?`, limit)
 }
 
 // Joined returns up to limit jobs that share the end of id and have not ended.
@@ -40,8 +43,8 @@ func (r *Reader) Joined(id string, limit int) ([]Row, error) {
 	if err := r.sync(); err != nil {
 		return nil, err
 	}
-	return r.c.rows(selectRows+`WHERE joined_to = ? AND joined_to <> '' AND status IN ('pending', 'throttled') ORDER BY seq LIMIT ?`,
-		id, limit)
+	return r.c.rows(selectRows+`INDEXED BY jobs_joined
+  WHERE joined_to = ? AND joined_to <> '' AND status IN ('pending', 'throttled') ORDER BY seq LIMIT ?`, id, limit)
 }
 
 // Leased returns the jobs that a host holds, "" being any host, in the order in which their leases end.
@@ -50,9 +53,9 @@ func (r *Reader) Leased(host string) ([]Row, error) {
 		return nil, err
 	}
 	if host == "" {
-		return r.c.rows(selectRows + "WHERE host <> '' ORDER BY lease_until, seq")
+		return r.c.rows(selectRows + "INDEXED BY jobs_lease WHERE host <> '' ORDER BY lease_until, seq")
 	}
-	return r.c.rows(selectRows+"WHERE host <> '' AND host = ? ORDER BY lease_until, seq", host)
+	return r.c.rows(selectRows+"INDEXED BY jobs_lease WHERE host <> '' AND host = ? ORDER BY lease_until, seq", host)
 }
 
 // ExpiredLeases returns the jobs whose lease has ended at now, in the order in which they did.
@@ -60,7 +63,7 @@ func (r *Reader) ExpiredLeases(now time.Time) ([]Row, error) {
 	if err := r.sync(); err != nil {
 		return nil, err
 	}
-	return r.c.rows(selectRows+"WHERE host <> '' AND lease_until <= ? ORDER BY lease_until, seq", now)
+	return r.c.rows(selectRows+"INDEXED BY jobs_lease WHERE host <> '' AND lease_until <= ? ORDER BY lease_until, seq", now)
 }
 
 // Inbox returns up to limit jobs that were received and not gated, in the order of arrival: a batch can end after
@@ -69,7 +72,7 @@ func (r *Reader) Inbox(limit int) ([]Row, error) {
 	if err := r.sync(); err != nil {
 		return nil, err
 	}
-	return r.c.rows(selectRows+"WHERE zone = 'inbox' ORDER BY seq LIMIT ?", limit)
+	return r.c.rows(selectRows+"INDEXED BY jobs_inbox WHERE zone = 'inbox' ORDER BY seq LIMIT ?", limit)
 }
 
 // Awaiting returns up to limit blocked jobs whose next action is this one, or any where it is "", that arrived after the
@@ -81,5 +84,5 @@ func (r *Reader) Awaiting(nextAction string, after int64, limit int) ([]Row, err
 	if nextAction == "" {
 		return r.c.rows(selectRows+"WHERE status = 'quarantined' AND seq > ? ORDER BY seq LIMIT ?", after, limit)
 	}
-	return r.c.rows(selectRows+"WHERE zone = 'blocked' AND next_action = ? AND seq > ? ORDER BY seq LIMIT ?", nextAction, after, limit)
+	return r.c.rows(selectRows+"INDEXED BY jobs_blocked WHERE zone = 'blocked' AND next_action = ? AND seq > ? ORDER BY seq LIMIT ?", nextAction, after, limit)
 }

@@ -69,7 +69,7 @@ func (d *Documents) Append(docs [][]byte) ([]Ref, error) {
 	}
 	total := 0
 	for i, doc := range docs {
-		if len(doc) == 0 || bytes.ContainsAny(doc, "\n\x00") {
+		if len(doc) == 0 || bytes.IndexByte(doc, '\n') >= 0 || bytes.IndexByte(doc, 0) >= 0 {
 			return nil, fmt.Errorf("document %d of %d: %d bytes that are not one line", i+1, len(docs), len(doc))
 		}
 		total += len(doc) + 1

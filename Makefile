@@ -1,0 +1,44 @@
+# Sheratan. `make build` makes bin/sheratan, `make demo` shows what it does, `make test` says whether it does it right.
+
+GO          ?= go
+BIN         := bin/sheratan
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.DEFAULT_GOAL := build
+.PHONY: build test test-long check bench demo man clean
+
+## build: the static binary bin/sheratan
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/sheratan
+
+## test: all tests, in less than fifteen minutes on two cores
+test:
+	$(GO) test -timeout 15m ./...
+
+## test-long: the same, with the long crash and load tests
+test-long:
+	SHERATAN_LONG=1 $(GO) test -timeout 60m ./...
+
+## check: form, vet, staticcheck, the tests under the race detector, known vulnerabilities
+check:
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 45m ./...
+	@scripts/govulncheck.sh "$(GO)" "$(GOVULNCHECK)"
+
+## bench: the measurements of docs/ARCHITECTURE.md, side by side and as ratios
+bench: build
+	scripts/bench.sh
+
+## demo: a workspace with some thirty proposals, from the inbox to the ledger
+demo: build
+	scripts/demo.sh
+
+## man: the manual pages, in bin/man
+man: build
+	$(BIN) man bin/man
+
+clean:
+	rm -rf bin

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sheratan/sheratan/pipeline"
+	"github.com/sheratan/sheratan/pipeline/job"
+)
+
+func newApprove(a *app) *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "approve ID... | -",
+		Short: "allow blocked jobs, as the operator",
+		Long: `Shows each blocked job with what the gates said and asks on the terminal whether it may run. The answer holds
+for exactly these bytes, once, and stands in the ledger with your name.
+
+Without a terminal it works only where the config names scripts as operators, and inside a job never.`,
+		Example: `sheratan approve job-7 --reason "reviewed by me"
+sheratan jobs --status quarantined --json | sheratan approve -`,
+		Annotations: workspaceExits(exitInterrupted),
+		Args:        idArgs(1),
+	}
+	c.Flags().StringVar(&reason, "reason", "", "say why, for the ledger")
+	c.ValidArgsFunction = a.completeJobs(string(job.StatusQuarantined))
+	c.RunE = a.run(func(ctx context.Context, args []string) error {
+		return runDecide(ctx, a, "approve", reason, args, func(p *pipeline.Pipeline, reviews []pipeline.Review, d pipeline.Decision) error {
+			return p.Approve(ctx, reviews, d, a.printVerdict)
+		})
+	})
+	return c
+}
+
+func newReject(a *app) *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "reject ID... | -",
+		Short: "refuse blocked jobs, as the operator",
+		Long: `Shows each blocked job with what the gates said and asks on the terminal whether it is to be cancelled with
+the error REJECTED. It cannot be retried; a new version can be proposed with revise.
+
+Without a terminal it works only where the config names scripts as operators, and inside a job never.`,
+		Example:     `sheratan reject job-7 --reason "not on this machine"`,
+		Annotations: workspaceExits(exitInterrupted),
+		Args:        idArgs(1),
+	}
+	c.Flags().StringVar(&reason, "reason", "", "say why, for the ledger and the proposer")
+	c.ValidArgsFunction = a.completeJobs(string(job.StatusQuarantined))
+	c.RunE = a.run(func(ctx context.Context, args []string) error {
+		return runDecide(ctx, a, "reject", reason, args, func(p *pipeline.Pipeline, reviews []pipeline.Review, d pipeline.Decision) error {
+			ids := make([]string, 0, len(reviews))
+			for _, r := range reviews {
+				ids = append(ids, r.Job.ID)
+			}
+			return p.Reject(ctx, ids, d, a.printVerdict)
+		})
+	})
+	return c
+}
+
+// runDecide asks about each job and hands those that were agreed to, one at a time, to apply: what was decided stays
+// decided when a later one is interrupted.
+func runDecide(ctx context.Context, a *app, command, reason string, args []string,
+	apply func(*pipeline.Pipeline, []pipeline.Review, pipeline.Decision) error) error {
+	if err := a.refuseInsideJob(command); err != nil {
+		return err
+	}
+	return a.with(ctx, func(p *pipeline.Pipeline) error {
+		return a.eachIDs(ctx, args, func(ids []string) error {
+			reviews, err := p.Pending(ctx, ids)
+			if err != nil {
+				return err
+			}
+			if command == "approve" {
+				if err := refuseHard(reviews); err != nil {
+					return err
+				}
+			}
+			d, err := a.newDecision(ctx, p, command)
+			if err != nil {
+				return err
+			}
+			defer d.close()
+			for _, r := range reviews {
+				yes, err := d.ask(ctx, reviewText(r))
+				if err != nil {
+					return err
+				}
+				if !yes {
+					a.people.note("%s: left as it is", r.Job.ID)
+					continue
+				}
+				if err := apply(p, []pipeline.Review{r}, pipeline.Decision{Reason: reason, TTY: d.asked()}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// refuseHard stops before anybody is asked about a job that no operator may allow.
+func refuseHard(reviews []pipeline.Review) error {
+	for _, r := range reviews {
+		if r.Overridable {
+			continue
+		}
+		for _, g := range r.Report.Gates {
+			for _, reason := range g.Reasons {
+				if reason.Level == job.Hard {
+					return hint(fmt.Errorf("%s: %s at %s is not for an operator to allow: %s", escape(r.Job.ID), reason.Code, g.GateID, escape(reason.Message)),
+						"sheratan revise "+shellWord(r.Job.ID))
+				}
+			}
+		}
+		return hint(fmt.Errorf("%s: no operator may allow it", escape(r.Job.ID)), "sheratan why "+shellWord(r.Job.ID))
+	}
+	return nil
+}
+
+// reviewText is what an operator sees before deciding: the whole proposal, since its bytes are what is decided on.
+func reviewText(r pipeline.Review) string {
+	var b strings.Builder
+	j := r.Job
+	fmt.Fprintf(&b, "\njob %s, proposed by source %s", escape(j.ID), escape(j.Source))
+	if j.Provenance.OwnerUID >= 0 {
+		fmt.Fprintf(&b, ", uid %d", j.Provenance.OwnerUID)
+	}
+	if j.ClaimedSource != "" && j.ClaimedSource != j.Source {
+		fmt.Fprintf(&b, ", calling itself %s", escape(j.ClaimedSource))
+	}
+	fmt.Fprintf(&b, "\nkind %s, priority %s, timeout %d s, %d retries\n", escape(j.Payload.Kind), j.Priority, j.TimeoutSeconds, j.MaxRetries)
+	if len(j.DependsOn) > 0 {
+		fmt.Fprintf(&b, "after %s\n", escape(strings.Join(j.DependsOn, ", ")))
+	}
+	b.WriteString(indentJSON(j.Payload.Params))
+	if r.Unknown {
+		b.WriteString("an attempt was begun, and nobody knows what became of it: it would run again\n")
+	}
+	writeReasons(&b, r.Report.Gates, "")
+	fmt.Fprintf(&b, "sha256 %s", r.DocumentSHA256)
+	return b.String()
+}
+
+// indentJSON prints a JSON value over several lines, escaped for a terminal.
+func indentJSON(raw json.RawMessage) string {
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return escapeBlock(string(raw)) + "\n"
+	}
+	return escapeBlock(b.String()) + "\n"
+}

@@ -1,0 +1,229 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sheratan/sheratan/pipeline"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
+)
+
+// proposalOptions are the flags that make a proposal on the command line.
+type proposalOptions struct {
+	Kind     string
+	Params   []string
+	ID       string
+	Key      string
+	Priority string
+	After    []string
+	Timeout  string
+	Retries  int
+}
+
+func (o *proposalOptions) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.Kind, "kind", "", "propose a job of `KIND`")
+	f.StringArrayVar(&o.Params, "param", nil, "set a parameter, `NAME=VALUE`; a number, true, false, [...] or {...} is taken as JSON")
+	f.StringVar(&o.ID, "id", "", "give the job this `ID` (default a UUID)")
+	f.StringVar(&o.Key, "key", "", "idempotency `KEY`: the same key is run once")
+	f.StringVar(&o.Priority, "priority", "", "`critical`, high, normal or low (default normal)")
+	f.StringArrayVar(&o.After, "after", nil, "wait until the job with this `ID` has completed")
+	f.StringVar(&o.Timeout, "timeout", "", "end the job after `TIME`, as 90, 90s or 5m (default 5m)")
+	f.IntVar(&o.Retries, "retries", job.DefaultMaxRetries, "try again `N` times when it fails")
+	_ = cmd.RegisterFlagCompletionFunc("kind", completeWords(kindNames()...))
+	_ = cmd.RegisterFlagCompletionFunc("priority", completeWords("critical", "high", "normal", "low"))
+}
+
+// proposalFlags are the names of these flags, which make no sense for proposals that lie in files.
+var proposalFlags = []string{"kind", "param", "id", "key", "priority", "after", "timeout", "retries"}
+
+// build makes the proposal; argv are the words after "--".
+func (o *proposalOptions) build(cmd *cobra.Command, argv []string) ([]byte, error) {
+	p := job.Proposal{ID: o.ID, IdempotencyKey: o.Key, DependsOn: o.After}
+	for flag, ids := range map[string][]string{"id": {o.ID}, "key": {o.Key}, "after": o.After} {
+		for _, id := range ids {
+			if cmd.Flags().Changed(flag) && !job.ValidID(id) {
+				return nil, usagef("--%s %q: an id has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit", flag, id)
+			}
+		}
+	}
+	if o.Priority != "" {
+		prio, err := job.ParsePriority(o.Priority)
+		if err != nil {
+			return nil, usagef("--%w", err)
+		}
+		p.Priority = &prio
+	}
+	if o.Timeout != "" {
+		n, err := parseSeconds(o.Timeout)
+		if err != nil {
+			return nil, usagef("--timeout %s: %w", o.Timeout, err)
+		}
+		p.TimeoutSeconds = &n
+	}
+	if cmd.Flags().Changed("retries") {
+		p.MaxRetries = &o.Retries
+	}
+	p.Payload.Kind = o.Kind
+	if len(argv) > 0 {
+		if o.Kind != "" && o.Kind != "exec" {
+			return nil, usagef("--kind %s: a program after -- is a job of kind exec", o.Kind)
+		}
+		p.Payload.Kind = "exec"
+	}
+	params, err := buildParams(p.Payload.Kind, o.Params)
+	if err != nil {
+		return nil, err
+	}
+	if len(argv) > 0 {
+		params["argv"] = argv
+	}
+	if p.Payload.Params, err = marshal(params); err != nil {
+		return nil, err
+	}
+	return marshal(p)
+}
+
+// marshal is json.Marshal without the escapes for HTML, which no reader of a proposal wants.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// buildParams makes the parameters of a job out of NAME=VALUE words.
+func buildParams(kindName string, words []string) (map[string]any, error) {
+	params := map[string]any{}
+	texts := textParams(kindName)
+	for _, w := range words {
+		name, value, ok := strings.Cut(w, "=")
+		if !ok || name == "" {
+			return nil, usagef("--param %q: want NAME=VALUE", w)
+		}
+		if _, twice := params[name]; twice {
+			return nil, usagef("--param %s: given twice", name)
+		}
+		params[name] = paramValue(value, texts[name])
+	}
+	return params, nil
+}
+
+// paramValue takes a JSON number, boolean, object or array for what it is, and anything else for text. A parameter of
+// which the kind says that it is text is always text, so that a file can be given the content 42.
+func paramValue(s string, text bool) any {
+	if text || s == "" || !json.Valid([]byte(s)) {
+		return s
+	}
+	if first := strings.TrimSpace(s)[0]; first == '"' || first == 'n' {
+		return s
+	}
+	return json.RawMessage(s)
+}
+
+// textParams returns the parameters of a built-in kind that its schema takes as text.
+func textParams(kindName string) map[string]bool {
+	k, ok := kind.Lookup(kindName)
+	if !ok {
+		return nil
+	}
+	var schema struct {
+		Properties map[string]struct {
+			Type any `json:"type"`
+		} `json:"properties"`
+	}
+	if json.Unmarshal(k.Schema, &schema) != nil {
+		return nil
+	}
+	texts := map[string]bool{}
+	for name, p := range schema.Properties {
+		texts[name] = p.Type == "string"
+	}
+	return texts
+}
+
+// parseSeconds takes whole seconds, or a Go duration of whole seconds.
+func parseSeconds(s string) (int, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 1 {
+			return 0, errors.New("want at least one second")
+		}
+		return n, nil
+	}
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		return 0, errors.New("want seconds or a duration such as 90s or 5m")
+	case d < time.Second || d%time.Second != 0:
+		return 0, errors.New("want whole seconds, at least one")
+	}
+	return int(d / time.Second), nil
+}
+
+// readDrafts reads a proposal file as the inbox would take it: one proposal, or one per line where the name ends in
+// .jsonl. A signature of a single one lies beside it.
+func (a *app) readDrafts(name string) ([]pipeline.Draft, error) {
+	path := a.env.path(name)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, &pipeline.InputError{File: name, Message: "is a folder",
+			Way: "sheratan submit " + shellWord(strings.TrimSuffix(name, "/")) + "/*.json"}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, bare(name, err)
+	}
+	if strings.HasSuffix(name, ".jsonl") {
+		return splitLines(name, data), nil
+	}
+	d := pipeline.Draft{Name: name, Data: data}
+	if d.Signature, err = os.ReadFile(path + ".sig"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, bare(name+".sig", err)
+	}
+	return []pipeline.Draft{d}, nil
+}
+
+// splitLines makes one draft of each line that is not empty.
+func splitLines(name string, data []byte) []pipeline.Draft {
+	var list []pipeline.Draft
+	n := 0
+	for line := range bytes.Lines(data) {
+		n++
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			list = append(list, pipeline.Draft{Name: name, Line: n, Data: line})
+		}
+	}
+	return list
+}
+
+// bare returns err about name: what went wrong, without the name of the system call and the absolute path.
+func bare(name string, err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// shellWord quotes s for a shell where that is needed.
+func shellWord(s string) string {
+	plain := s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/=:,@%+", r))
+	}) < 0
+	if plain {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

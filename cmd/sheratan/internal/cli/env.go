@@ -1,0 +1,100 @@
+// Package cli is the command line of Sheratan: flags, text and exit codes over package pipeline. It is the only place
+// that knows environment variables and terminals. Each command is one file; the process it runs in is a value, so that
+// most tests need none.
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Env is the process as the commands see it.
+type Env struct {
+	Args    []string // without the name of the program
+	Dir     string   // the working directory; relative paths start here
+	DirErr  error    // why Dir is not known
+	Getenv  func(string) string
+	Environ func() []string // for the editor that revise starts
+
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	StdinTTY       bool
+	StdoutTTY      bool
+	StderrTTY      bool
+
+	Now       func() time.Time                        // its location is the one in which times are shown
+	Terminal  func() (io.ReadWriteCloser, error)      // where decisions are asked for, whatever the streams are
+	InsideJob func(getenv func(string) string) string // the id of the job that this process runs in, or ""
+}
+
+// path returns p as seen from the working directory.
+func (e *Env) path(p string) string {
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(e.Dir, p)
+}
+
+// OpenTerminal opens the controlling terminal of the process.
+func OpenTerminal() (io.ReadWriteCloser, error) { return os.OpenFile("/dev/tty", os.O_RDWR, 0) }
+
+// jobVariable is set in the environment of every job.
+const jobVariable = "SHERATAN_JOB_ID"
+
+// InsideJob returns the id of the job that this process or one of its ancestors runs in, "" where there is none. An
+// ancestor whose environment cannot be read belongs to somebody else, and jobs of somebody else are not ours to ask.
+// It guards against mistakes: a job that runs with the operator's uid can hide what it is.
+func InsideJob(getenv func(string) string) string {
+	if id := getenv(jobVariable); id != "" {
+		return id
+	}
+	for pid, n := os.Getppid(), 0; pid > 1 && n < 100; n++ {
+		if id := jobOf(pid); id != "" {
+			return id
+		}
+		pid = parentOf(pid)
+	}
+	return ""
+}
+
+// jobOf reads the job id from the environment that process pid was started with. Where there is no /proc it finds
+// nothing, and what the own environment says has to do.
+func jobOf(pid int) string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	if err != nil {
+		return ""
+	}
+	for _, v := range strings.Split(string(b), "\x00") {
+		if id, ok := strings.CutPrefix(v, jobVariable+"="); ok {
+			return id
+		}
+	}
+	return ""
+}
+
+// parentOf returns the parent of pid, 0 where it is not known. The name of the program stands in parentheses and may
+// hold anything, so the fields are counted from the last one.
+func parentOf(pid int) int {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
+	fields := strings.Fields(rest)
+	if len(fields) < 2 {
+		return 0
+	}
+	ppid, err := strconv.Atoi(fields[1])
+	if err != nil {
+		return 0
+	}
+	return ppid
+}
+
+// detached returns ctx without its cancellation, for what has to be finished after an interruption.
+func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

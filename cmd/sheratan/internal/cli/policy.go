@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sheratan/sheratan/pipeline"
+)
+
+func newPolicy(a *app) *cobra.Command {
+	return family(&cobra.Command{
+		Use:   "policy",
+		Short: "the rules by which the gates decide",
+		Long:  `Checks, explains and tries out the rules in config/: exec rules and policies.`,
+		Example: `sheratan policy explain NO_EXEC_RULE
+sheratan policy suggest job-7 --write
+sheratan policy replay --config new.json`,
+	}, newPolicyTest(a), newPolicyExplain(a), newPolicyReplay(a), newPolicySuggest(a))
+}
+
+func newPolicyReplay(a *app) *cobra.Command {
+	var config, since string
+	c := &cobra.Command{
+		Use:   "replay",
+		Short: "judge recorded proposals again under other rules",
+		Long: `Puts the proposals in the ledger through the gates again, under the rules as they are now or under another
+config file, and prints each verdict that would change. Nothing is changed.`,
+		Example: `sheratan policy replay --config new.json --since 7d
+sheratan policy replay --json | jq 'select(.after_action == "ALLOW")'`,
+		Annotations: workspaceExits(exitInterrupted),
+		Args:        cobra.NoArgs,
+	}
+	c.Flags().StringVar(&config, "config", "", "use `FILE` in place of config/sheratan.json")
+	c.Flags().StringVar(&since, "since", "", "only proposals received since `TIME`: 2h, 3d, 2026-01-31 or RFC 3339")
+	c.RunE = a.run(func(ctx context.Context, _ []string) error {
+		from, err := parseMoment(since, a.env.Now())
+		if err != nil {
+			return usagef("--since %w", err)
+		}
+		if config != "" {
+			config = a.env.path(config)
+		}
+		n := 0
+		err = a.with(ctx, func(p *pipeline.Pipeline) error {
+			return p.PolicyReplay(ctx, config, from, func(c pipeline.Change) error {
+				n++
+				return a.show(c, a.changeText(c))
+			})
+		})
+		if err == nil && n == 0 {
+			a.people.note("no verdict would change")
+		}
+		return err
+	})
+	return c
+}
+
+func (a *app) changeText(c pipeline.Change) string {
+	s := a.out.style
+	line := fmt.Sprintf("%s  %s %s -> %s %s", escape(c.JobID), s.word(c.Before), s.word(c.BeforeAction), s.word(c.After), s.word(c.AfterAction))
+	if len(c.Codes) > 0 {
+		line += "  " + escape(strings.Join(c.Codes, " "))
+	}
+	return line + "\n"
+}
+
+func newPolicySuggest(a *app) *cobra.Command {
+	var write bool
+	c := &cobra.Command{
+		Use:   "suggest ID...",
+		Short: "find the rule that would allow blocked jobs",
+		Long: `Prints the smallest exec rule that would allow these blocked jobs and none of the other refused ones. --write
+puts it into config/sheratan.json; then judge them again.`,
+		Example: `sheratan policy suggest job-7
+sheratan policy suggest job-7 --write && sheratan gate --blocked job-7`,
+		Annotations: workspaceExits(),
+		Args:        idArgs(1),
+	}
+	c.Flags().BoolVar(&write, "write", false, "put the rule into config/sheratan.json")
+	c.ValidArgsFunction = a.completeJobs("quarantined")
+	c.RunE = a.run(func(ctx context.Context, args []string) error {
+		if write {
+			if err := a.refuseInsideJob("policy suggest --write"); err != nil {
+				return err
+			}
+		}
+		return a.with(ctx, func(p *pipeline.Pipeline) error {
+			return a.eachIDs(ctx, args, func(ids []string) error { return runSuggest(ctx, a, p, ids, write) })
+		})
+	})
+	return c
+}
+
+func runSuggest(ctx context.Context, a *app, p *pipeline.Pipeline, ids []string, write bool) error {
+	s, err := p.PolicySuggest(ctx, ids)
+	if err != nil {
+		return err
+	}
+	if err := a.show(s, indentRules(s.Rules)); err != nil {
+		return err
+	}
+	again := "sheratan gate --blocked"
+	for _, id := range s.Covers {
+		again += " " + shellWord(id)
+	}
+	if !write {
+		if s.Text != "" {
+			a.people.note("%s", s.Text)
+		}
+		a.people.hint("sheratan policy suggest --write%s", strings.TrimPrefix(again, "sheratan gate --blocked"))
+		return nil
+	}
+	if err := p.AddRule(ctx, s); err != nil {
+		return err
+	}
+	a.people.note("written into %s", p.Workspace().Config())
+	a.people.hint("%s", again)
+	return nil
+}
+
+// indentRules prints rules as they would stand in the config, one after the other.
+func indentRules(list []json.RawMessage) string {
+	texts := make([]string, len(list))
+	for i, rule := range list {
+		texts[i] = strings.TrimRight(indentJSON(rule), "\n")
+	}
+	return strings.Join(texts, ",\n") + "\n"
+}

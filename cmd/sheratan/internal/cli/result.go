@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline"
+	"github.com/sheratan/sheratan/pipeline/job"
+)
+
+// verdicts collects what became of the jobs of a command, for its exit code.
+type verdicts struct{ blocked, failed bool }
+
+// add takes the state in which a job was left. A cancelled job did not do what was asked, so it counts as failed.
+func (v *verdicts) add(status string) {
+	switch job.Status(status) {
+	case job.StatusQuarantined:
+		v.blocked = true
+	case job.StatusFailed, job.StatusCancelled:
+		v.failed = true
+	}
+}
+
+// outcome returns the exit code as an error; failed wins over blocked.
+func (v *verdicts) outcome() error {
+	switch {
+	case v.failed:
+		return outcome(exitFailed)
+	case v.blocked:
+		return outcome(exitBlocked)
+	}
+	return nil
+}
+
+// follow waits for jobs and prints their results. With through, the job's output is passed on as if it had been started
+// here, and the rest goes to stderr.
+func follow(ctx context.Context, a *app, p *pipeline.Pipeline, ids []string, o pipeline.WaitOptions, through bool) error {
+	a.streaming()
+	var v verdicts
+	bar := a.progress("waiting, done")
+	done := int64(0)
+	err := p.Wait(ctx, ids, o, func(r job.Result) error {
+		v.add(string(r.Status))
+		done++
+		bar.set(done, int64(len(ids)))
+		if r.Status == job.StatusQuarantined && !a.global.JSON {
+			return a.printBlocked(ctx, p, r.JobID)
+		}
+		if through {
+			return a.passThrough(p, r)
+		}
+		if err := a.printResult(r); err != nil {
+			return err
+		}
+		if r.Status == job.StatusQuarantined {
+			a.people.hint("sheratan why %s", shellWord(r.JobID))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return v.outcome()
+}
+
+// printResult prints the result of one job, as a line.
+func (a *app) printResult(r job.Result) error {
+	if a.global.JSON {
+		return a.out.line(r)
+	}
+	return a.out.printf("%s  %s  %s\n", escape(r.JobID), a.out.style.word(string(r.Status)), escape(resultText(r)))
+}
+
+// resultText says in a few words how an attempt ended.
+func resultText(r job.Result) string {
+	var parts []string
+	switch {
+	case r.DeduplicatedOf != "":
+		parts = append(parts, "same key as "+r.DeduplicatedOf)
+	case r.Signal != "":
+		parts = append(parts, "signal "+r.Signal)
+	case r.StartedAt != "":
+		parts = append(parts, fmt.Sprintf("exit %d", r.ExitCode))
+	}
+	if r.StartedAt != "" {
+		parts = append(parts, shortDuration(time.Duration(r.DurationMS)*time.Millisecond))
+	}
+	if r.Attempt > 1 {
+		parts = append(parts, fmt.Sprintf("attempt %d", r.Attempt))
+	}
+	if r.Error != "" {
+		parts = append(parts, firstLine(r.Error))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// passThrough prints what the job wrote where it wrote it, and on stderr how it ended.
+func (a *app) passThrough(p *pipeline.Pipeline, r job.Result) error {
+	ws := p.Workspace()
+	var out, errs io.Writer = a.out, a.people.stderr()
+	if a.env.StdoutTTY {
+		out = &textTerminal{w: out}
+	}
+	if a.env.StderrTTY {
+		errs = &textTerminal{w: errs}
+	}
+	if err := copyOutput(out, ws.Root(), r.Stdout); err != nil {
+		return err
+	}
+	if err := a.out.flush(); err != nil {
+		return err
+	}
+	if err := copyOutput(errs, ws.Root(), r.Stderr); err != nil {
+		return err
+	}
+	a.people.note("job %s %s: %s", r.JobID, r.Status, resultText(r))
+	if r.Stdout.Truncated || r.Stderr.Truncated {
+		a.people.warn("job %s: wrote more than is kept: %d bytes to stdout, %d to stderr", r.JobID, r.Stdout.Bytes, r.Stderr.Bytes)
+	}
+	return nil
+}
+
+// copyOutput copies the kept bytes of one stream. Where the file is gone, the beginning in the result has to do.
+func copyOutput(w io.Writer, root string, o job.Output) error {
+	if o.Path == "" {
+		_, err := io.WriteString(w, o.Text)
+		return err
+	}
+	f, err := os.Open(root + "/" + o.Path)
+	if os.IsNotExist(err) {
+		_, err = io.WriteString(w, o.Text)
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
+}
+
+// printBlocked says why a job is blocked and what would allow it.
+func (a *app) printBlocked(ctx context.Context, p *pipeline.Pipeline, id string) error {
+	why, err := p.Why(ctx, id)
+	if err != nil {
+		return err
+	}
+	if len(why.Report.Gates) > 0 {
+		line := pipeline.GateLine{JobID: id, Status: string(job.StatusQuarantined), Verdict: string(why.Report.Verdict),
+			NextAction: string(why.Report.NextAction), Zone: "blocked", Reports: why.Report.Gates}
+		if err := a.printVerdict(line); err != nil {
+			return err
+		}
+	}
+	for _, command := range why.Unblock {
+		a.people.hint("%s", command)
+	}
+	return nil
+}
+
+// firstLine returns s up to its first newline.
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// shortDuration prints d in at most a handful of characters.
+func shortDuration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%dms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd", int(d.Hours())/24)
+}
+
+// clockTime prints the time in a document for a person: the time of day for today, with the date otherwise.
+func (a *app) clockTime(stamp string) string {
+	t, err := job.ParseTime(stamp)
+	if err != nil {
+		return stamp
+	}
+	now := a.env.Now()
+	t = t.In(now.Location())
+	switch {
+	case t.Format(time.DateOnly) == now.Format(time.DateOnly):
+		return t.Format("15:04:05")
+	case t.Year() == now.Year():
+		return t.Format("Jan 02 15:04")
+	}
+	return t.Format(time.DateOnly)
+}

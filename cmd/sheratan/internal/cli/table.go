@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// table prints rows in aligned columns. It is not text/tabwriter because that counts colour codes as width. Cells are
+// escaped here, so callers hand over what they have.
+type table struct {
+	style  style
+	header []string
+	rows   [][]string
+	width  []int
+}
+
+// block is the number of rows after which a long table is printed and its column widths are fixed.
+const block = 500
+
+func (t *table) add(cells ...string) {
+	row := make([]string, len(cells))
+	for i, c := range cells {
+		row[i] = escape(c)
+	}
+	t.rows = append(t.rows, row)
+}
+
+// full reports whether it is time to flush.
+func (t *table) full() bool { return len(t.rows) >= block }
+
+// flush prints the rows so far; the header goes before the first of them.
+func (t *table) flush(w io.Writer) error {
+	if len(t.rows) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	for _, row := range append([][]string{t.header}, t.rows...) {
+		for i, c := range row {
+			for len(t.width) <= i {
+				t.width = append(t.width, 0)
+			}
+			t.width[i] = max(t.width[i], utf8.RuneCountInString(c))
+		}
+	}
+	if t.header != nil {
+		t.line(&b, t.header, t.style.dim)
+		t.header = nil
+	}
+	for _, row := range t.rows {
+		t.line(&b, row, t.style.word)
+	}
+	t.rows = t.rows[:0]
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// line prints one row; no spaces stand at its end.
+func (t *table) line(b *strings.Builder, row []string, paint func(string) string) {
+	last := len(row) - 1
+	for last > 0 && row[last] == "" {
+		last--
+	}
+	for i, c := range row[:last+1] {
+		b.WriteString(paint(c))
+		if i < last {
+			b.WriteString(strings.Repeat(" ", t.width[i]-utf8.RuneCountInString(c)+2))
+		}
+	}
+	b.WriteByte('\n')
+}

@@ -1,0 +1,152 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sheratan/sheratan/pipeline"
+	"github.com/sheratan/sheratan/pipeline/job"
+)
+
+func newWhy(a *app) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "why ID",
+		Short: "tell the whole story of a job",
+		Long: `Answers in one screen who proposed a job, what each gate said, who allowed it on what ground and for which
+bytes, what it waits for and until when, which host got it and why, every attempt, and where its result lies.
+The number in front of a line is the event in the ledger that proves it. Of a blocked job it prints the
+commands that could unblock it.`,
+		Example: `sheratan why job-7
+sheratan why job-7 --json | jq -r .unblock[]`,
+		Annotations: workspaceExits(),
+		Args:        cobra.ExactArgs(1),
+	}
+	c.ValidArgsFunction = a.completeJobs()
+	c.RunE = a.run(func(ctx context.Context, args []string) error {
+		return a.with(ctx, func(p *pipeline.Pipeline) error {
+			w, err := p.Why(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return a.show(w, a.whyText(w))
+		})
+	})
+	return c
+}
+
+// whyText is the story for people.
+func (a *app) whyText(w pipeline.Why) string {
+	s := a.out.style
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s  %s\n", s.bold(escape(w.JobID)), s.word(w.Status), escape(clip(w.Job.Payload.Kind+" "+what(&w.Job), 90)))
+	section := func(name string, lines ...string) {
+		for i, l := range lines {
+			if i > 0 {
+				name = ""
+			}
+			fmt.Fprintf(&b, "%s%s\n", s.dim(fmt.Sprintf("%-10s ", name)), l)
+		}
+	}
+	section("proposed", a.provenanceText(&w.Job))
+	section("bytes", "sha256 "+escape(w.Report.DocumentSHA256))
+	for i, g := range w.Report.Gates {
+		name := ""
+		if i == 0 {
+			name = "gates"
+		}
+		section(name, gateText(s, g)...)
+	}
+	for _, waits := range w.WaitsFor {
+		section("waits for", escape(waits))
+	}
+	if w.Job.Revises != "" {
+		section("revises", escape(w.Job.Revises))
+	}
+	if w.Result != nil {
+		section("result", a.outputText(w.Result)...)
+	} else if w.Job.Error != "" {
+		section("error", escape(firstLine(w.Job.Error)))
+	}
+	if w.Path != "" {
+		section("lies in", escape(w.Path))
+	}
+	b.WriteByte('\n')
+	t := &table{style: s}
+	for _, st := range w.Steps {
+		t.add(fmt.Sprintf("#%d", st.Seq), a.clockTime(st.Time), string(st.Event), st.Actor, st.Text)
+	}
+	_ = t.flush(&b) // a strings.Builder takes everything
+	if len(w.Unblock) > 0 {
+		b.WriteString("\nto go on:\n")
+		for _, c := range w.Unblock {
+			fmt.Fprintf(&b, "  %s\n", escape(c))
+		}
+	}
+	return b.String()
+}
+
+// provenanceText says where a proposal came from.
+func (a *app) provenanceText(j *job.Job) string {
+	p := j.Provenance
+	parts := []string{a.clockTime(j.CreatedAt) + " by source " + escape(p.Source)}
+	if p.OwnerUID >= 0 {
+		parts = append(parts, fmt.Sprintf("uid %d", p.OwnerUID))
+	}
+	if p.File != "" {
+		file := "file " + escape(p.File)
+		if p.Line > 0 {
+			file += fmt.Sprintf(":%d", p.Line)
+		}
+		parts = append(parts, file)
+	}
+	if p.Signer != "" {
+		parts = append(parts, "signed by "+escape(p.Signer))
+	}
+	if j.ClaimedSource != "" && j.ClaimedSource != p.Source {
+		parts = append(parts, "calling itself "+escape(j.ClaimedSource))
+	}
+	if p.ParentID != "" {
+		parts = append(parts, fmt.Sprintf("follow-up %d of job %s", p.Depth, escape(p.ParentID)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// gateText is one line for a gate, and one for each of its reasons and ways out.
+func gateText(s style, g job.GateReport) []string {
+	lines := []string{fmt.Sprintf("%s %s", escape(g.GateID), s.word(string(g.Status)))}
+	for _, r := range g.Reasons {
+		line := "   " + escape(r.Code)
+		if r.Pointer != "" {
+			line += " " + escape(r.Pointer)
+		}
+		lines = append(lines, line+": "+escape(r.Message)+" ("+escape(string(r.Level))+")")
+	}
+	for _, p := range g.Suggestions {
+		line := fmt.Sprintf("   suggested: %s %s", escape(p.Op), escape(p.Path))
+		if p.Value != nil {
+			line += " " + escape(clip(string(p.Value), 80))
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// outputText says how the last attempt went and where its output lies.
+func (a *app) outputText(r *job.Result) []string {
+	lines := []string{escape(resultText(*r)) + " on " + escape(r.Host) + ", sandbox " + escape(r.Sandbox)}
+	if r.CPUMS > 0 || r.MaxRSSBytes > 0 {
+		lines = append(lines, fmt.Sprintf("%d ms of CPU, %d KiB at most", r.CPUMS, r.MaxRSSBytes/1024))
+	}
+	for _, o := range []struct {
+		name string
+		out  job.Output
+	}{{"stdout", r.Stdout}, {"stderr", r.Stderr}} {
+		if o.out.Bytes > 0 {
+			lines = append(lines, fmt.Sprintf("%s %d bytes in %s", o.name, o.out.Bytes, escape(o.out.Path)))
+		}
+	}
+	return lines
+}

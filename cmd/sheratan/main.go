@@ -1,0 +1,56 @@
+// Command sheratan is a governed job runner: agents propose, gates decide, hosts execute, the ledger proves it.
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/sheratan/sheratan/cmd/sheratan/internal/cli"
+)
+
+func main() {
+	ctx, stop := signalContext()
+	code := run(ctx, processEnv())
+	stop()
+	os.Exit(code)
+}
+
+// run is the program as a function: everything that it takes from the process is in env.
+func run(ctx context.Context, env cli.Env) int { return cli.Run(ctx, env) }
+
+// processEnv is the process this runs in.
+func processEnv() cli.Env {
+	dir, err := os.Getwd()
+	return cli.Env{
+		Args: os.Args[1:], Dir: dir, DirErr: err, Getenv: os.Getenv, Environ: os.Environ,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now,
+		StdinTTY:  term.IsTerminal(int(os.Stdin.Fd())),
+		StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
+		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		Terminal:  cli.OpenTerminal, InsideJob: cli.InsideJob,
+	}
+}
+
+// signalContext ends the context at the first SIGINT, SIGTERM or SIGHUP, with the cause that the exit code needs. The
+// second signal finds the default behaviour and ends the process, which is always safe.
+func signalContext() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		s := <-c
+		signal.Stop(c)
+		if s == syscall.SIGINT {
+			cancel(cli.ErrInterrupted)
+			return
+		}
+		cancel(cli.ErrTerminated)
+	}()
+	return ctx, func() { signal.Stop(c); cancel(errors.New("done")) }
+}

@@ -1,0 +1,109 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// rateWindow is the length of the windows in which max_jobs_per_minute counts.
+const rateWindow = time.Minute
+
+// approve puts a job into the queue: ready at once, throttled until its rate window comes, waiting for its dependencies,
+// or joined to the job that holds its key. basis is gates, operator or auditor.
+func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake ledger.Ref) error {
+	row, _, err := b.tx.Job(j.ID)
+	if err != nil {
+		return err
+	}
+	holder, held, err := b.keyHolder(j)
+	if err != nil {
+		return err
+	}
+	meta := ledger.Approved{
+		Located: located(intake), Basis: basis, Rules: r.Digest, Rerun: rerunSafe(r, j.Payload),
+		DueAt: job.FormatTime(b.now.Add(j.Priority.Target())),
+	}
+	waits := held || row.DepsLeft > 0 || row.DepFailed != ""
+	var until time.Time
+	if !waits {
+		meta.Slot, until, err = b.slot(row.Bucket)
+		if err != nil {
+			return err
+		}
+		meta.Ready = until.IsZero()
+		if !meta.Ready {
+			meta.Slot = "" // counted by JOB_THROTTLED
+		}
+	}
+	b.jobEvent("gate", job.JobApproved, j.ID, trace, "approved", meta, &intake)
+	if !until.IsZero() {
+		b.jobEvent("gate", job.JobThrottled, j.ID, trace, "approved", ledger.Throttled{Until: job.FormatTime(until)}, nil)
+	}
+	if held {
+		return b.join(j.ID, trace, holder)
+	}
+	return b.failed
+}
+
+// join makes a job share the outcome of the one that holds its key.
+func (b *batch) join(id, trace string, holder indexRow) error {
+	b.jobEvent("gate", job.JobDeduplicated, id, trace, "approved", ledger.Deduplicated{Of: holder.ID}, nil)
+	if holder.Status.Final() {
+		return b.endJoined(id, trace, holder)
+	}
+	return b.failed
+}
+
+// keyHolder finds the job that a new one with the same key shares its outcome with. The gates have made sure that their
+// payloads are the same.
+func (b *batch) keyHolder(j job.Job) (indexRow, bool, error) {
+	if j.IdempotencyKey == j.ID {
+		return indexRow{}, false, nil
+	}
+	row, ok, err := b.tx.KeyHolder(j.Source, j.IdempotencyKey)
+	if err != nil || !ok || row.ID == j.ID || row.ID == j.Revises {
+		return indexRow{}, false, err
+	}
+	return row, true, nil
+}
+
+// slot finds the rate window in which a job of the bucket may become ready: the window that is being filled, at once
+// (until is zero), or a later one. Windows are given out in turn, so that a job is throttled once and never again.
+func (b *batch) slot(bucket string) (window string, until time.Time, err error) {
+	w, err := b.tx.RateWindow(bucket)
+	if err != nil || w.JobsPerMinute == 0 {
+		return "", time.Time{}, err
+	}
+	start := w.Window
+	switch {
+	case start.IsZero() || !b.now.Before(start.Add(rateWindow)):
+		start = b.now
+	case w.Count >= w.JobsPerMinute:
+		start = start.Add(rateWindow)
+	}
+	if start.After(b.now) {
+		until = start
+	}
+	return job.FormatTime(start), until, nil
+}
+
+// rerunSafe says whether a job may be run again when nobody knows what became of an attempt.
+func rerunSafe(r *rules.Rules, p job.Payload) bool {
+	k, ok := kind.Lookup(p.Kind)
+	if !ok {
+		return false
+	}
+	if p.Kind != "exec" {
+		return k.RerunSafe
+	}
+	params, err := kind.ParseParams(p.Kind, p.Params)
+	if err != nil {
+		return false
+	}
+	exec, ok := params.(kind.Exec)
+	return ok && r.Gates.Exec(exec.Argv).RerunSafe
+}

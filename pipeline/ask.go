@@ -1,0 +1,224 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/sheratan/sheratan/hosts"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/index"
+)
+
+// JobLine is a job document with its id in front, as every line about a job has it.
+type JobLine struct {
+	JobID string `json:"job_id"`
+	job.Job
+}
+
+// JobFilter selects jobs to list. Zero values select all.
+type JobFilter struct {
+	Status                       []string
+	Source, Kind, Mission, Trace string
+	Since                        time.Time
+	Limit                        int
+}
+
+// reader returns the index for reading. Where it is missing, broken or behind, it is made good first.
+func (p *Pipeline) reader(ctx context.Context) (*index.DB, error) {
+	p.mu.Lock()
+	db := p.db
+	p.mu.Unlock()
+	if db != nil {
+		if stale, err := db.Stale(); err == nil && !stale {
+			return db, nil
+		}
+	}
+	err := p.transact(ctx, func(*batch) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.db, nil
+}
+
+// Jobs lists jobs, the newest last.
+func (p *Pipeline) Jobs(ctx context.Context, f JobFilter, emit func(JobLine) error) error {
+	filter := index.JobFilter{Source: f.Source, Kind: f.Kind, Mission: f.Mission, Trace: f.Trace, Since: f.Since, Limit: f.Limit}
+	for _, s := range f.Status {
+		filter.Status = append(filter.Status, job.Status(s))
+	}
+	var rows []indexRow
+	err := p.view(ctx, func(r *index.Reader) (err error) {
+		rows, err = r.List(filter)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		j, err := p.assemble(row)
+		if err != nil {
+			return err
+		}
+		if err := emit(JobLine{row.ID, j}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Job returns one job document.
+func (p *Pipeline) Job(ctx context.Context, id string) (JobLine, error) {
+	row, err := p.row(ctx, id)
+	if err != nil {
+		return JobLine{}, err
+	}
+	j, err := p.assemble(row)
+	return JobLine{id, j}, err
+}
+
+func (p *Pipeline) row(ctx context.Context, id string) (indexRow, error) {
+	row, ok, err := p.find(ctx, id)
+	if err == nil && !ok {
+		err = &UnknownJobError{id}
+	}
+	return row, err
+}
+
+// find reads a job that there may be.
+func (p *Pipeline) find(ctx context.Context, id string) (row indexRow, ok bool, err error) {
+	err = p.view(ctx, func(r *index.Reader) error {
+		row, ok, err = r.Job(id)
+		return err
+	})
+	return row, ok, err
+}
+
+// Status is the state of the workspace in a few numbers.
+type Status struct {
+	State    string         `json:"state"` // running, paused or idle
+	Jobs     map[string]int `json:"jobs"`
+	Inbox    int            `json:"inbox"`
+	Approved int            `json:"approved"`
+	Blocked  int            `json:"blocked"`
+	Ledger   LedgerState    `json:"ledger"`
+	Hosts    []hosts.Host   `json:"hosts"`
+	Paused   []Pause        `json:"paused"`
+}
+
+// Pause says that no job of a source ("" is all of them) is dispatched.
+type Pause struct {
+	Source string `json:"source"`
+	Reason string `json:"reason"`
+	Kill   bool   `json:"kill"`
+	Since  string `json:"since"`
+}
+
+// LedgerState is the size of the ledger and its RFC 6962 root in lower-case hex.
+type LedgerState struct {
+	Size int64  `json:"size"`
+	Root string `json:"root"`
+}
+
+// inboxCounted bounds how many inbox files status counts.
+const inboxCounted = 10000
+
+// Status counts. It costs the same however long the history is.
+func (p *Pipeline) Status(ctx context.Context) (Status, error) {
+	s := Status{State: "idle", Jobs: map[string]int{}, Hosts: []hosts.Host{}, Paused: []Pause{}}
+	for _, st := range job.Statuses {
+		s.Jobs[string(st)] = 0
+	}
+	err := p.view(ctx, func(r *index.Reader) error {
+		counts, err := r.Counts()
+		if err != nil {
+			return err
+		}
+		for _, c := range counts {
+			for st, n := range c.Status {
+				s.Jobs[string(st)] += n
+			}
+		}
+		pos, err := r.Position()
+		if err != nil {
+			return err
+		}
+		s.Ledger = LedgerState{pos.Size, pos.RootHex()}
+		if s.Hosts, err = p.hosts(r, nil); err != nil {
+			return err
+		}
+		return s.pauses(r)
+	})
+	if err != nil {
+		return s, err
+	}
+	s.Approved = s.Jobs[string(job.StatusPending)] + s.Jobs[string(job.StatusThrottled)] + s.Jobs[string(job.StatusRunning)]
+	s.Blocked = s.Jobs[string(job.StatusQuarantined)]
+	if s.State == "idle" && s.Jobs[string(job.StatusRunning)] > 0 {
+		s.State = "running"
+	}
+	s.Inbox, err = p.ws.CountInbox(inboxCounted)
+	return s, err
+}
+
+func (s *Status) pauses(r *index.Reader) error {
+	list, err := r.Paused()
+	for _, pause := range list {
+		s.Paused = append(s.Paused, Pause{pause.Source, pause.Reason, pause.Kill, job.FormatTime(pause.Since)})
+		if pause.Source == "" {
+			s.State = "paused"
+		}
+	}
+	return err
+}
+
+// Hosts lists the hosts with their present load.
+func (p *Pipeline) Hosts(ctx context.Context) (list []hosts.Host, err error) {
+	err = p.view(ctx, func(r *index.Reader) error {
+		list, err = p.hosts(r, nil)
+		return err
+	})
+	return list, err
+}
+
+// Outputs names the files with what a job wrote, and its latest result where it has one.
+func (p *Pipeline) Outputs(ctx context.Context, id string) (stdout, stderr string, r *job.Result, running bool, err error) {
+	row, err := p.row(ctx, id)
+	if err != nil {
+		return "", "", nil, false, err
+	}
+	if row.Result.SHA256 == "" && row.JoinedTo != "" {
+		return p.Outputs(ctx, row.JoinedTo)
+	}
+	res, ok, err := p.loadResult(row)
+	if err != nil {
+		return "", "", nil, false, err
+	}
+	if ok {
+		r = &res
+		stdout, stderr = p.abs(res.Stdout.Path), p.abs(res.Stderr.Path)
+	}
+	if row.Status == job.StatusRunning {
+		dir := p.ws.ResultDir(row.StartedAt)
+		stdout, stderr = fmt.Sprintf("%s/%s.stdout", dir, id), fmt.Sprintf("%s/%s.stderr", dir, id)
+		running = true
+	}
+	return stdout, stderr, r, running, nil
+}
+
+// abs is Rel turned round: the absolute path of what a document names relative to the workspace; "" stays.
+func (p *Pipeline) abs(rel string) string {
+	if rel == "" || filepath.IsAbs(rel) {
+		return rel
+	}
+	return filepath.Join(p.ws.Root(), filepath.FromSlash(rel))
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}

@@ -1,0 +1,116 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+type indexRow = index.Row
+
+// loadIntake reads the intake of a job from the documents, by the digest that the ledger names.
+func (p *Pipeline) loadIntake(row indexRow) (job.Intake, job.Proposal, error) {
+	var in job.Intake
+	doc, err := p.docs.Read(row.Intake)
+	if err != nil {
+		return in, job.Proposal{}, fmt.Errorf("%s: intake: %w", row.ID, err)
+	}
+	if err := json.Unmarshal(doc, &in); err != nil {
+		return in, job.Proposal{}, fmt.Errorf("%s: intake: %w", row.ID, err)
+	}
+	if in.Proposal == nil {
+		return in, job.Proposal{}, nil
+	}
+	v, err := schemas.Parse(in.Proposal, schemas.Limits{})
+	if err != nil {
+		return in, job.Proposal{}, fmt.Errorf("%s: intake: %w", row.ID, err)
+	}
+	obj, ok := v.(map[string]any)
+	if !ok {
+		return in, job.Proposal{}, nil
+	}
+	return in, looseProposal(obj), nil
+}
+
+// assemble makes the job document: what was received, and what the index knows of it since.
+func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
+	in, prop, err := p.loadIntake(row)
+	if err != nil {
+		return job.Job{}, err
+	}
+	j := job.New(in, prop)
+	fillState(&j, row)
+	if row.Result.SHA256 != "" {
+		doc, err := p.docs.Read(row.Result)
+		if err != nil {
+			return j, fmt.Errorf("%s: result: %w", row.ID, err)
+		}
+		j.Result = doc
+	}
+	rep, err := p.loadReport(row)
+	if err != nil {
+		return j, err
+	}
+	j.GateDecisions = rep.Gates
+	return j, nil
+}
+
+// fillState copies what the index knows into the document.
+func fillState(j *job.Job, row indexRow) {
+	j.State = job.State{
+		UpdatedAt:            stampOf(row.UpdatedAt),
+		Status:               row.Status,
+		RetryCount:           row.RetryCount,
+		LastRetryAt:          stampOf(row.LastRetryAt),
+		Host:                 row.Host,
+		LeaseUntil:           stampOf(row.LeaseUntil),
+		Error:                row.Error,
+		ExecutedBy:           row.ExecutedBy,
+		ExecutionStartedAt:   stampOf(row.StartedAt),
+		ExecutionCompletedAt: stampOf(row.CompletedAt),
+	}
+}
+
+func stampOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return job.FormatTime(t)
+}
+
+// loadReport reads the latest gate report of a job; a job without one has an empty report.
+func (p *Pipeline) loadReport(row indexRow) (job.Report, error) {
+	var rep job.Report
+	if row.Report.SHA256 == "" {
+		return rep, nil
+	}
+	err := p.readDocument(row.Report, &rep)
+	if err != nil {
+		return rep, fmt.Errorf("%s: report: %w", row.ID, err)
+	}
+	return rep, nil
+}
+
+// loadResult reads the latest result of a job; ok is false where there is none.
+func (p *Pipeline) loadResult(row indexRow) (res job.Result, ok bool, err error) {
+	if row.Result.SHA256 == "" {
+		return res, false, nil
+	}
+	if err := p.readDocument(row.Result, &res); err != nil {
+		return res, false, fmt.Errorf("%s: result: %w", row.ID, err)
+	}
+	return res, true, nil
+}
+
+func (p *Pipeline) readDocument(ref ledger.Ref, v any) error {
+	doc, err := p.docs.Read(ref)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(doc, v)
+}

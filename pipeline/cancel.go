@@ -1,0 +1,162 @@
+package pipeline
+
+import (
+	"context"
+	"os"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// Selection names jobs: by id, or all of a source, mission or status.
+type Selection struct {
+	IDs                     []string
+	Source, Mission, Status string
+}
+
+// resolve lists the jobs that are selected. Named ones must exist; of the others only those in one of the states that the
+// command can do something with are taken.
+func (b *batch) resolve(s Selection, states ...job.Status) ([]indexRow, error) {
+	var rows []indexRow
+	for _, id := range s.IDs {
+		row, ok, err := b.tx.Job(id)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, &UnknownJobError{id}
+		}
+		rows = append(rows, row)
+	}
+	if len(s.IDs) > 0 {
+		return rows, nil
+	}
+	if s.Status != "" {
+		states = []job.Status{job.Status(s.Status)}
+	}
+	return b.tx.List(index.JobFilter{Status: states, Source: s.Source, Mission: s.Mission, Limit: batchJobs})
+}
+
+// empty makes Selection comparable to its zero value without comparing the slice.
+func (s Selection) empty() bool {
+	return len(s.IDs) == 0 && s.Source == "" && s.Mission == "" && s.Status == ""
+}
+
+// Cancel ends jobs that are not over. What runs is killed by the process that runs it, within a second.
+func (p *Pipeline) Cancel(ctx context.Context, s Selection, reason string, emit func(JobLine) error) error {
+	reason, _ = redactText(reason)
+	return p.change(ctx, s, emit, func(b *batch, row indexRow) error {
+		if row.Status.Final() {
+			return &StateError{ID: row.ID, Status: string(row.Status), Want: "there is nothing to cancel", Way: "sheratan why " + row.ID}
+		}
+		b.jobEvent(p.opts.Actor, job.JobCancelled, row.ID, row.TraceID, "outbox", ledger.Cancelled{Reason: shorten(reason)}, nil)
+		return b.failed
+	}, job.StatusPending, job.StatusThrottled, job.StatusRunning, job.StatusQuarantined)
+}
+
+// Retry takes failed and cancelled jobs up again, with their retries counted from the start. A rejected one stays
+// rejected.
+func (p *Pipeline) Retry(ctx context.Context, s Selection, emit func(JobLine) error) error {
+	return p.change(ctx, s, emit, func(b *batch, row indexRow) error {
+		if row.Status != job.StatusFailed && row.Status != job.StatusCancelled {
+			return &StateError{ID: row.ID, Status: string(row.Status), Want: "only failed and cancelled jobs are retried", Way: "sheratan why " + row.ID}
+		}
+		if row.Error == errRejected || row.AcceptedAt.IsZero() {
+			return &StateError{ID: row.ID, Status: "rejected", Want: "it was never allowed", Way: "sheratan revise " + row.ID}
+		}
+		if row.RevisedBy != "" {
+			return &StateError{ID: row.ID, Status: string(row.Status), Want: "it was revised by " + row.RevisedBy, Way: "sheratan why " + row.RevisedBy}
+		}
+		b.jobEvent(p.opts.Actor, job.JobRetryScheduled, row.ID, row.TraceID, "approved",
+			ledger.RetryScheduled{WakeAt: job.FormatTime(b.now), Operator: true}, nil)
+		return b.failed
+	}, job.StatusFailed)
+}
+
+const errRejected = "REJECTED"
+
+// change applies one event to each selected job, in batches, and puts their files in place.
+func (p *Pipeline) change(ctx context.Context, s Selection, emit func(JobLine) error, fn func(*batch, indexRow) error, states ...job.Status) error {
+	if s.empty() {
+		return &InputError{File: "selection", Message: "no job is named", Way: "name ids, or --source, --mission or --status"}
+	}
+	for {
+		var ids []string
+		err := p.transact(ctx, func(b *batch) error {
+			ids = nil
+			rows, err := b.resolve(s, states...)
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
+				if err := fn(b, row); err != nil {
+					return err
+				}
+				ids = append(ids, row.ID)
+				joined, err := b.endAllJoined(row.ID)
+				if err != nil {
+					return err
+				}
+				ids = append(ids, joined...)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		p.placeAll(ids)
+		p.projected()
+		for _, id := range ids {
+			line, err := p.Job(ctx, id)
+			if err != nil {
+				return err
+			}
+			if err := emit(line); err != nil {
+				return err
+			}
+		}
+		if len(s.IDs) > 0 || len(ids) == 0 {
+			return nil
+		}
+	}
+}
+
+// removeResult takes away the result file of a job that is taken up again: it is in the documents, and the next one gets
+// a file of its own.
+func (p *Pipeline) removeResult(before indexRow) error {
+	if before.Zone != "outbox" || before.CompletedAt.IsZero() {
+		return nil
+	}
+	if err := os.Remove(p.ws.Result(before.ID, before.CompletedAt)); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	return nil
+}
+
+// Pause stops dispatching the jobs of a source, or of all with "". With kill, what runs is ended too, and goes back into
+// the queue.
+func (p *Pipeline) Pause(ctx context.Context, source, reason string, kill bool) error {
+	reason, _ = redactText(reason)
+	return p.transact(ctx, func(b *batch) error {
+		b.workspaceEvent(p.opts.Actor, job.Paused, ledger.PausedMeta{Source: source, Reason: shorten(reason), Kill: kill}, nil)
+		return nil
+	})
+}
+
+// Resume takes a pause back.
+func (p *Pipeline) Resume(ctx context.Context, source string) error {
+	return p.transact(ctx, func(b *batch) error {
+		list, err := b.tx.Paused()
+		if err != nil {
+			return err
+		}
+		for _, pause := range list {
+			if pause.Source == source {
+				b.workspaceEvent(p.opts.Actor, job.Resumed, ledger.PausedMeta{Source: source}, nil)
+				return nil
+			}
+		}
+		return &InputError{File: "resume", Message: "nothing is paused under that name", Way: "sheratan status"}
+	})
+}

@@ -1,0 +1,134 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/history"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// trailerJobs is how many jobs a commit names; of more it gives the number.
+const trailerJobs = 20
+
+// Commit brings what is in the ledger and not in git into a commit, and returns its hash, "" where there was nothing to
+// commit. The subject says what the tick did.
+func (p *Pipeline) Commit(ctx context.Context, t TickLine) (string, error) {
+	repo, err := p.repository()
+	if err != nil {
+		return "", err
+	}
+	var pos ledger.Position
+	var trailers []history.Trailer
+	err = p.view(ctx, func(r *index.Reader) error {
+		if pos, err = r.Position(); err != nil {
+			return err
+		}
+		trailers, err = p.trailers(r, repo, pos)
+		return err
+	})
+	if err != nil || pos.Size == 0 {
+		return "", err
+	}
+	done, changed, err := repo.Commit(ctx, history.Snapshot{
+		Ledger:   history.Position{Size: pos.Size, Segment: pos.Segment, Offset: pos.Offset},
+		Subject:  subject(t, pos),
+		Trailers: trailers,
+		Time:     p.now(),
+	})
+	for _, r := range done.Repairs {
+		p.warn("git: %s", r.Message)
+	}
+	if err != nil || !changed {
+		return "", err
+	}
+	p.pack(ctx, repo)
+	return done.Hash, nil
+}
+
+// repository opens the ledger's repository once in the life of a process.
+func (p *Pipeline) repository() (*history.Repository, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.git == nil {
+		repo, err := history.Open(p.ws.Runtime())
+		if err != nil {
+			return nil, err
+		}
+		p.git = repo
+	}
+	return p.git, nil
+}
+
+// pack lets git pack the repository when it has become worth it.
+func (p *Pipeline) pack(ctx context.Context, repo *history.Repository) {
+	if !repo.PackDue() {
+		return
+	}
+	if packed, err := repo.Pack(ctx); err != nil {
+		p.warn("git gc: %v", err)
+	} else if !packed.Done && !p.toldPack {
+		p.toldPack = true
+		p.note("the ledger's repository was not packed: %s", packed.Reason)
+	}
+}
+
+// subject is the line that people read in git log.
+func subject(t TickLine, pos ledger.Position) string {
+	var parts []string
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{t.Received, "received"}, {t.Blocked, "blocked"}, {t.Completed, "completed"}, {t.Failed, "failed"}} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		}
+	}
+	if len(parts) == 0 {
+		return fmt.Sprintf("ledger: to event %d", pos.Size-1)
+	}
+	return "tick: " + strings.Join(parts, ", ")
+}
+
+// trailers name the state of the ledger, and the jobs whose state changed since the last commit.
+func (p *Pipeline) trailers(r *index.Reader, repo *history.Repository, pos ledger.Position) ([]history.Trailer, error) {
+	from := int64(0)
+	if head, err := repo.Head(); err == nil && head.LedgerSize > 0 && head.LedgerSize <= pos.Size {
+		from = head.LedgerSize
+	}
+	list := []history.Trailer{
+		{Key: "Ledger-Root", Value: pos.RootHex()},
+		{Key: "Ledger-Range", Value: fmt.Sprintf("%d-%d", from, max(from, pos.Size-1))},
+	}
+	ids, err := r.JobsOfEvents(from, pos.Size)
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) > trailerJobs {
+		return append(list, history.Trailer{Key: "Sheratan-Tick", Value: fmt.Sprintf("%d jobs", len(ids))}), nil
+	}
+	list = append(list, history.Trailer{Key: "Sheratan-Tick", Value: strings.TrimSpace(fmt.Sprintf("%d jobs", len(ids)))})
+	for _, id := range ids {
+		row, ok, err := r.Job(id)
+		if err != nil {
+			return nil, err
+		}
+		if ok && job.ValidID(id) {
+			list = append(list, history.Trailer{Key: "Job", Value: id}, history.Trailer{Key: "Job-Status", Value: string(row.Status)})
+		}
+	}
+	return list, nil
+}
+
+// checkpoint writes the WAL of the index back, so that it does not grow for ever.
+func (p *Pipeline) checkpoint() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.db == nil {
+		return nil
+	}
+	return p.db.Checkpoint()
+}

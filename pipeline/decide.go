@@ -1,0 +1,293 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+// Decision is what an operator says.
+type Decision struct {
+	Reason string
+	TTY    bool // confirmed on a terminal
+}
+
+// Review is a blocked job as an operator gets to see it. Approve takes it back and refuses if anything has changed.
+type Review struct {
+	Job            job.Job
+	Report         job.Report
+	DocumentSHA256 string
+	Overridable    bool
+	Unknown        bool // blocked because the outcome of an attempt is not known
+}
+
+// Pending returns the blocked jobs for review.
+func (p *Pipeline) Pending(ctx context.Context, ids []string) ([]Review, error) {
+	r, err := p.Rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Review
+	for _, id := range ids {
+		row, err := p.row(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if row.Status != job.StatusQuarantined {
+			return nil, &StateError{ID: id, Status: string(row.Status), Want: "only blocked jobs wait for a decision", Way: "sheratan why " + id}
+		}
+		j, err := p.assemble(row)
+		if err != nil {
+			return nil, err
+		}
+		var rep job.Report
+		err = p.view(ctx, func(x *index.Reader) (err error) {
+			rep, _, err = p.regate(ctx, x, r, row)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Review{Job: j, Report: rep, DocumentSHA256: row.Intake.SHA256,
+			Overridable: rep.Approved() || rep.Overridable(), Unknown: row.ErrorCode == codeOutcomeUnknown})
+	}
+	return list, nil
+}
+
+// codeOutcomeUnknown is the error code of a job whose runner died while it ran.
+const codeOutcomeUnknown = "OUTCOME_UNKNOWN"
+
+// ScriptsMayDecide reports whether the config lets a decision be made without a terminal.
+func (p *Pipeline) ScriptsMayDecide(ctx context.Context) (bool, error) {
+	r, err := p.Rules(ctx)
+	if err != nil {
+		return false, err
+	}
+	return r.Config.Operators.Scripts, nil
+}
+
+// Approve allows blocked jobs, for exactly the bytes that were reviewed, once. The gates run again first: what has a hard
+// reason now cannot be allowed.
+func (p *Pipeline) Approve(ctx context.Context, reviews []Review, d Decision, emit func(GateLine) error) error {
+	r, err := p.Rules(ctx)
+	if err != nil {
+		return err
+	}
+	for _, review := range reviews {
+		id := review.Job.ID
+		var line GateLine
+		err := p.transact(ctx, func(b *batch) error {
+			if err := b.configured(r); err != nil {
+				return err
+			}
+			row, err := b.blocked(id)
+			if err != nil {
+				return err
+			}
+			if row.Intake.SHA256 != review.DocumentSHA256 {
+				return &StateError{ID: id, Status: "another document", Want: "the one that was reviewed is gone", Way: "sheratan why " + id}
+			}
+			rep, doc, err := p.regate(ctx, b.tx, r, row)
+			if err != nil {
+				return err
+			}
+			if !rep.Approved() && !rep.Overridable() {
+				return hardError(id, rep)
+			}
+			refs, err := b.store(doc)
+			if err != nil {
+				return err
+			}
+			actor := p.opts.Actor
+			b.jobEvent(actor, job.GatesReported, id, row.TraceID, row.Zone, gated(rep, refs[0]), &refs[0])
+			b.jobEvent(actor, job.OperatorApproved, id, row.TraceID, row.Zone, ledger.Decided{
+				Document: row.Intake.SHA256, Report: refs[0].SHA256, Reason: d.text(), TTY: d.TTY}, nil)
+			if err := b.approveStored(r, row, "operator"); err != nil {
+				return err
+			}
+			row, _, err = b.tx.Job(id)
+			line = gateLine(row, rep)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		p.placeAll([]string{id})
+		p.projected()
+		if err := emit(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text is the reason as far as an event can carry it, without credentials.
+func (d Decision) text() string {
+	s, _ := redactText(d.Reason)
+	return shorten(s)
+}
+
+// hardError says that nobody may allow a job, and what would help.
+func hardError(id string, rep job.Report) error {
+	code := firstCode(rep)
+	for _, g := range rep.Gates {
+		for _, reason := range g.Reasons {
+			if reason.Level == job.Hard {
+				return &StateError{ID: id, Status: "blocked for " + reason.Code, Want: "no operator may allow that: " + reason.Message, Way: "sheratan why " + id}
+			}
+		}
+	}
+	return &StateError{ID: id, Status: "blocked for " + code, Want: "no operator may allow that", Way: "sheratan why " + id}
+}
+
+// blocked reads a job that has to be blocked.
+func (b *batch) blocked(id string) (indexRow, error) {
+	row, ok, err := b.tx.Job(id)
+	if err != nil {
+		return row, err
+	}
+	if !ok {
+		return row, &UnknownJobError{id}
+	}
+	if row.Status != job.StatusQuarantined {
+		return row, &StateError{ID: id, Status: string(row.Status), Want: "only blocked jobs wait for a decision", Way: "sheratan why " + id}
+	}
+	return row, nil
+}
+
+// Reject cancels blocked jobs with the error REJECTED.
+func (p *Pipeline) Reject(ctx context.Context, ids []string, d Decision, emit func(GateLine) error) error {
+	for _, id := range ids {
+		var row indexRow
+		err := p.transact(ctx, func(b *batch) error {
+			var err error
+			if row, err = b.blocked(id); err != nil {
+				return err
+			}
+			b.jobEvent(p.opts.Actor, job.OperatorRejected, id, row.TraceID, "outbox", ledger.Decided{
+				Document: row.Intake.SHA256, Report: row.Report.SHA256, Reason: d.text(), TTY: d.TTY}, nil)
+			row, _, err = b.tx.Job(id)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		p.placeAll([]string{id})
+		p.projected()
+		rep, err := p.loadReport(row)
+		if err != nil {
+			return err
+		}
+		if err := emit(gateLine(row, rep)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Proposal returns the proposal of a job as it was received, indented, for an editor.
+func (p *Pipeline) Proposal(ctx context.Context, id string) (json.RawMessage, error) {
+	row, err := p.row(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	in, _, err := p.loadIntake(row)
+	if err != nil {
+		return nil, err
+	}
+	if in.Proposal == nil {
+		raw, err := rawBytes(in)
+		if err != nil || raw == nil {
+			return nil, fmt.Errorf("%s: the bytes lie in %s", id, p.ws.Rel(p.ws.Blocked(id)))
+		}
+		return raw, nil
+	}
+	var v any
+	if err := json.Unmarshal(in.Proposal, &v); err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(v, "", "  ")
+}
+
+// Revise proposes a new version of a job that is blocked, failed or cancelled: a new id, the same key, all gates. The old
+// one, if it was blocked, is cancelled.
+func (p *Pipeline) Revise(ctx context.Context, id string, d Draft) (GateLine, error) {
+	r, err := p.Rules(ctx)
+	if err != nil {
+		return GateLine{}, err
+	}
+	old, err := p.row(ctx, id)
+	if err != nil {
+		return GateLine{}, err
+	}
+	if !slices.Contains([]job.Status{job.StatusQuarantined, job.StatusFailed, job.StatusCancelled}, old.Status) {
+		return GateLine{}, &StateError{ID: id, Status: string(old.Status), Want: "only blocked, failed and cancelled jobs are revised", Way: "sheratan why " + id}
+	}
+	in, _, err := p.loadIntake(old)
+	if err != nil {
+		return GateLine{}, err
+	}
+	token, err := p.random()
+	if err != nil {
+		return GateLine{}, err
+	}
+	prov := in.Provenance
+	prov.File, prov.Line, prov.Token, prov.Signer = "", 0, token, ""
+	prov.Zone = job.ZoneOperator // the source stays: replies and the key are its
+	c := newCandidate(withoutID(d.Data), prov, p.stamp(), r.ParseLimits())
+	if c.parseErr != nil {
+		return GateLine{}, inputError(d.Name, c.parseErr)
+	}
+	c.intake.Revises = id
+	if old.Key != old.ID {
+		c.intake.Key = old.Key
+	}
+	out, err := p.admit(ctx, r, []*candidate{c})
+	if err != nil {
+		return GateLine{}, err
+	}
+	err = p.transact(ctx, func(b *batch) error {
+		row, _, err := b.tx.Job(id)
+		if err != nil {
+			return err
+		}
+		b.jobEvent(p.opts.Actor, job.JobRevised, id, row.TraceID, row.Zone, ledger.Revised{Revision: out[0].id}, nil)
+		if row.Status == job.StatusQuarantined {
+			b.jobEvent(p.opts.Actor, job.JobCancelled, id, row.TraceID, "outbox",
+				ledger.Cancelled{Reason: "revised by " + out[0].id}, nil)
+		}
+		return nil
+	})
+	if err != nil {
+		return GateLine{}, err
+	}
+	p.projectAdmitted(out)
+	p.placeAll([]string{id})
+	p.projected()
+	return out[0].line, nil
+}
+
+// withoutID drops the id of the old version, which the new one cannot have.
+func withoutID(doc []byte) []byte {
+	var obj map[string]json.RawMessage
+	if json.Unmarshal(doc, &obj) != nil || obj["id"] == nil {
+		return doc
+	}
+	v, err := schemas.Parse(doc, schemas.DefaultLimits)
+	if err != nil {
+		return doc // the parser of the intake says what is wrong
+	}
+	m := v.(map[string]any)
+	delete(m, "id")
+	out, err := schemas.Marshal(m)
+	if err != nil {
+		return doc
+	}
+	return out
+}

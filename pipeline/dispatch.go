@@ -1,0 +1,231 @@
+package pipeline
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sheratan/sheratan/hosts"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// LocalHost is the id of this machine in a workspace of its own.
+const LocalHost = hosts.Local
+
+// leaseSlack is what a lease lasts beyond the time limit of its attempt.
+const leaseSlack = time.Minute
+
+// DispatchLine is what dispatch says of one job.
+type DispatchLine struct {
+	JobID      string `json:"job_id"`
+	Status     string `json:"status"`
+	Host       string `json:"host"`
+	Attempt    int    `json:"attempt"`
+	LeaseUntil string `json:"lease_until"`
+	Reason     string `json:"reason"`
+}
+
+// Dispatch chooses a host for jobs that are ready, in the order of their class and due time, and leases them to it. With
+// ids only those are taken. It stops when no host has a free slot.
+func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(DispatchLine) error) error {
+	r, err := p.Rules(ctx)
+	if err != nil {
+		return err
+	}
+	var lines []DispatchLine
+	var moved []string
+	err = p.transact(ctx, func(b *batch) error {
+		if err := b.configured(r); err != nil {
+			return err
+		}
+		if _, _, err := b.sweep(); err != nil {
+			return err
+		}
+		free, err := b.freeSlots(r)
+		if err != nil {
+			return err
+		}
+		rows, skipped, err := b.choose(ids, free)
+		if err != nil {
+			return err
+		}
+		lines = append(lines, skipped...)
+		for _, row := range rows {
+			line, ok, err := b.dispatch(r, row, nil)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				moved = append(moved, row.ID)
+			}
+			lines = append(lines, line)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.placeAll(moved)
+	p.projected()
+	for _, line := range lines {
+		if err := emit(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// choose picks the jobs to dispatch: the first of the queue, or those named that are ready. For the others named it says
+// why not.
+func (b *batch) choose(ids []string, free int) (rows []indexRow, skipped []DispatchLine, err error) {
+	if ids == nil {
+		rows, err = b.tx.Claim(free)
+		return rows, nil, err
+	}
+	ready, err := b.tx.ClaimIDs(ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	ready = ready[:min(free, len(ready))]
+	for _, id := range ids {
+		if slices.ContainsFunc(ready, func(r indexRow) bool { return r.ID == id }) {
+			continue
+		}
+		row, ok, err := b.tx.Job(id)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !ok {
+			return nil, nil, &UnknownJobError{id}
+		}
+		line := dispatchLine(row)
+		line.Reason, err = b.p.waitReason(b.tx, row)
+		if err != nil {
+			return nil, nil, err
+		}
+		skipped = append(skipped, line)
+	}
+	return ready, skipped, nil
+}
+
+func dispatchLine(row indexRow) DispatchLine {
+	return DispatchLine{JobID: row.ID, Status: string(row.Status), Host: row.Host, Attempt: row.Attempt,
+		LeaseUntil: stampOf(row.LeaseUntil)}
+}
+
+// dispatch leases one job to a host, and to runner where that is given. A job that was gated under other rules is gated
+// again first, on the same bytes; it is blocked (false) where they do not allow it any more.
+func (b *batch) dispatch(r *rules.Rules, row indexRow, runner *ledger.Runner) (DispatchLine, bool, error) {
+	if row.Rules != r.Digest {
+		ok, err := b.gateAgain(r, row)
+		if err != nil || !ok {
+			row, _, jobErr := b.tx.Job(row.ID)
+			if err == nil {
+				err = jobErr
+			}
+			line := dispatchLine(row)
+			line.Reason = "the rules have changed and do not allow it any more"
+			return line, false, err
+		}
+	}
+	in, prop, err := b.p.loadIntake(row)
+	if err != nil {
+		return DispatchLine{}, false, err
+	}
+	need := job.New(in, prop).RequiredCapabilities
+	list, err := b.p.hosts(b.tx, r)
+	if err != nil {
+		return DispatchLine{}, false, err
+	}
+	if runner != nil {
+		list = slices.DeleteFunc(list, func(h hosts.Host) bool { return h.ID != LocalHost })
+		for i := range list {
+			list[i].CurrentJobs, list[i].Status = 0, hosts.Online // the runner holds the slot already
+		}
+	}
+	chosen, _, reason := hosts.Pick(list, need)
+	if chosen.ID == "" {
+		line := dispatchLine(row)
+		line.Reason = reason
+		return line, true, nil
+	}
+	until := b.now.Add(time.Duration(row.TimeoutSeconds)*time.Second + leaseSlack)
+	meta := ledger.Dispatched{Host: chosen.ID, Attempt: row.Attempt + 1, LeaseUntil: job.FormatTime(until), Runner: runner}
+	b.jobEvent("dispatch", job.JobDispatched, row.ID, row.TraceID, "approved", meta, nil)
+	return DispatchLine{JobID: row.ID, Status: string(row.Status), Host: chosen.ID, Attempt: meta.Attempt,
+		LeaseUntil: meta.LeaseUntil, Reason: reason}, true, b.failed
+}
+
+// gateAgain runs the gates over the stored intake of an approved job. What an operator allowed stays allowed as long as no
+// hard reason has come up.
+func (b *batch) gateAgain(r *rules.Rules, row indexRow) (bool, error) {
+	rep, doc, err := b.p.regate(context.Background(), b.tx, r, row)
+	if err != nil {
+		return false, err
+	}
+	refs, err := b.store(doc)
+	if err != nil {
+		return false, err
+	}
+	b.jobEvent("dispatch", job.GatesReported, row.ID, row.TraceID, row.Zone, gated(rep, refs[0]), &refs[0])
+	if rep.Approved() || row.Basis == "operator" && rep.Overridable() {
+		return true, b.failed
+	}
+	b.block(row.ID, row.TraceID, "dispatch", rep)
+	return false, b.failed
+}
+
+// hosts lists the known hosts. Of this machine the number of slots is what the rules say now, and its load is what the
+// index says is leased. r may be nil.
+func (p *Pipeline) hosts(k known, r *rules.Rules) ([]hosts.Host, error) {
+	known, err := k.Hosts()
+	if err != nil {
+		return nil, err
+	}
+	list := make([]hosts.Host, 0, len(known))
+	for _, h := range known {
+		host := hosts.LocalHost(h.ID, h.MaxConcurrent, h.Capabilities)
+		host.LastHeartbeat = stampOf(h.LastHeartbeat)
+		if h.ID == LocalHost {
+			host.LastHeartbeat = p.stamp() // this process is it
+			if r != nil {
+				host.MaxConcurrent = r.Config.Host.MaxConcurrent
+			}
+		}
+		if h.Status != "online" {
+			host.Status = hosts.Offline
+		}
+		list = append(list, host.WithJobs(h.CurrentJobs))
+	}
+	return list, nil
+}
+
+func (p *Pipeline) hostSets(k known, r *rules.Rules) ([][]string, error) {
+	list, err := p.hosts(k, r)
+	if err != nil {
+		return nil, err
+	}
+	var sets [][]string
+	for _, h := range list {
+		sets = append(sets, h.Capabilities)
+	}
+	if len(sets) == 0 {
+		sets = append(sets, localCapabilities(r))
+	}
+	return sets, nil
+}
+
+// freeSlots is how many jobs the local host may still be given.
+func (b *batch) freeSlots(r *rules.Rules) (int, error) {
+	leased, err := b.tx.Leased(LocalHost)
+	if err != nil {
+		return 0, err
+	}
+	limit := r.Config.Host.MaxConcurrent
+	if limit == 0 {
+		return batchJobs, nil
+	}
+	return max(0, limit-len(leased)), nil
+}

@@ -1,0 +1,339 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sheratan/sheratan/hosts/agent"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// Pace of the engine. Results are written together where more work is in hand; a start is worth a line of its own when
+// the job has run this long; and what other processes did is looked at this often.
+const (
+	gatherFor  = 25 * time.Millisecond
+	startAfter = 50 * time.Millisecond
+	lookEvery  = 250 * time.Millisecond
+)
+
+// engine drives the jobs of one process from lease to result. It has one goroutine, which is the only one to write;
+// the runner's goroutines only execute.
+type engine struct {
+	p      *Pipeline
+	rules  *rules.Rules
+	runner *runner
+	source source
+	tally  *TickLine
+	emit   func(job.Result) error // nil is nobody
+
+	idle    bool // the last step found nothing to lease
+	killing bool
+}
+
+// source is where an engine gets its work from: the head of the queue for tick, what was dispatched for run.
+type source struct {
+	// any reports whether lease could find something. It may be wrong, for it is asked without the lock.
+	any func(r *index.Reader) (bool, error)
+	// lease leases up to n jobs to this process. blocked are those that the rules do not allow any more.
+	lease func(b *batch, n int) (list []*attempt, blocked []string, err error)
+}
+
+func (p *Pipeline) newEngine(r *rules.Rules, from source, tally *TickLine, emit func(job.Result) error) *engine {
+	p.warnSandbox()
+	return &engine{p: p, rules: r, runner: p.newRunner(r), source: from, tally: tally, emit: emit}
+}
+
+// run works until nothing is left that this process could do now. between is called about every lookEvery and whenever
+// the engine has nothing to do; it says whether it brought new work, and until when it is worth waiting (zero: not at
+// all). When ctx ends, what has not begun is given back, and what runs is waited for, or killed where the cause is
+// ErrInterrupted.
+func (e *engine) run(ctx context.Context, between func(idle bool) (more bool, until time.Time, err error)) error {
+	defer e.runner.close()
+	for {
+		if err := e.step(ctx); err != nil {
+			return e.abandon(err)
+		}
+		queued, running, ended := e.runner.load()
+		busy := queued+running+ended > 0
+		if ctx.Err() != nil {
+			e.interrupt(ctx)
+			if !busy {
+				return nil
+			}
+			e.wait(context.WithoutCancel(ctx), lookEvery)
+			continue
+		}
+		if e.idle && !busy {
+			more, until, err := between(true)
+			if err != nil {
+				return err
+			}
+			if !more {
+				if until.IsZero() {
+					return nil
+				}
+				e.wait(ctx, max(time.Millisecond, min(lookEvery, until.Sub(e.p.now()))))
+			}
+			e.idle = false
+			continue
+		}
+		e.gather(ctx, queued)
+		if err := e.look(between); err != nil {
+			return e.abandon(err)
+		}
+	}
+}
+
+// gather waits for something to write. While other work is queued it lets results come together.
+func (e *engine) gather(ctx context.Context, queued int) {
+	if queued == 0 {
+		e.wait(ctx, lookEvery)
+		return
+	}
+	deadline := e.p.opts.Now().Add(gatherFor)
+	for e.p.opts.Now().Before(deadline) && ctx.Err() == nil {
+		e.wait(ctx, gatherFor)
+		if left, _, _ := e.runner.load(); left <= queued/4 {
+			return
+		}
+	}
+}
+
+// wait sleeps until an attempt ends, ctx ends, or d has passed.
+func (e *engine) wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-e.runner.wake:
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// look takes in what other processes did: cancelled jobs, pauses, new proposals.
+func (e *engine) look(between func(bool) (bool, time.Time, error)) error {
+	now := e.p.now()
+	if now.Sub(e.p.looked) < lookEvery {
+		return nil
+	}
+	e.p.looked = now
+	if err := e.stopCancelled(); err != nil {
+		return err
+	}
+	if between == nil {
+		return nil
+	}
+	_, _, err := between(false)
+	return err
+}
+
+// step is one pass through the write path: it records what ended and began, wakes what waits, leases more, and puts
+// files in place.
+func (e *engine) step(ctx context.Context) error {
+	p := e.p
+	draining := ctx.Err() != nil
+	ended, begun := e.runner.drain()
+	now := p.now()
+	begun = started(begun, now)
+	back := e.runner.giveBack(draining, now)
+	appetite := 0
+	if !draining {
+		appetite = e.runner.appetite(p.ws.FreeSlots(p.slotLimit(e.rules)))
+	}
+	if len(ended)+len(begun)+len(back) == 0 {
+		worth, err := e.worthLooking(ctx, appetite)
+		if err != nil || !worth {
+			e.idle = err == nil && appetite > 0
+			return err
+		}
+	}
+	refs, err := e.store(ended)
+	if err != nil {
+		return err
+	}
+	var fresh []*attempt
+	var over, changed []string
+	err = p.transact(context.WithoutCancel(ctx), func(b *batch) error {
+		fresh, over, changed = nil, nil, nil
+		b.begun(begun)
+		for i, a := range ended {
+			done, err := b.record(a, refs[i])
+			if err != nil {
+				return err
+			}
+			if done {
+				over = append(over, a.row.ID)
+				joined, err := b.endAllJoined(a.row.ID)
+				if err != nil {
+					return err
+				}
+				changed = append(changed, joined...)
+			}
+		}
+		if err := b.returned(back); err != nil {
+			return err
+		}
+		failed, _, err := b.sweep()
+		if err != nil {
+			return err
+		}
+		changed = append(changed, failed...)
+		if appetite == 0 {
+			return nil
+		}
+		var blocked []string
+		fresh, blocked, err = e.source.lease(b, appetite)
+		changed = append(changed, blocked...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, a := range begun {
+		a.noted = true
+	}
+	if err := e.forget(ended); err != nil {
+		return err
+	}
+	e.idle = len(fresh) == 0 && len(changed) == 0
+	e.runner.start(ctx, fresh)
+	e.tally.Dispatched += len(fresh)
+	p.placeEnded(ended)
+	p.placeAll(changed)
+	p.placeStarted(begun)
+	p.projected()
+	e.count(ended, over)
+	return e.report(ended, over)
+}
+
+// worthLooking reports whether there is anything to lease or to wake, without taking the lock.
+func (e *engine) worthLooking(ctx context.Context, appetite int) (bool, error) {
+	worth := false
+	err := e.p.view(ctx, func(r *index.Reader) (err error) {
+		if worth, err = r.Waking(e.p.now()); err != nil || worth || appetite == 0 {
+			return err
+		}
+		worth, err = e.source.any(r)
+		return err
+	})
+	return worth, err
+}
+
+// store puts what attempts wrote on the disk: their output first, then the results that name it.
+func (e *engine) store(ended []*attempt) ([]ledger.Ref, error) {
+	results := make([]job.Result, len(ended))
+	for i, a := range ended {
+		results[i] = a.result
+	}
+	if err := e.runner.agent.Sync(results); err != nil {
+		return nil, err
+	}
+	return e.p.storeResults(ended)
+}
+
+// forget removes the start markers of attempts whose outcome is in the ledger.
+func (e *engine) forget(ended []*attempt) error {
+	for _, a := range ended {
+		if err := agent.Forget(e.p.ws.Jobs(), a.row.ID, a.number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *engine) count(ended []*attempt, over []string) {
+	done := map[string]bool{}
+	for _, id := range over {
+		done[id] = true
+	}
+	for _, a := range ended {
+		switch {
+		case !done[a.row.ID]:
+		case a.result.Status == job.StatusCompleted:
+			e.tally.Completed++
+		default:
+			e.tally.Failed++
+		}
+	}
+}
+
+func (e *engine) report(ended []*attempt, over []string) error {
+	if e.emit == nil {
+		return nil
+	}
+	for _, a := range ended {
+		if err := e.emit(a.result); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// started keeps the attempts that have been running long enough.
+func started(list []*attempt, now time.Time) []*attempt {
+	var out []*attempt
+	for _, a := range list {
+		if now.Sub(a.started) >= startAfter {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// stopCancelled ends the attempts that were taken away from this process, and those whose source was paused with kill.
+func (e *engine) stopCancelled() error {
+	running := e.runner.snapshot()
+	if len(running) == 0 {
+		return nil
+	}
+	return e.p.view(context.Background(), func(r *index.Reader) error {
+		paused, err := r.Paused()
+		if err != nil {
+			return err
+		}
+		for _, a := range running {
+			row, ok, err := r.Job(a.row.ID)
+			if err != nil {
+				return err
+			}
+			if !ok || row.Attempt != a.number || row.Runner != e.p.runner || row.Status.Final() {
+				a.cancel(errTakenAway)
+				continue
+			}
+			for _, pause := range paused {
+				if pause.Kill && (pause.Source == "" || pause.Source == row.Source) {
+					a.cancel(ErrInterrupted)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+var errTakenAway = errors.New("the job was cancelled")
+
+// interrupt kills what runs, once, where the caller does not want to wait.
+func (e *engine) interrupt(ctx context.Context) {
+	if e.killing || !errors.Is(context.Cause(ctx), ErrInterrupted) {
+		return
+	}
+	e.killing = true
+	for _, a := range e.runner.snapshot() {
+		a.cancel(ErrInterrupted)
+	}
+}
+
+// abandon ends the work after a failure of the write path: what runs is killed, because what cannot be recorded must not
+// go on. What became of it is for recovery to find out.
+func (e *engine) abandon(err error) error {
+	e.runner.giveBack(true, e.p.now())
+	for _, a := range e.runner.snapshot() {
+		a.cancel(ErrInterrupted)
+	}
+	e.runner.wg.Wait()
+	return err
+}

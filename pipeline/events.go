@@ -1,0 +1,78 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// EventFilter selects events.
+type EventFilter = index.EventFilter
+
+// Events calls emit with the events that are selected and their lines.
+func (p *Pipeline) Events(ctx context.Context, f EventFilter, emit func(line []byte, ev ledger.Event) error) error {
+	return p.view(ctx, func(r *index.Reader) error {
+		return r.Events(f, func(ev ledger.Event) error {
+			line, err := ev.AppendLine(nil)
+			if err != nil {
+				return err
+			}
+			return emit(line, ev)
+		})
+	})
+}
+
+// Event returns one event by sequence number or id, its line, and the document that it names (nil for none).
+func (p *Pipeline) Event(ctx context.Context, ref string) (ev ledger.Event, line, doc []byte, err error) {
+	var found bool
+	err = p.view(ctx, func(r *index.Reader) (err error) {
+		if seq, convErr := strconv.ParseInt(ref, 10, 64); convErr == nil {
+			ev, found, err = r.Event(seq)
+		} else {
+			ev, found, err = r.EventByID(ref)
+		}
+		return err
+	})
+	if err != nil {
+		return ev, nil, nil, err
+	}
+	if !found {
+		return ev, nil, nil, &InputError{File: ref, Message: "no such event", Way: "sheratan ledger log"}
+	}
+	if line, err = ev.AppendLine(nil); err != nil {
+		return ev, nil, nil, err
+	}
+	where, ok, err := ledger.RefOf(&ev)
+	if err != nil || !ok {
+		return ev, line, nil, err
+	}
+	doc, err = p.docs.Read(where)
+	if err != nil {
+		return ev, line, nil, fmt.Errorf("event %d: %w", ev.Seq, err)
+	}
+	return ev, line, doc, nil
+}
+
+// Follow calls emit with each event from number from on (-1: from the end) as it is written, until ctx ends.
+func (p *Pipeline) Follow(ctx context.Context, from int64, emit func(line []byte, ev ledger.Event) error) error {
+	if from < 0 {
+		size, err := p.log.Size()
+		if err != nil {
+			return err
+		}
+		from = size
+	}
+	return p.log.Follow(ctx, from, func(ev *ledger.Event, line []byte) error { return emit(line, *ev) })
+}
+
+// view reads the index in one consistent state.
+func (p *Pipeline) view(ctx context.Context, fn func(*index.Reader) error) error {
+	db, err := p.reader(ctx)
+	if err != nil {
+		return err
+	}
+	return db.View(ctx, fn)
+}

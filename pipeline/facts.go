@@ -1,0 +1,108 @@
+package pipeline
+
+import (
+	"reflect"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/index"
+)
+
+// cycleLimit bounds the search for a cycle: jobs looked at for one proposal.
+const cycleLimit = 10000
+
+// known is what gates ask of other jobs: an index, or a transaction on it.
+type known interface {
+	Job(id string) (index.Row, bool, error)
+	KeyHolder(source, key string) (index.Row, bool, error)
+	Cycle(id string, deps []string, limit int) ([]string, bool, error)
+	Children(parent string) (int, error)
+	MissionJobs(mission string) (int, error)
+	Hosts() ([]index.Host, error)
+}
+
+// lookup collects what the gates have to know of the world for one proposal. A proposal without id, key, dependencies,
+// parent and mission costs no query.
+func lookup(k known, c *candidate, hostSets [][]string) (gates.Facts, error) {
+	f := gates.Facts{Hosts: hostSets}
+	p := c.proposal
+	if job.ValidID(p.ID) {
+		row, ok, err := k.Job(p.ID)
+		if err != nil {
+			return f, err
+		}
+		if ok {
+			f.SameID = knownJob(row)
+		}
+	}
+	key := p.IdempotencyKey
+	if c.intake.Key != "" {
+		key = c.intake.Key
+	}
+	if key != "" {
+		row, ok, err := k.KeyHolder(c.intake.Provenance.Source, key)
+		if err != nil {
+			return f, err
+		}
+		if ok && row.ID != c.intake.Revises {
+			f.SameKey = knownJob(row)
+		}
+	}
+	for _, id := range p.DependsOn {
+		if !job.ValidID(id) {
+			continue
+		}
+		row, ok, err := k.Job(id)
+		if err != nil {
+			return f, err
+		}
+		if ok {
+			f.Depends = append(f.Depends, *knownJob(row))
+		} else {
+			f.Depends = append(f.Depends, gates.Known{ID: id})
+		}
+	}
+	var err error
+	if len(p.DependsOn) > 0 && job.ValidID(p.ID) && f.SameID == nil {
+		if f.Cycle, _, err = k.Cycle(p.ID, p.DependsOn, cycleLimit); err != nil {
+			return f, err
+		}
+	}
+	if parent := c.intake.Provenance.ParentID; parent != "" {
+		if f.Siblings, err = k.Children(parent); err != nil {
+			return f, err
+		}
+	}
+	if p.MissionID != "" && job.ValidID(p.MissionID) {
+		if f.MissionJobs, err = k.MissionJobs(p.MissionID); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func knownJob(row index.Row) *gates.Known {
+	return &gates.Known{ID: row.ID, Source: row.Source, Status: row.Status, PayloadSHA256: row.PayloadSHA256, Exists: true}
+}
+
+// sameFacts reports whether a report made under a is still good under b. Of a known job only identity matters, not how
+// far it has come.
+func sameFacts(a, b gates.Facts) bool { return reflect.DeepEqual(settled(a), settled(b)) }
+
+func settled(f gates.Facts) gates.Facts {
+	drop := func(k *gates.Known) *gates.Known {
+		if k == nil {
+			return nil
+		}
+		c := *k
+		c.Status = ""
+		return &c
+	}
+	f.SameID, f.SameKey = drop(f.SameID), drop(f.SameKey)
+	deps := make([]gates.Known, len(f.Depends))
+	for i := range f.Depends {
+		deps[i] = *drop(&f.Depends[i])
+	}
+	f.Depends = deps
+	return f
+}

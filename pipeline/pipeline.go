@@ -1,0 +1,149 @@
+// Package pipeline moves jobs through their life: intake, gates, decisions, dispatch, execution, results. It owns the
+// write path of docs/LEDGER.md (content, lock, catch up, decide, append, apply, project) and every stage is a method
+// that uses it. It knows no flags and no terminal.
+package pipeline
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/durable"
+	"github.com/sheratan/sheratan/runtime/history"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+	"github.com/sheratan/sheratan/runtime/workspace"
+)
+
+// Notice is a word to the person at the terminal that is not a result.
+type Notice struct {
+	Level string // warning, hint or note
+	Text  string
+}
+
+// Options are the things of the process that a pipeline uses. The zero value of each has a working default.
+type Options struct {
+	Now      func() time.Time
+	Rand     io.Reader
+	Notify   func(Notice) // may be called from several goroutines
+	Actor    string       // who decides, as "uid:1000"
+	NoCommit bool         // leave the git commit to the next command
+	Worker   []string     // command that starts the worker process of the file kinds
+	Version  string
+}
+
+// Pipeline is one process's hold on a workspace. Its methods may be called from one goroutine at a time.
+type Pipeline struct {
+	ws     *workspace.Workspace
+	opts   Options
+	log    *ledger.Log
+	docs   *ledger.Documents
+	runner ledger.Runner
+
+	mu    sync.Mutex // guards db and rules, which the loop replaces
+	db    *index.DB
+	rules *rules.Rules
+
+	git        *history.Repository
+	zones      *workspace.Zones
+	wrote      int             // events written by this process
+	markers    []string        // of batches whose files are not in place yet
+	looked     time.Time       // when the engine last looked at what other processes did
+	configured string          // digest of the rules that the ledger is known to name
+	told       map[string]bool // what was said once and need not be said again
+	toldPack   bool
+	warned     bool // about the sandbox level
+}
+
+// Open prepares work on ws. It is cheap: database, rules and git are opened when they are needed.
+func Open(_ context.Context, ws *workspace.Workspace, o Options) (*Pipeline, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Reader
+	}
+	if o.Notify == nil {
+		o.Notify = func(Notice) {}
+	}
+	if o.Actor == "" {
+		o.Actor = fmt.Sprintf("uid:%d", os.Getuid())
+	}
+	p := &Pipeline{ws: ws, opts: o, told: map[string]bool{}}
+	p.zones = ws.Zones(func(dir string) { p.warn("%s: the folder was missing and is made again", dir) })
+	var err error
+	if p.log, err = ledger.Open(ws.Outbox(), nil); err != nil {
+		return nil, err
+	}
+	if p.docs, err = ledger.OpenDocuments(ws.Outbox(), nil); err != nil {
+		return nil, err
+	}
+	start, err := durable.ProcessStart(os.Getpid())
+	if err != nil {
+		return nil, fmt.Errorf("own process: %w", err)
+	}
+	boot, err := durable.BootID()
+	if err != nil {
+		return nil, fmt.Errorf("boot: %w", err)
+	}
+	p.runner = ledger.Runner{Boot: boot, PID: os.Getpid(), Start: start}
+	return p, nil
+}
+
+// Close commits what this process wrote to git, unless that was declined, and lets go of the files.
+func (p *Pipeline) Close(ctx context.Context) error {
+	var errs []error
+	if p.wrote > 0 && !p.opts.NoCommit {
+		if _, err := p.Commit(ctx, TickLine{}); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if p.db != nil {
+		errs = append(errs, p.db.Close())
+	}
+	return errors.Join(append(errs, p.log.Close(), p.docs.Close())...)
+}
+
+// Workspace returns the workspace that the pipeline works on.
+func (p *Pipeline) Workspace() *workspace.Workspace { return p.ws }
+
+func (p *Pipeline) now() time.Time { return p.opts.Now().UTC() }
+
+func (p *Pipeline) warn(format string, args ...any) {
+	p.opts.Notify(Notice{Level: "warning", Text: fmt.Sprintf(format, args...)})
+}
+
+// tellOnce warns of each thing once in the life of the process.
+func (p *Pipeline) tellOnce(list []string) {
+	for _, s := range list {
+		if !p.told[s] {
+			p.told[s] = true
+			p.warn("%s", s)
+		}
+	}
+}
+
+func (p *Pipeline) note(format string, args ...any) {
+	p.opts.Notify(Notice{Level: "note", Text: fmt.Sprintf(format, args...)})
+}
+
+// Rules loads the rules in force. A loop that wants to see changes calls reloadRules first.
+func (p *Pipeline) Rules(ctx context.Context) (*rules.Rules, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rules != nil {
+		return p.rules, nil
+	}
+	r, err := rules.Load(ctx, p.ws, rules.Options{})
+	if err != nil {
+		return nil, err
+	}
+	p.rules = r
+	return r, nil
+}

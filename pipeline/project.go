@@ -1,0 +1,223 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/durable"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+// The files in queue/ and outbox/ are a projection of the ledger for people and programs to look at. They are written
+// after the commit, unsynced, and are never read back. So that a crash in between leaves nothing undone, a process drops
+// a marker with the range of its batch before it appends, and takes it away when the files are in place; a marker whose
+// process is dead is work for the next command.
+
+// marker names the file that says: the jobs of these events may lack their files.
+func (p *Pipeline) marker(from int64) string {
+	return filepath.Join(p.ws.Projecting(), fmt.Sprintf("%s.%d.%d.%d", p.runner.Boot, p.runner.PID, p.runner.Start, from))
+}
+
+func (p *Pipeline) beginProjection(from, to int64) error {
+	p.markers = append(p.markers, p.marker(from))
+	return os.WriteFile(p.marker(from), strconv.AppendInt(nil, to, 10), 0o600)
+}
+
+// endProjection withdraws the marker of a batch that was not appended.
+func (p *Pipeline) endProjection(from int64) error {
+	p.markers = p.markers[:len(p.markers)-1]
+	return os.Remove(p.marker(from))
+}
+
+// projected removes the markers of the batches whose files are in place.
+func (p *Pipeline) projected() {
+	for _, m := range p.markers {
+		if err := os.Remove(m); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			p.warn("%v", err)
+		}
+	}
+	p.markers = p.markers[:0]
+}
+
+// reproject puts the files of those jobs in place whose process died before it did. After a reboot, when unsynced files
+// and markers may be gone alike, it looks at every job that is not over.
+func (p *Pipeline) reproject(b *batch) ([]string, []string, error) {
+	names, err := os.ReadDir(p.ws.Projecting())
+	if err != nil {
+		return nil, nil, err
+	}
+	var ids, markers []string
+	seen := map[string]bool{}
+	for _, n := range names {
+		boot, pid, start, from, ok := parseMarker(n.Name())
+		if ok && durable.Alive(boot, pid, start) {
+			continue
+		}
+		path := filepath.Join(p.ws.Projecting(), n.Name())
+		markers = append(markers, path)
+		text, err := os.ReadFile(path)
+		to, convErr := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		if err != nil || convErr != nil || !ok {
+			to = from + batchJobs*8
+		}
+		jobs, err := b.tx.JobsOfEvents(from, to)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, id := range jobs {
+			if !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids, markers, nil
+}
+
+func parseMarker(name string) (boot string, pid int, start, from int64, ok bool) {
+	f := strings.Split(name, ".")
+	if len(f) != 4 {
+		return
+	}
+	pid, err1 := strconv.Atoi(f[1])
+	start, err2 := strconv.ParseInt(f[2], 10, 64)
+	from, err3 := strconv.ParseInt(f[3], 10, 64)
+	return f[0], pid, start, from, err1 == nil && err2 == nil && err3 == nil
+}
+
+// place puts the files of a job where the index says. It may be called for any job at any time.
+func (p *Pipeline) place(row indexRow) error {
+	j, err := p.assemble(row)
+	if err != nil {
+		return err
+	}
+	return p.placeJob(row, j)
+}
+
+func (p *Pipeline) placeJob(row indexRow, j job.Job) error {
+	doc, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("%s: %w", row.ID, err)
+	}
+	doc = append(doc, '\n')
+	switch row.Zone {
+	case "approved":
+		err = p.zones.Put(p.ws.Approved(row.ID), doc)
+		if err == nil {
+			err = p.leaveBlocked(row)
+		}
+	case "blocked":
+		err = p.placeBlocked(row, j, doc)
+	case "outbox":
+		err = p.placeResult(row, doc)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", row.ID, err)
+	}
+	return p.reply(row, j)
+}
+
+func (p *Pipeline) placeResult(row indexRow, doc []byte) error {
+	if err := p.zones.Put(p.ws.Result(row.ID, row.CompletedAt), doc); err != nil {
+		return err
+	}
+	if err := remove(p.ws.Approved(row.ID)); err != nil {
+		return err
+	}
+	return p.leaveBlocked(row)
+}
+
+// leaveBlocked removes the folder of a job that is not blocked any more. Bytes that lie nowhere else go along to the
+// results.
+func (p *Pipeline) leaveBlocked(row indexRow) error {
+	dir := p.ws.Blocked(row.ID)
+	raw := filepath.Join(dir, "raw")
+	if row.Zone == "outbox" && exists(raw) {
+		err := durable.RenameNoReplace(raw, p.ws.ResultFile(row.ID, row.CompletedAt, ".raw"))
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return os.RemoveAll(dir)
+}
+
+// placeBlocked makes the folder of a quarantined job: the job, the report, and the bytes as they came.
+func (p *Pipeline) placeBlocked(row indexRow, j job.Job, doc []byte) error {
+	dir := p.ws.Blocked(row.ID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := p.zones.Put(filepath.Join(dir, "job.json"), doc); err != nil {
+		return err
+	}
+	in, _, err := p.loadIntake(row)
+	if err != nil {
+		return err
+	}
+	if raw, err := rawBytes(in); err != nil {
+		return err
+	} else if raw != nil {
+		if err := p.zones.Put(filepath.Join(dir, "raw"), raw); err != nil {
+			return err
+		}
+	}
+	rep, err := p.loadReport(row)
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(rep, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := p.zones.Put(filepath.Join(dir, "report.json"), append(text, '\n')); err != nil {
+		return err
+	}
+	return remove(p.ws.Approved(row.ID))
+}
+
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// settle checks the files in queue/approved that were just written: where another process has moved a job on between our
+// commit and our write, its removal came too early and ours is due.
+func (p *Pipeline) settle(ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return p.view(context.Background(), func(r *index.Reader) error {
+		for _, id := range ids {
+			row, ok, err := r.Job(id)
+			if err != nil {
+				return err
+			}
+			if ok && row.Zone != "approved" {
+				if err := remove(p.ws.Approved(id)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// reply tells the proposer what became of its proposal.
+func (p *Pipeline) reply(row indexRow, j job.Job) error {
+	doc, err := schemas.Marshal(replyOf(row, j, p.ws.Rel))
+	if err != nil {
+		return fmt.Errorf("%s: reply: %w", row.ID, err)
+	}
+	return p.zones.PutReply(row.Source, row.ID, append(doc, '\n'))
+}

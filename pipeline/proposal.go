@@ -1,0 +1,251 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+// rawKept is how many bytes of a proposal that cannot be parsed are kept in its document. Of a longer one the document has
+// the digest, and the bytes lie in queue/blocked/ID/raw.
+const rawKept = 64 << 10
+
+// candidate is one proposal on its way through the gates.
+type candidate struct {
+	intake    job.Intake
+	proposal  job.Proposal
+	raw       []byte // what could not be parsed, as far as it was read
+	value     any    // the parsed proposal, nil where it could not be parsed
+	parseErr  *schemas.ParseError
+	fileType  string // "" is a regular file
+	signature *gates.Signature
+	recovered bool  // from a claim that an earlier process left behind
+	broken    error // why it cannot be processed: it is blocked with PIPELINE_ERROR
+
+	payloadSHA256 string
+	facts         gates.Facts
+	report        job.Report
+	private       []byte     // the original of an intake in which credentials were found
+	storedIntake  job.Intake // redacted where it has to be
+	intakeDoc     []byte
+	reportDoc     []byte
+}
+
+// tokenNamespace is the namespace of the ids that are made from claim token and line.
+var tokenNamespace = uuid.MustParse("6f1c0a52-6f3d-4c77-9f0e-3a1d9c1b7a10")
+
+// generatedID is the id of a proposal that brings none that can be used. The same token and line always give the same, so
+// that a repeat after a crash does not make a second job.
+func generatedID(token string, line int) string {
+	return uuid.NewSHA1(tokenNamespace, fmt.Appendf(nil, "%s:%d", token, line)).String()
+}
+
+// newCandidate parses raw, one proposal as it lay in the inbox. It is pure.
+func newCandidate(raw []byte, prov job.Provenance, receivedAt string, lim schemas.Limits) *candidate {
+	c := &candidate{intake: job.Intake{
+		Schema:     job.SchemaIntake,
+		ReceivedAt: receivedAt,
+		Provenance: prov,
+	}}
+	value, canonical, err := schemas.ParseCanonical(raw, lim)
+	if err != nil {
+		if !errors.As(err, &c.parseErr) {
+			c.parseErr = &schemas.ParseError{Code: "SYNTAX", Message: err.Error()}
+		}
+		c.setRaw(raw)
+		return c
+	}
+	c.value = value
+	c.intake.Proposal = canonical
+	if obj, ok := value.(map[string]any); ok {
+		c.proposal = looseProposal(obj)
+		if obj["payload"] != nil {
+			if b, err := schemas.Marshal(obj["payload"]); err == nil {
+				c.payloadSHA256 = schemas.Digest(b)
+			}
+		}
+	}
+	if c.payloadSHA256 == "" {
+		c.payloadSHA256 = schemas.Digest(canonical)
+	}
+	return c
+}
+
+func (c *candidate) setRaw(raw []byte) {
+	c.raw = raw
+	c.payloadSHA256 = schemas.Digest(raw)
+	c.intake.Raw = &job.Raw{SHA256: c.payloadSHA256, Bytes: int64(len(raw))}
+	if len(raw) <= rawKept && len(policy.FindCredentials(raw)) == 0 {
+		c.intake.Raw.Base64 = base64.StdEncoding.EncodeToString(raw)
+	}
+}
+
+// identify decides the id: the proposer's where it is usable and not taken by another proposal, else one made from the
+// token. A proposal that may not have the id that it asks for still needs one of its own to be blocked under.
+func (c *candidate) identify(taken bool) {
+	if taken || !job.ValidID(c.proposal.ID) {
+		c.intake.JobID = generatedID(c.intake.Provenance.Token, c.intake.Provenance.Line)
+	} else {
+		c.intake.JobID = c.proposal.ID
+	}
+}
+
+// judge runs the gates and makes the two documents.
+func (c *candidate) judge(ctx context.Context, r *rules.Rules, facts gates.Facts) error {
+	c.facts = facts
+	c.identify(facts.SameID != nil)
+	doc, err := schemas.Marshal(c.intake)
+	if err != nil {
+		return fmt.Errorf("%s: intake: %w", c.intake.JobID, err)
+	}
+	c.intakeDoc, c.private = doc, nil
+	c.report = c.evaluate(ctx, r)
+	c.storedIntake = c.intake
+	if gates.HasCredential(c.report) && c.intake.Proposal != nil {
+		if err := c.redact(); err != nil {
+			return err
+		}
+	}
+	c.report.JobID = c.intake.JobID
+	c.report.DocumentSHA256 = schemas.Digest(c.intakeDoc)
+	if c.reportDoc, err = schemas.Marshal(c.report); err != nil {
+		return fmt.Errorf("%s: report: %w", c.intake.JobID, err)
+	}
+	return nil
+}
+
+func (c *candidate) evaluate(ctx context.Context, r *rules.Rules) job.Report {
+	if c.broken != nil {
+		return brokenReport(r, c.broken)
+	}
+	return r.Gates.Evaluate(ctx, gates.Input{
+		Intake:    c.intake,
+		Value:     c.value,
+		ParseErr:  c.parseErr,
+		Raw:       c.raw,
+		FileType:  c.fileType,
+		Signature: c.signature,
+		Facts:     c.facts,
+	})
+}
+
+// redact replaces the credentials in the intake, and keeps the original for .sheratan/private. What is redacted can never
+// run: credentials are a hard reason.
+func (c *candidate) redact() error {
+	c.private = c.intakeDoc
+	redacted, err := redactJSON(c.intake.Proposal)
+	if err != nil {
+		return fmt.Errorf("%s: redacting: %w", c.intake.JobID, err)
+	}
+	in := c.intake
+	in.Proposal = redacted
+	c.storedIntake = in
+	if c.intakeDoc, err = schemas.Marshal(in); err != nil {
+		return fmt.Errorf("%s: redacted intake: %w", c.intake.JobID, err)
+	}
+	if obj, ok := c.value.(map[string]any); ok && obj["payload"] != nil {
+		c.payloadSHA256 = schemas.Digest(redacted)
+	}
+	return nil
+}
+
+// redactJSON redacts every string of a document, names of members included.
+func redactJSON(doc []byte) (json.RawMessage, error) {
+	v, err := schemas.Parse(doc, schemas.DefaultLimits)
+	if err != nil {
+		return nil, err
+	}
+	clean, _ := policy.RedactTree(v)
+	return schemas.Marshal(clean)
+}
+
+// looseProposal takes out of a parsed object what has the right type, and leaves out what has not: gate G1 reports that.
+func looseProposal(obj map[string]any) job.Proposal {
+	p := job.Proposal{
+		Schema:         text(obj["$schema"]),
+		ID:             text(obj["id"]),
+		IdempotencyKey: text(obj["idempotency_key"]),
+		Source:         text(obj["source"]),
+		RetryBackoff:   job.Backoff(text(obj["retry_backoff"])),
+		TaskID:         text(obj["task_id"]),
+		MissionID:      text(obj["mission_id"]),
+		TimeoutSeconds: whole(obj["timeout_seconds"]),
+		MaxRetries:     whole(obj["max_retries"]),
+	}
+	switch v := obj["priority"].(type) {
+	case string:
+		if n, err := job.ParsePriority(v); err == nil {
+			p.Priority = &n
+		}
+	case json.Number:
+		if n, err := job.ParsePriority(v.String()); err == nil {
+			p.Priority = &n
+		}
+	}
+	p.DependsOn = texts(obj["depends_on"])
+	p.RequiredCapabilities = texts(obj["required_capabilities"])
+	if payload, ok := obj["payload"].(map[string]any); ok {
+		p.Payload.Kind = text(payload["kind"])
+		if payload["params"] != nil {
+			if b, err := schemas.Marshal(payload["params"]); err == nil {
+				p.Payload.Params = b
+			}
+		}
+	}
+	return p
+}
+
+func text(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+func texts(v any) []string {
+	list, _ := v.([]any)
+	var out []string
+	for _, x := range list {
+		if s, ok := x.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// whole returns a number that fits 32 bits; the schema says which are allowed.
+func whole(v any) *int {
+	n, ok := v.(json.Number)
+	if !ok {
+		return nil
+	}
+	i, err := n.Int64()
+	if err != nil || i < 0 || i > 1<<31-1 {
+		return nil
+	}
+	x := int(i)
+	return &x
+}
+
+// codePipelineError is the reason of a job that could not be processed by a fault of ours or of the machine.
+const codePipelineError = "PIPELINE_ERROR"
+
+// brokenReport blocks a job that the pipeline failed on. What the gates would say does not matter any more.
+func brokenReport(r *rules.Rules, err error) job.Report {
+	rep := job.Report{Schema: job.SchemaReport, RulesSHA256: r.Digest, Verdict: job.Fail, NextAction: job.Quarantine}
+	for _, id := range []string{"G0", "G1", "G2", "G3", "G4"} {
+		message, _ := policy.Redact(err.Error())
+		rep.Gates = append(rep.Gates, job.GateReport{GateID: id, Status: job.Fail, Severity: "high", NextAction: job.Quarantine,
+			Reasons:  []job.Reason{{Code: codePipelineError, Message: message, Level: job.Hard}},
+			Evidence: map[string]any{}, Suggestions: []job.Patch{}})
+	}
+	return rep
+}

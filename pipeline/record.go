@@ -1,0 +1,178 @@
+package pipeline
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sheratan/sheratan/hosts/agent"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/ledger"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+// begun records that attempts are running which have lasted long enough to be worth a line before they end.
+func (b *batch) begun(list []*attempt) {
+	for _, a := range list {
+		b.started(a)
+	}
+}
+
+func (b *batch) started(a *attempt) {
+	meta := ledger.Started{Attempt: a.number, StartedAt: job.FormatTime(a.started)}
+	b.jobEvent("run", job.JobStarted, a.row.ID, a.row.TraceID, "approved", meta, nil)
+}
+
+// record writes what became of an attempt: completed, to be tried again, or failed. A job that was taken away from the
+// runner meanwhile (cancelled, or its lease expired) keeps the state it has. It returns whether the job is over.
+func (b *batch) record(a *attempt, doc ledger.Ref) (over bool, err error) {
+	row, ok, err := b.tx.Job(a.row.ID)
+	if err != nil {
+		return false, err
+	}
+	if !ok || !b.holds(row, a) {
+		return false, nil
+	}
+	if !a.noted {
+		b.started(a)
+	}
+	res := a.result
+	meta := ledger.Ended{Located: located(doc), Attempt: a.number, ExitCode: res.ExitCode, Code: res.ErrorCode,
+		Error: shorten(res.Error), CompletedAt: res.CompletedAt}
+	if res.Status == job.StatusCompleted {
+		b.jobEvent("run", job.JobCompleted, row.ID, row.TraceID, "outbox", meta, &doc)
+		return true, b.failed
+	}
+	b.jobEvent("run", job.JobAttemptFailed, row.ID, row.TraceID, "approved", meta, &doc)
+	if res.ErrorCode == agent.CodeCancelled {
+		// It did not fail by itself: it goes back into the queue, and the attempt does not count as a retry.
+		b.retry(row, row.RetryCount, b.now)
+		return false, b.failed
+	}
+	if res.Retryable && row.RetryCount < row.MaxRetries {
+		return false, b.again(row, res.Error)
+	}
+	if res.Retryable && row.MaxRetries > 0 {
+		meta.Error = shorten("Max retries exceeded: " + res.Error)
+	}
+	b.jobEvent("run", job.JobFailed, row.ID, row.TraceID, "outbox", meta, &doc)
+	return true, b.failed
+}
+
+// again schedules the next retry of a job, or fails it where it has had all of them.
+func (b *batch) again(row indexRow, lastError string) error {
+	if row.RetryCount < row.MaxRetries {
+		b.retry(row, row.RetryCount+1, b.now.Add(row.Backoff.Wait(row.RetryCount)))
+		return b.failed
+	}
+	b.jobEvent("run", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{Attempt: row.Attempt, ExitCode: row.ExitCode,
+		Code: row.ErrorCode, Error: shorten("Max retries exceeded: " + lastError), CompletedAt: job.FormatTime(b.now)}, nil)
+	return b.failed
+}
+
+func (b *batch) retry(row indexRow, count int, at time.Time) {
+	b.jobEvent("run", job.JobRetryScheduled, row.ID, row.TraceID, "approved",
+		ledger.RetryScheduled{Retry: count, WakeAt: job.FormatTime(at)}, nil)
+}
+
+// holds reports whether the lease of the row is the one that the attempt was started under.
+func (b *batch) holds(row indexRow, a *attempt) bool {
+	return row.Attempt == a.number && row.Runner == b.p.runner && row.Leased()
+}
+
+// shorten cuts an error to what an event may carry, at a rune.
+func shorten(s string) string {
+	const most = 200
+	if len(s) <= most {
+		return s
+	}
+	for i := range s {
+		if i > most-4 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// lease dispatches jobs to this process and returns the attempts to start. Jobs that the rules do not allow any more are
+// returned as blocked.
+func (b *batch) lease(r *rules.Rules, rows []indexRow) (list []*attempt, blocked []string, err error) {
+	for _, row := range rows {
+		line, ok, err := b.dispatch(r, row, &b.p.runner)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !ok {
+			blocked = append(blocked, row.ID)
+			continue
+		}
+		if line.Host == "" {
+			continue // no host offers what it needs; the gates said so already
+		}
+		a, err := b.attempt(row.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, a)
+	}
+	return list, blocked, nil
+}
+
+// take leases jobs to this process that dispatch gave to this host without naming a process.
+func (b *batch) take(rows []indexRow) (list []*attempt, err error) {
+	for _, row := range rows {
+		meta := ledger.Dispatched{Host: LocalHost, Attempt: row.Attempt, LeaseUntil: stampOf(row.LeaseUntil), Runner: &b.p.runner}
+		b.jobEvent("run", job.JobLeased, row.ID, row.TraceID, "approved", meta, nil)
+		a, err := b.attempt(row.ID)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, a)
+	}
+	return list, b.failed
+}
+
+// attempt reads a job that was just leased, from the store and by the digest that the ledger approved.
+func (b *batch) attempt(id string) (*attempt, error) {
+	row, ok, err := b.tx.Job(id)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("%s: leased and gone: %w", id, err)
+	}
+	in, prop, err := b.p.loadIntake(row)
+	if err != nil {
+		return nil, err
+	}
+	j := job.New(in, prop)
+	fillState(&j, row)
+	return &attempt{row: row, job: j, number: row.Attempt, queued: b.now}, nil
+}
+
+// returned records that attempts were not begun and may be leased by others.
+func (b *batch) returned(list []*attempt) error {
+	for _, a := range list {
+		row, ok, err := b.tx.Job(a.row.ID)
+		if err != nil {
+			return err
+		}
+		if ok && b.holds(row, a) {
+			b.jobEvent("run", job.LeaseExpired, row.ID, row.TraceID, "approved",
+				ledger.Unknown{Attempt: a.number, Reason: "returned"}, nil)
+		}
+	}
+	return b.failed
+}
+
+// storeResults stores the results of attempts with one sync, and returns their places.
+func (p *Pipeline) storeResults(list []*attempt) ([]ledger.Ref, error) {
+	docs := make([][]byte, len(list))
+	for i, a := range list {
+		var err error
+		if docs[i], err = schemas.Marshal(a.result); err != nil {
+			return nil, fmt.Errorf("%s: result: %w", a.row.ID, err)
+		}
+	}
+	if len(docs) == 0 {
+		return nil, nil
+	}
+	return p.docs.Append(docs)
+}

@@ -1,0 +1,81 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+)
+
+// Reply is the latest answer to a proposer (sheratan.reply/v1).
+type Reply struct {
+	Schema      string        `json:"$schema"`
+	JobID       string        `json:"job_id"`
+	Status      job.Status    `json:"status"`
+	Verdict     string        `json:"verdict"`
+	NextAction  string        `json:"next_action"`
+	Message     string        `json:"message"`
+	Reasons     []ReplyReason `json:"reasons"`
+	Suggestions []job.Patch   `json:"suggestions"`
+	ResultPath  string        `json:"result_path,omitempty"`
+	ExitCode    *int          `json:"exit_code,omitempty"`
+	Stdout      string        `json:"stdout,omitempty"`
+	Stderr      string        `json:"stderr,omitempty"`
+	Error       string        `json:"error,omitempty"`
+	UpdatedAt   string        `json:"updated_at"`
+}
+
+// ReplyReason is one finding of a gate, with the gate.
+type ReplyReason struct {
+	Gate    string `json:"gate"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Pointer string `json:"pointer"`
+}
+
+// replyOf makes the answer. An agent with a user of its own can read nothing but its replies, so they carry the beginning
+// of the output too.
+func replyOf(row indexRow, j job.Job, rel func(string) string) Reply {
+	r := Reply{Schema: job.SchemaReply, JobID: j.ID, Status: j.Status, Verdict: string(row.Verdict), NextAction: string(row.NextAction),
+		Reasons: []ReplyReason{}, Suggestions: []job.Patch{}, Error: j.Error, UpdatedAt: j.UpdatedAt}
+	for _, g := range j.GateDecisions {
+		for _, reason := range g.Reasons {
+			r.Reasons = append(r.Reasons, ReplyReason{g.GateID, reason.Code, reason.Message, reason.Pointer})
+		}
+		if g.Status != job.Pass {
+			r.Suggestions = append(r.Suggestions, g.Suggestions...)
+		}
+	}
+	if j.Status.Final() && len(j.Result) > 0 {
+		var res job.Result
+		if json.Unmarshal(j.Result, &res) == nil {
+			r.ExitCode = &res.ExitCode
+			r.Stdout, r.Stderr = res.Stdout.Text, res.Stderr.Text
+		}
+	}
+	r.Message = replyMessage(r, row)
+	return r
+}
+
+func replyMessage(r Reply, row indexRow) string {
+	switch r.Status {
+	case job.StatusCompleted:
+		return "the job completed"
+	case job.StatusFailed:
+		return "the job failed: " + r.Error
+	case job.StatusCancelled:
+		return "the job was cancelled: " + r.Error
+	case job.StatusQuarantined:
+		if r.NextAction == string(job.Quarantine) {
+			return "blocked; change what the reasons name and propose it again under a new id"
+		}
+		if row.Error != "" {
+			return row.Error
+		}
+		return "an operator has to decide; nothing for you to do"
+	case job.StatusThrottled:
+		return fmt.Sprintf("accepted; the rate of source %s lets it run from %s", row.Source, stampOf(row.WakeAt))
+	default:
+		return "accepted"
+	}
+}

@@ -1,0 +1,131 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/runtime/workspace"
+)
+
+// agentsText is AGENTS.md of a new workspace: what an agent has to know in order to propose, and no more.
+func agentsText(plan *workspace.Plan, cfg Config) []byte {
+	w := plan.Workspace
+	source, inbox := "inbox", w.Inbox()
+	replies := w.RepliesDir() + "/SOURCE"
+	if plan.Agent != nil {
+		source = plan.Agent.Name
+		inbox, replies = w.InboxOf(source), w.Replies(source)
+	}
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	p("# Working here: propose, and read the answer")
+	p("")
+	p("You do not run things here yourself. You propose a job as a JSON file; gates check it, perhaps a person decides, it")
+	p("runs, and the answer is put where you can read it. Everything is recorded.")
+	p("")
+	p("## Propose")
+	p("")
+	p("Write a file that ends in `.json` into `%s/`:", inbox)
+	p("")
+	p("```json")
+	p(`{ "id": "count-lines-1",`)
+	p(`  "payload": { "kind": "exec", "params": { "argv": ["wc", "-l", "README.md"] } },`)
+	p(`  "timeout_seconds": 60 }`)
+	p("```")
+	p("")
+	p("Only `payload` is required. `id` is yours to choose (letters, digits, `.`, `_`, `-`), so that you can find the answer and")
+	p("so that other jobs can wait for it. You may also set `depends_on` (a list of ids), `priority` (high, normal, low),")
+	p("`max_retries`, `retry_backoff`, `idempotency_key`, `required_capabilities`, `task_id`, `mission_id`. Anything else is refused.")
+	p("")
+	p("Several proposals go into one file that ends in `.jsonl`, one per line. It is taken when it has not changed for two")
+	p("seconds; write it under another name first and rename it to `NAME.ready.jsonl`, and it is taken at once. Names that begin")
+	p("with `.` or end in `.tmp` are never taken.")
+	if plan.Agent == nil {
+		p("A folder of your own, `%s/NAME/`, makes NAME your source.", inbox)
+	}
+	p("")
+	p("| kind | params |")
+	p("|---|---|")
+	for _, k := range kindRows {
+		if how := listed(cfg.Gates.Kinds, k[0]); how != "" {
+			p("| `%s`%s | `%s` |", k[0], how, k[1])
+		}
+	}
+	p("")
+	p("Paths are relative to `%s`. Paths with `..`, and everything in a `.git`, are refused.", firstRoot(plan))
+	p("")
+	p("`exec` takes a program and its arguments, never a line for a shell. There are rules for: %s.", programList(cfg.Gates.Exec))
+	p("Arguments are matched one by one; options that write files or run other programs are not allowed.")
+	p("")
+	p("## Read the answer")
+	p("")
+	p("`%s/ID.json` has the latest answer: `status`, `message`, `exit_code`, the beginning of `stdout`", replies)
+	p("and `stderr`, and `result_path`. It is replaced as the job goes on.")
+	if plan.Agent == nil {
+		p("SOURCE is the folder of the inbox that you wrote to, or `inbox`.")
+	}
+	p("")
+	p("| status | means |")
+	p("|---|---|")
+	p("| `pending`, `throttled`, `running` | it is allowed, and waits or runs |")
+	p("| `completed`, `failed` | it is over |")
+	p("| `quarantined` | it was not allowed: see below |")
+	p("| `cancelled` | an operator ended or refused it |")
+	p("")
+	p("## When it was refused")
+	p("")
+	p("`reasons` lists each finding with its `gate` (G0 where it comes from, G1 its form, G2 its cost, G3 whether it may, G4 policy),")
+	p("a `code`, a `message` and a `pointer` to the place in your proposal. `suggestions` are changes (RFC 6902) that would mend it.")
+	p("Correct it and propose it again under a new `id`. Where `next_action` is `REQUIRE_OPERATOR_ACK`, a person has to decide:")
+	p("do not propose it again, wait or go on with something else. Do not try to get around a refusal; ask the operator, who")
+	p("can see the reason with `sheratan why ID`.")
+	return []byte(b.String())
+}
+
+var kindRows = [][2]string{
+	{"noop", "{}"},
+	{"exec", `{"argv": [PROGRAM, ARG…], "cwd"?, "env"?, "stdin"?}`},
+	{"file_read", `{"path", "max_bytes"?}`},
+	{"file_list", `{"path", "recursive"?}`},
+	{"file_write", `{"path", "content", "mode": "create" or "overwrite" or "append"}`},
+	{"file_patch", `{"path", "diff"}`},
+}
+
+// listed says how a kind is allowed; "" is not at all.
+func listed(l gates.KindLists, kind string) string {
+	switch {
+	case slices.Contains(l.Forbid, kind):
+		return ""
+	case slices.Contains(l.Manual, kind):
+		return " (an operator decides each time)"
+	case slices.Contains(l.Allow, kind):
+		return " "
+	}
+	return ""
+}
+
+func firstRoot(plan *workspace.Plan) string { return absoluteRoots(plan)[0] }
+
+// programList names the programs, each once.
+func programList(rules []gates.ExecRule) string {
+	var names []string
+	for _, r := range rules {
+		name := "`" + r.Program + "`"
+		if strings.HasPrefix(r.Program, "/") || slices.Contains(names, name) {
+			continue
+		}
+		if r.Decision == gates.DecisionAsk {
+			name += " (an operator decides)"
+			if slices.Contains(names, name) {
+				continue
+			}
+		}
+		names = append(names, name)
+	}
+	if len(names) == 0 {
+		return "no program yet"
+	}
+	return strings.Join(names, ", ")
+}

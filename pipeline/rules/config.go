@@ -1,0 +1,145 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+// SchemaConfig is the value of $schema in config/sheratan.json.
+const SchemaConfig = "sheratan.config/v1"
+
+// Config is config/sheratan.json with all its defaults.
+type Config struct {
+	Schema string `json:"$schema"`
+	gates.Config
+	Host      Host      `json:"host"`
+	Sandbox   Sandbox   `json:"sandbox"`
+	Operators Operators `json:"operators"`
+}
+
+// Host is the object "host": this machine.
+type Host struct {
+	MaxConcurrent int `json:"max_concurrent"` // jobs at a time
+}
+
+// Sandbox is the object "sandbox".
+type Sandbox struct {
+	Minimum string `json:"minimum"` // full, restricted or none: the level below which no job runs
+}
+
+// Operators is the object "operators".
+type Operators struct {
+	Scripts bool `json:"scripts"` // approve and reject without a terminal
+}
+
+// DefaultConfig is what holds where the file says nothing.
+func DefaultConfig() Config {
+	return Config{
+		Schema:  SchemaConfig,
+		Config:  gates.DefaultConfig(),
+		Host:    Host{MaxConcurrent: 5},
+		Sandbox: Sandbox{Minimum: "restricted"},
+	}
+}
+
+// maxConfig bounds the config in bytes.
+const maxConfig = 8 << 20
+
+// parseConfig reads the config strictly: what the schema does not know is a problem, and not ignored.
+func parseConfig(text []byte) (Config, []Problem) {
+	cfg := DefaultConfig()
+	v, err := schemas.Parse(text, schemas.Limits{Bytes: maxConfig})
+	if err != nil {
+		p := Problem{File: configName, Message: err.Error()}
+		var pe *schemas.ParseError
+		if errors.As(err, &pe) {
+			p.Pointer = pe.Pointer
+		}
+		return cfg, []Problem{p}
+	}
+	var problems []Problem
+	for _, violation := range schemas.Validate("config", v) {
+		problems = append(problems, Problem{File: configName, Pointer: violation.Pointer, Message: violation.Message})
+	}
+	if len(problems) > 0 {
+		return cfg, problems
+	}
+	if err := schemas.Unmarshal(text, &cfg); err != nil {
+		return cfg, []Problem{{File: configName, Message: err.Error()}}
+	}
+	cfg.Schema = SchemaConfig
+	return cfg, nil
+}
+
+// Problem is one thing that is wrong with the rules.
+type Problem struct {
+	File    string `json:"file"`    // relative to the workspace
+	Pointer string `json:"pointer"` // RFC 6901, into the file; "" is all of it
+	Message string `json:"message"`
+}
+
+// String prints the problem on one line.
+func (p Problem) String() string {
+	if p.Pointer == "" {
+		return p.File + ": " + p.Message
+	}
+	return p.File + ": " + p.Pointer + ": " + p.Message
+}
+
+// InvalidError says that the rules cannot be used, and so that nothing runs.
+type InvalidError struct{ Problems []Problem }
+
+func (e *InvalidError) Error() string {
+	if len(e.Problems) == 1 {
+		return e.Problems[0].String()
+	}
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return fmt.Sprintf("%d problems:\n%s", len(lines), strings.Join(lines, "\n"))
+}
+
+// splitProblem takes the pointer off the front of a message.
+func splitProblem(file, message string) Problem {
+	p := Problem{File: file, Message: message}
+	if pointer, rest, ok := strings.Cut(message, ": "); ok && strings.HasPrefix(pointer, "/") && !strings.ContainsAny(pointer, " \n") {
+		p.Pointer, p.Message = pointer, rest
+	}
+	return p
+}
+
+// problemsOf takes apart what gates.Compile found: about the config with a pointer in front, about a policy with its id.
+func problemsOf(err error, policies []namedPolicy) []Problem {
+	var problems []Problem
+	for _, e := range flatten(err) {
+		text, file := e.Error(), configName
+		for _, p := range policies {
+			if rest, ok := strings.CutPrefix(text, p.file.ID+": "); ok {
+				text, file = rest, p.name
+				break
+			}
+		}
+		if file == configName && !strings.HasPrefix(text, "/") {
+			file = "config"
+		}
+		problems = append(problems, splitProblem(file, text))
+	}
+	return problems
+}
+
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
+}

@@ -1,0 +1,188 @@
+package rules
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sheratan/sheratan/runtime/durable"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+// AddExecRule appends an exec rule, as JSON, to gates.exec of a config file, and leaves every other byte of the file as
+// it is. The result is checked against the schema before it is written; whether the rule loads is for Load to say.
+func AddExecRule(path string, rule []byte) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if _, err := schemas.Parse(rule, schemas.Limits{}); err != nil {
+		return fmt.Errorf("the rule: %w", err)
+	}
+	text, err := insert(old, []string{"gates", "exec"}, inline(rule))
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if _, problems := parseConfig(text); len(problems) > 0 {
+		return &InvalidError{Problems: problems}
+	}
+	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, old) {
+		return errors.Join(fmt.Errorf("%s: has changed meanwhile; try again", path), err)
+	}
+	return durable.WriteFile(path, text, info.Mode().Perm())
+}
+
+// insert appends an element to the array that is at the path of object members, and makes what is missing of that path.
+func insert(text []byte, path []string, element string) ([]byte, error) {
+	if _, err := schemas.Parse(text, schemas.Limits{Bytes: maxConfig}); err != nil {
+		return nil, err
+	}
+	at, depth, err := descend(text, path)
+	if err != nil {
+		return nil, err
+	}
+	// What is missing is wrapped around the element.
+	if missing := path[depth:]; len(missing) > 0 {
+		element = "[\n" + element + "\n]"
+		for i := len(missing) - 1; i > 0; i-- {
+			element = "{\n\"" + missing[i] + "\": " + element + "\n}"
+		}
+		element = "\"" + missing[0] + "\": " + element
+	}
+	return appendTo(text, at, element), nil
+}
+
+// span is where an object or array lies in a text: its brackets.
+type span struct {
+	open, close int
+	last        int // end of the last element; open+1 where there is none
+}
+
+// descend follows the path into the text as far as it exists. depth is how many of its names were found.
+func descend(text []byte, path []string) (at span, depth int, err error) {
+	base := 0
+	for {
+		value := text[base:]
+		want := jsontext.Kind('{')
+		if depth == len(path) {
+			want = '['
+		}
+		at, found, err := scan(value, base, path[depth:])
+		if err != nil {
+			return at, depth, err
+		}
+		if kind := jsontext.Kind(text[at.open]); kind != want {
+			return at, depth, fmt.Errorf("/%s: is not what it should be, %q instead of %q", strings.Join(path[:depth], "/"), kind, want)
+		}
+		if found < 0 {
+			return at, depth, nil
+		}
+		base = found
+		depth++
+	}
+}
+
+// scan measures the object or array at the beginning of value, which lies at base in the whole text. found is where the
+// value of the member path[0] begins, -1 where there is none.
+func scan(value []byte, base int, path []string) (at span, found int, err error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(value))
+	found = -1
+	open, err := dec.ReadToken()
+	if err != nil {
+		return at, found, err
+	}
+	at.open = base + int(dec.InputOffset()) - 1
+	at.last = at.open + 1
+	for dec.PeekKind() != '}' && dec.PeekKind() != ']' {
+		name := ""
+		if open.Kind() == '{' {
+			tok, err := dec.ReadToken()
+			if err != nil {
+				return at, found, err
+			}
+			name = tok.String()
+		}
+		v, err := dec.ReadValue()
+		if err != nil {
+			return at, found, err
+		}
+		at.last = base + int(dec.InputOffset())
+		if open.Kind() == '{' && len(path) > 0 && name == path[0] {
+			found = at.last - len(v)
+		}
+	}
+	if _, err := dec.ReadToken(); err != nil {
+		return at, found, err
+	}
+	at.close = base + int(dec.InputOffset()) - 1
+	return at, found, nil
+}
+
+// appendTo puts an element at the end of the object or array, with the indentation that its neighbours have.
+func appendTo(text []byte, at span, element string) []byte {
+	outer := indentation(text, at.open)
+	inner := outer + "  "
+	empty := at.last == at.open+1
+	if !empty {
+		if first := firstOnLine(text, at); first != "" {
+			inner = first
+		}
+	}
+	step := strings.TrimPrefix(inner, outer)
+	element = reindent(element, inner, step)
+	var b bytes.Buffer
+	b.Write(text[:at.last])
+	if !empty {
+		b.WriteByte(',')
+	}
+	b.WriteString("\n" + inner + element)
+	if rest := text[at.last:at.close]; bytes.ContainsRune(rest, '\n') {
+		b.Write(rest)
+	} else {
+		b.WriteString("\n" + outer)
+	}
+	b.Write(text[at.close:])
+	return b.Bytes()
+}
+
+// indentation is the white space at the beginning of the line on which the offset lies.
+func indentation(text []byte, offset int) string {
+	line := text[bytes.LastIndexByte(text[:offset], '\n')+1:]
+	return string(line[:len(line)-len(bytes.TrimLeft(line, " \t"))])
+}
+
+// firstOnLine is the indentation of the first element, where that begins a line.
+func firstOnLine(text []byte, at span) string {
+	body := text[at.open+1 : at.close]
+	start := len(body) - len(bytes.TrimLeft(body, " \t\r\n"))
+	if !bytes.ContainsRune(body[:start], '\n') {
+		return ""
+	}
+	return indentation(text, at.open+1+start)
+}
+
+// reindent indents the lines of an element that insert has wrapped.
+func reindent(element, indent, step string) string {
+	depth := 0
+	lines := strings.Split(element, "\n")
+	for i, line := range lines {
+		if line == "}" || line == "]" {
+			depth--
+		}
+		if i > 0 {
+			lines[i] = indent + strings.Repeat(step, depth) + line
+		}
+		if strings.HasSuffix(line, "{") || strings.HasSuffix(line, "[") {
+			depth++
+		}
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,139 @@
+package rules
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/workspace"
+)
+
+// Made is a workspace that Init made.
+type Made struct {
+	Workspace *workspace.Workspace
+	Roots     []string // as the config names them
+	Made      []string // relative to the workspace, in order; folders end in /
+	Warnings  []string
+}
+
+// Init makes a workspace: its folders, a config with rules for what this machine has, the default policy and AGENTS.md.
+// The ledger's repository is for others to make.
+func Init(o workspace.InitOptions) (*Made, error) {
+	plan, err := workspace.PlanInit(o)
+	if err != nil {
+		return nil, err
+	}
+	agent := ""
+	if plan.Agent != nil {
+		agent = plan.Agent.Name
+	}
+	cfg := initialConfig(absoluteRoots(plan), agent)
+	cfg.Gates.Roots = plan.Roots
+	text, err := configText(cfg)
+	if err != nil {
+		return nil, err
+	}
+	mode := os.FileMode(0o600)
+	made, err := plan.Make([]workspace.InitFile{
+		{Path: "config/policies/default.json", Data: policy.Default(), Mode: mode},
+		{Path: "AGENTS.md", Data: agentsText(plan, cfg), Mode: 0o644},
+		{Path: configName, Data: text, Mode: mode},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Made{Workspace: plan.Workspace, Roots: plan.Roots, Made: made, Warnings: plan.Warnings}, nil
+}
+
+func absoluteRoots(plan *workspace.Plan) []string {
+	list := make([]string, len(plan.Roots))
+	for i, r := range plan.Roots {
+		if list[i] = r; !filepath.IsAbs(r) {
+			list[i] = filepath.Join(plan.Workspace.Root(), r)
+		}
+	}
+	return list
+}
+
+// initialConfig is the config of a new workspace with these roots, which are absolute. agent is the name of a source that
+// gets an entry of its own, "" is none.
+func initialConfig(roots []string, agent string) Config {
+	cfg := DefaultConfig()
+	cfg.Gates.Roots = roots
+	cfg.Sandbox.Minimum = "none"
+	if agent != "" {
+		cfg.Sources[agent] = gates.DefaultSource()
+	}
+	cfg.Gates.Exec = initialExec(finder(roots))
+	return cfg
+}
+
+// finder looks for programs in the folders that only root can write to, and then where toolchains usually are. A program
+// in a root is none: jobs could replace it.
+func finder(roots []string) func(string) (string, bool, bool) {
+	resolve := gates.NewResolver(append(slices.Clone(safePath), toolchainFolders...))
+	inRoot := func(path string) bool {
+		return slices.ContainsFunc(roots, func(root string) bool {
+			return path == root || strings.HasPrefix(path, strings.TrimSuffix(root, "/")+"/")
+		})
+	}
+	return func(program string) (string, bool, bool) {
+		found, err := resolve(program)
+		if err != nil || inRoot(found.Path) || inRoot(found.Real) {
+			return "", false, false
+		}
+		return found.Path, slices.Contains(safePath, filepath.Dir(found.Path)), true
+	}
+}
+
+// initialFile is what of the config is written out, so that every default that people change is there to be seen. Lists
+// that come with the program and grow with it, such as the markers, are left to it.
+type initialFile struct {
+	Schema    string        `json:"$schema"`
+	Sources   gates.Sources `json:"sources"`
+	Limits    gates.Limits  `json:"limits"`
+	Gates     initialGates  `json:"gates"`
+	Host      Host          `json:"host"`
+	Sandbox   Sandbox       `json:"sandbox"`
+	Operators Operators     `json:"operators"`
+}
+
+type initialGates struct {
+	Kinds       gates.KindLists               `json:"kinds"`
+	Roots       []string                      `json:"roots"`
+	Env         []string                      `json:"env"`
+	Levels      map[string]job.Level          `json:"levels"`
+	CrossSource []gates.CrossSourceDependency `json:"cross_source_dependencies"`
+	Exec        []gates.ExecRule              `json:"exec"`
+}
+
+func configText(cfg Config) ([]byte, error) {
+	text, err := plainJSON(initialFile{
+		Schema:    cfg.Schema,
+		Sources:   cfg.Sources,
+		Limits:    cfg.Limits,
+		Gates:     initialGates{cfg.Gates.Kinds, cfg.Gates.Roots, cfg.Gates.Env, cfg.Gates.Levels, cfg.Gates.CrossSource, cfg.Gates.Exec},
+		Host:      cfg.Host,
+		Sandbox:   cfg.Sandbox,
+		Operators: cfg.Operators,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return append(pretty(text), '\n'), nil
+}
+
+// plainJSON is json.Marshal for text that people read and browsers don't.
+func plainJSON(v any) ([]byte, error) {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n")), err
+}

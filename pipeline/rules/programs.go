@@ -1,0 +1,107 @@
+package rules
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/runtime/durable"
+)
+
+// safePath are the folders in which programs are looked up, whatever PATH says: only root can write there.
+var safePath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+
+// programFolders are safePath, and behind it the folders of programs that exec rules name by an absolute path: whoever
+// wrote the rule trusts that folder. So a toolchain that lies elsewhere is named once with its path, and then by name.
+func programFolders(rules []gates.ExecRule) []string {
+	folders := slices.Clone(safePath)
+	for _, r := range rules {
+		if dir := filepath.Dir(r.Program); filepath.IsAbs(r.Program) && !slices.Contains(folders, dir) {
+			folders = append(folders, dir)
+		}
+	}
+	return folders
+}
+
+// digests remembers the digests of programs, which would take longer to compute than all the rest of a command.
+type digests struct {
+	path    string
+	known   map[string]programDigest
+	changed bool
+	now     time.Time
+}
+
+// programDigest is one entry of the cache. It holds as long as the file is the one that was read.
+type programDigest struct {
+	fileStat
+	SHA256 string `json:"sha256"`
+}
+
+// loadDigests reads the cache. One that is missing or damaged is an empty one.
+func loadDigests(path string) *digests {
+	d := &digests{path: path, now: time.Now()}
+	if text, err := os.ReadFile(path); err != nil || json.Unmarshal(text, &d.known) != nil || d.known == nil {
+		d.known = map[string]programDigest{}
+	}
+	return d
+}
+
+// settleTime is how old a file has to be for its times to tell whether it changed. Two changes within one tick of the
+// kernel's clock have the same time.
+const settleTime = 2 * time.Second
+
+func (d *digests) digest(path string) (string, error) {
+	before, err := statFile(path)
+	if err != nil {
+		return "", err
+	}
+	if k, ok := d.known[path]; ok && k.fileStat == before && len(k.SHA256) == 2*sha256.Size {
+		return k.SHA256, nil
+	}
+	sum, err := digestFile(path)
+	if err != nil {
+		return "", err
+	}
+	after, err := statFile(path)
+	if err != nil {
+		return "", err
+	}
+	if after != before {
+		return "", fmt.Errorf("%s: is being changed", path)
+	}
+	if d.now.Sub(time.Unix(0, before.Ctime)) > settleTime {
+		d.known[path] = programDigest{before, sum}
+		d.changed = true
+	}
+	return sum, nil
+}
+
+func digestFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// save writes the cache where it changed. It is no harm if that fails: the next command reads the programs again.
+func (d *digests) save() {
+	if !d.changed {
+		return
+	}
+	if text, err := json.Marshal(d.known); err == nil {
+		_ = durable.ReplaceFile(d.path, append(text, '\n'), 0o600)
+	}
+}

@@ -1,0 +1,218 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sheratan/sheratan/hosts/agent"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/workspace"
+)
+
+// runner executes leased jobs of one process. Jobs go in through start, results come out of drain; in between, each slot
+// has one goroutine. A slot is a lock file that belongs to the host, so that the slots of all processes together are the
+// slots of the host, and it is held only while there is work for it.
+//
+// A job that was leased and is waiting for a slot of this process is "queued": so that the next job starts without a
+// commit in between, a runner leases more short jobs than it has slots.
+type runner struct {
+	p     *Pipeline
+	rules *rules.Rules
+	agent *agent.Agent
+
+	wg      sync.WaitGroup
+	mu      sync.Mutex
+	queue   []*attempt
+	running map[string]*attempt
+	ended   []*attempt
+	slots   int           // held
+	busy    int           // executing
+	pace    time.Duration // smoothed duration of an attempt; 0 is not known
+	wake    chan struct{} // something ended or started
+}
+
+// attempt is one execution of one job.
+type attempt struct {
+	row     indexRow
+	job     job.Job
+	number  int
+	queued  time.Time
+	started time.Time // zero until it was
+	cancel  context.CancelCauseFunc
+	result  job.Result
+	noted   bool // its start is in the ledger
+}
+
+func (p *Pipeline) newRunner(r *rules.Rules) *runner {
+	return &runner{p: p, rules: r, agent: p.newAgent(r), running: map[string]*attempt{}, wake: make(chan struct{}, 1)}
+}
+
+// Bounds of what a runner leases ahead: about as much as it can do in the time, and never more than the number.
+const (
+	leaseAhead    = 200 * time.Millisecond
+	leaseAheadMax = 500
+)
+
+// appetite is how many jobs the runner should lease now, given that free slots could be had.
+func (r *runner) appetite(free int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	slots := r.slots + free
+	idle := slots - r.busy
+	if r.pace == 0 || r.pace >= leaseAhead {
+		return max(0, idle-len(r.queue))
+	}
+	target := min(leaseAheadMax, slots*int(leaseAhead/max(r.pace, 100*time.Microsecond)))
+	if idle <= 0 && len(r.queue) > 0 {
+		target = min(target, leaseAheadMax)
+	}
+	return max(0, target-len(r.queue))
+}
+
+// start queues attempts and gives each slot that can be had a goroutine.
+func (r *runner) start(ctx context.Context, list []*attempt) {
+	r.mu.Lock()
+	r.queue = append(r.queue, list...)
+	r.mu.Unlock()
+	r.hire(ctx)
+}
+
+// hire takes slots as long as there are jobs waiting for one.
+func (r *runner) hire(ctx context.Context) {
+	limit := r.p.slotLimit(r.rules)
+	for {
+		r.mu.Lock()
+		need := len(r.queue) > 0 && r.slots-r.busy < len(r.queue) && r.slots < limit
+		if need {
+			r.slots++
+		}
+		r.mu.Unlock()
+		if !need {
+			return
+		}
+		slot, err := r.p.ws.TakeSlot(limit)
+		if err != nil {
+			r.mu.Lock()
+			r.slots--
+			r.mu.Unlock()
+			if !errors.Is(err, workspace.ErrNoSlot) {
+				r.p.warn("slots: %v", err)
+			}
+			return
+		}
+		r.wg.Go(func() { r.work(ctx, slot) })
+	}
+}
+
+// close waits for the goroutines of the slots and ends the agent's worker.
+func (r *runner) close() {
+	r.wg.Wait()
+	if err := r.agent.Close(); err != nil {
+		r.p.warn("worker: %v", err)
+	}
+}
+
+// work executes queued attempts until there are none.
+func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
+	defer func() {
+		if err := slot.Release(); err != nil {
+			r.p.warn("slots: %v", err)
+		}
+	}()
+	for {
+		r.mu.Lock()
+		if len(r.queue) == 0 || ctx.Err() != nil {
+			r.slots--
+			r.mu.Unlock()
+			r.signal()
+			return
+		}
+		a := r.queue[0]
+		r.queue = r.queue[1:]
+		r.busy++
+		a.started = r.p.now()
+		run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		a.cancel = cancel
+		r.running[a.row.ID] = a
+		r.mu.Unlock()
+		a.result = r.agent.Attempt(run, a.job, a.number)
+		cancel(nil)
+		r.mu.Lock()
+		r.busy--
+		delete(r.running, a.row.ID)
+		r.ended = append(r.ended, a)
+		took := time.Duration(a.result.DurationMS) * time.Millisecond
+		if took == 0 {
+			took = time.Millisecond
+		}
+		r.pace += (took - r.pace) / 4
+		r.mu.Unlock()
+		r.signal()
+	}
+}
+
+func (r *runner) signal() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// drain returns the attempts that ended, and those that have been running for a while and are not in the ledger as such.
+func (r *runner) drain() (ended, begun []*attempt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ended, r.ended = r.ended, nil
+	for _, a := range r.running {
+		if !a.noted {
+			begun = append(begun, a)
+		}
+	}
+	return ended, begun
+}
+
+// load says what the runner has in hand.
+func (r *runner) load() (queued, running, ended int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queue), len(r.running), len(r.ended)
+}
+
+// giveBack takes the attempts that have not begun out of the queue: all of them, or where every slot of this process is
+// held by a job that lasts, those that have waited too long.
+func (r *runner) giveBack(all bool, now time.Time) []*attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !all && (len(r.queue) == 0 || now.Sub(r.queue[0].queued) < stuckAfter) {
+		return nil
+	}
+	back := r.queue
+	r.queue = nil
+	r.pace = 0 // it was wrong about what jobs take
+	return back
+}
+
+// stuckAfter is how long a leased job may wait for a slot of the process that leased it before others may have it.
+const stuckAfter = 2 * time.Second
+
+// snapshot lists the attempts that are being executed.
+func (r *runner) snapshot() []*attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]*attempt, 0, len(r.running))
+	for _, a := range r.running {
+		list = append(list, a)
+	}
+	return list
+}
+
+// slotLimit is how many jobs the host may run at a time. Where the config sets no limit, this is far more than it can.
+func (p *Pipeline) slotLimit(r *rules.Rules) int {
+	if n := r.Config.Host.MaxConcurrent; n > 0 {
+		return n
+	}
+	return 256
+}

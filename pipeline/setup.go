@@ -1,0 +1,185 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/hosts"
+	"github.com/sheratan/sheratan/hosts/agent"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/history"
+	"github.com/sheratan/sheratan/runtime/ledger"
+	"github.com/sheratan/sheratan/runtime/workspace"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+// timeNow is the clock where none is given.
+func timeNow() time.Time { return time.Now() }
+
+// localCapabilities are what this machine offers: the kinds that it can run, and the programs of the exec rules.
+func localCapabilities(r *rules.Rules) []string {
+	var list []string
+	for _, k := range kind.Builtin() {
+		list = append(list, k.Capabilities...)
+	}
+	return append(list, programs(r)...)
+}
+
+// localHost tells the index of this machine, in the event that a host is known by.
+func (b *batch) localHost(r *rules.Rules) error {
+	caps := hosts.LocalHost(LocalHost, r.Config.Host.MaxConcurrent, localCapabilities(r)).Capabilities
+	doc, err := marshalCapabilities(caps)
+	if err != nil {
+		return err
+	}
+	refs, err := b.store(doc)
+	if err != nil {
+		return err
+	}
+	b.remember(refs[0].SHA256, doc)
+	b.workspaceEvent("config", job.HostOnline, ledger.HostMeta{Located: located(refs[0]), Host: LocalHost,
+		MaxConcurrent: r.Config.Host.MaxConcurrent}, &refs[0])
+	return b.failed
+}
+
+// newAgent makes the executor of this host under the rules.
+func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
+	return agent.New(agent.Options{
+		Roots:     r.Roots,
+		Workspace: p.ws.Root(),
+		WorkDir:   p.ws.Jobs(),
+		Output: func(id string, _ int) (stdout, stderr string) {
+			now := p.now()
+			return p.ws.ResultFile(id, now, ".stdout"), p.ws.ResultFile(id, now, ".stderr")
+		},
+		Resolve:  func(argv []string) (string, string, error) { return resolve(r, argv) },
+		Env:      baseEnv(r),
+		EnvNames: r.Config.Gates.Env,
+		Limit:    int64(r.Config.Limits.OutputBytes),
+		Host:     LocalHost,
+		Redact:   func(s string) string { out, _ := policy.Redact(s); return out },
+		Now:      p.opts.Now,
+		Worker:   p.opts.Worker,
+	})
+}
+
+// baseEnv is the environment of every job: nothing of the operator's but where programs and the language are found.
+func baseEnv(r *rules.Rules) []string {
+	env := []string{"PATH=" + strings.Join(r.Path(), ":")}
+	for _, name := range []string{"LANG", "LC_ALL", "TZ"} {
+		if v, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+v)
+		}
+	}
+	return env
+}
+
+// resolve finds the program of a command line, if the rules still allow that.
+func resolve(r *rules.Rules, argv []string) (path, sha256 string, err error) {
+	d := r.Gates.Exec(argv)
+	if d.Decision != gates.DecisionAllow && d.Decision != gates.DecisionAsk || d.Program == "" {
+		return "", "", fmt.Errorf("%s: no exec rule allows this command line", argv[0])
+	}
+	return d.Program, d.SHA256, nil
+}
+
+// warnSandbox says once in a process that jobs are not confined.
+func (p *Pipeline) warnSandbox() {
+	if p.warned {
+		return
+	}
+	p.warned = true
+	p.warn("jobs run without a sandbox: they can do what this user can do")
+}
+
+func redactText(s string) (string, int) { return policy.Redact(s) }
+
+// rulesChanged reports whether a file of the configuration is newer than the rules in force.
+func (p *Pipeline) rulesChanged() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.rules != nil && p.rules.Changed()
+}
+
+// reloadRules loads the rules again. Where they cannot be loaded those in force stay.
+func (p *Pipeline) reloadRules(ctx context.Context) error {
+	r, err := rules.Load(ctx, p.ws, rules.Options{})
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.rules = r
+	p.mu.Unlock()
+	return nil
+}
+
+// InitResult is what init made.
+type InitResult struct {
+	Workspace *workspace.Workspace
+	Roots     []string
+	Made      []string
+	Warnings  []string
+}
+
+// Init makes a workspace with its ledger, and writes the first events.
+func Init(ctx context.Context, io workspace.InitOptions, o Options) (InitResult, error) {
+	made, err := rules.Init(io)
+	if err != nil {
+		return InitResult{}, err
+	}
+	res := InitResult{Workspace: made.Workspace, Roots: made.Roots, Made: made.Made, Warnings: made.Warnings}
+	if err := history.Init(made.Workspace.Runtime()); err != nil {
+		return res, err
+	}
+	p, err := Open(ctx, made.Workspace, o)
+	if err != nil {
+		return res, err
+	}
+	r, err := p.Rules(ctx)
+	if err == nil {
+		err = p.transact(ctx, func(b *batch) error { return b.configured(r) })
+	}
+	if err == nil {
+		p.projected()
+	}
+	if closeErr := p.Close(ctx); err == nil {
+		err = closeErr
+	}
+	return res, err
+}
+
+// dryRules are the rules of a workspace, or where there is none those that init would write.
+func dryRules(ctx context.Context, ws *workspace.Workspace) (*rules.Rules, error) {
+	if ws != nil {
+		return rules.Load(ctx, ws, rules.Options{})
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	return rules.Defaults(ctx, dir)
+}
+
+// programs are the programs that exec rules name and this machine has, as capabilities.
+func programs(r *rules.Rules) []string {
+	var list []string
+	for _, prog := range r.Gates.Programs() {
+		if prog.Real != "" {
+			list = append(list, "program:"+filepath.Base(prog.Name))
+		}
+	}
+	return list
+}
+
+// marshalCapabilities makes the document of a host.
+func marshalCapabilities(caps []string) ([]byte, error) {
+	return schemas.Marshal(map[string]any{"$schema": "sheratan.host/v1", "id": LocalHost, "capabilities": caps})
+}

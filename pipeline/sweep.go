@@ -1,0 +1,107 @@
+package pipeline
+
+import (
+	"fmt"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// batchJobs is how many jobs one batch takes at most.
+const batchJobs = 1000
+
+// sweep moves the jobs that wait for nothing any more: those whose dependencies, backoff or rate window have let them
+// through become ready, those whose dependency failed fail, those that share the end of another job end with it. It
+// returns the ids of the jobs that ended. At most a batch of each is taken; more reports whether there are others.
+func (b *batch) sweep() (ended []string, more bool, err error) {
+	due, err := b.tx.Due(b.now, batchJobs)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, row := range due {
+		if err := b.wake(row); err != nil {
+			return nil, false, err
+		}
+	}
+	orphans, err := b.tx.DepFailed(batchJobs)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, row := range orphans {
+		b.jobEvent("dispatch", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{
+			Code: "DEPENDENCY_FAILED", Error: "Dependency failed: " + row.DepFailed, ExitCode: -1,
+			CompletedAt: job.FormatTime(b.now)}, nil)
+		ended = append(ended, row.ID)
+		joined, err := b.endAllJoined(row.ID)
+		if err != nil {
+			return nil, false, err
+		}
+		ended = append(ended, joined...)
+		more = true // its own dependents come next
+	}
+	return ended, more || len(due) == batchJobs, b.failed
+}
+
+// wake makes a waiting job ready, or throttles it where its source is over its rate. A job that was throttled has been
+// counted, and so has one that is only tried again.
+func (b *batch) wake(row indexRow) error {
+	if row.Key != row.ID && !row.HoldsKey {
+		// A crash came between its approval and the event that joins it to the holder of its key.
+		holder, ok, err := b.tx.KeyHolder(row.Source, row.Key)
+		if err != nil {
+			return err
+		}
+		if ok && holder.ID != row.ID {
+			return b.join(row.ID, row.TraceID, holder)
+		}
+	}
+	counted := row.Status == job.StatusThrottled || row.RetryCount > 0 || row.Attempt > 0
+	if counted {
+		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{}, nil)
+		return b.failed
+	}
+	window, until, err := b.slot(row.Bucket)
+	if err != nil {
+		return err
+	}
+	if until.IsZero() {
+		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{Slot: window}, nil)
+	} else {
+		b.jobEvent("dispatch", job.JobThrottled, row.ID, row.TraceID, "approved",
+			ledger.Throttled{Until: job.FormatTime(until)}, nil)
+	}
+	return b.failed
+}
+
+// endAllJoined ends the jobs that wait for the end of the holder of their key, and returns their ids.
+func (b *batch) endAllJoined(holder string) ([]string, error) {
+	row, ok, err := b.tx.Job(holder)
+	if err != nil || !ok || !row.Status.Final() {
+		return nil, err
+	}
+	joined, err := b.tx.Joined(holder, batchJobs)
+	if err != nil {
+		return nil, err
+	}
+	var ended []string
+	for _, j := range joined {
+		if err := b.endJoined(j.ID, j.TraceID, row); err != nil {
+			return nil, err
+		}
+		ended = append(ended, j.ID)
+	}
+	return ended, nil
+}
+
+// endJoined gives a job the outcome of the one that holds its key.
+func (b *batch) endJoined(id, trace string, holder indexRow) error {
+	meta := ledger.Ended{ExitCode: holder.ExitCode, DeduplicatedOf: holder.ID, CompletedAt: job.FormatTime(b.now)}
+	if holder.Status == job.StatusCompleted {
+		b.jobEvent("dispatch", job.JobCompleted, id, trace, "outbox", meta, nil)
+		return b.failed
+	}
+	meta.Code = "DEDUPLICATED"
+	meta.Error = fmt.Sprintf("Job %s, which holds the idempotency key, %s", holder.ID, holder.Status)
+	b.jobEvent("dispatch", job.JobFailed, id, trace, "outbox", meta, nil)
+	return b.failed
+}

@@ -1,0 +1,211 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/durable"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// TickOptions say how long a tick stays.
+type TickOptions struct {
+	Loop     bool
+	Interval time.Duration // of looking at the inbox in a loop; default 1 s
+	Linger   time.Duration // the longest backoff or rate window to wait for; 0 is none
+	Settle   bool          // wait for files that are still being written
+}
+
+// TickLine is what a tick did.
+type TickLine struct {
+	Received   int    `json:"received"`
+	Approved   int    `json:"approved"`
+	Blocked    int    `json:"blocked"`
+	Dispatched int    `json:"dispatched"`
+	Completed  int    `json:"completed"`
+	Failed     int    `json:"failed"`
+	Deferred   int    `json:"deferred"`
+	Events     int    `json:"events"`
+	Commit     string `json:"commit"`
+}
+
+// commitEvery is how long a loop may leave events out of git.
+const commitEvery = 10 * time.Second
+
+// Tick recovers what a crash left, gates the inbox, and dispatches and runs until nothing is ready, then commits. With
+// Loop it stays until ctx ends, and commits as it goes. emit is called once for each commit, and not at all where nothing
+// happened.
+func (p *Pipeline) Tick(ctx context.Context, o TickOptions, emit func(TickLine) error) error {
+	if o.Interval <= 0 {
+		o.Interval = time.Second
+	}
+	if o.Loop {
+		lock, err := durable.TryLock(p.ws.LoopLock())
+		if errors.Is(err, durable.ErrLocked) {
+			return &LoopRunningError{p.ws.LoopLock()}
+		}
+		if err != nil {
+			return err
+		}
+		defer lock.Unlock()
+	}
+	t := &ticker{p: p, o: o, emit: emit, committed: p.now()}
+	if o.Loop {
+		t.watch = p.watchInbox()
+		defer t.watch.close()
+	}
+	err := t.run(ctx)
+	return errors.Join(err, t.finish(context.WithoutCancel(ctx)))
+}
+
+type ticker struct {
+	p         *Pipeline
+	o         TickOptions
+	emit      func(TickLine) error
+	rules     *rules.Rules
+	watch     *watcher
+	line      TickLine
+	committed time.Time // the last commit
+	scanned   time.Time // the last look at the inbox
+	wrote     int       // p.wrote at the last commit
+}
+
+func (t *ticker) run(ctx context.Context) error {
+	if err := t.p.Recover(ctx); err != nil {
+		return err
+	}
+	for {
+		r, err := t.p.Rules(ctx)
+		if err != nil {
+			return err
+		}
+		t.rules = r
+		if err := t.gate(ctx); err != nil {
+			return err
+		}
+		e := t.p.newEngine(r, queueHead(r), &t.line, nil)
+		err = e.run(ctx, func(idle bool) (bool, time.Time, error) { return t.between(ctx, idle) })
+		if !errors.Is(err, errRulesChanged) {
+			return err
+		}
+		if err := t.p.reloadRules(ctx); err != nil {
+			t.p.warn("%v; the rules in force stay as they were", err)
+		}
+	}
+}
+
+// queueHead is the source of a tick: what is next in the queue, dispatched and leased to this process in one step.
+func queueHead(r *rules.Rules) source {
+	return source{
+		any: func(x *index.Reader) (bool, error) {
+			rows, err := x.Claim(1)
+			return len(rows) > 0, err
+		},
+		lease: func(b *batch, n int) ([]*attempt, []string, error) {
+			rows, err := b.tx.Claim(n)
+			if err != nil {
+				return nil, nil, err
+			}
+			return b.lease(r, rows)
+		},
+	}
+}
+
+var errRulesChanged = errors.New("the rules changed")
+
+// between gates new proposals and decides whether a tick that has nothing to do is over.
+func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.Time, err error) {
+	now := t.p.now()
+	if idle || now.Sub(t.scanned) >= t.o.Interval || t.watch.fired() {
+		before := t.line.Received
+		if err := t.gate(ctx); err != nil {
+			return false, until, err
+		}
+		more = t.line.Received > before
+	}
+	if t.o.Loop {
+		if now.Sub(t.committed) >= commitEvery || idle && !more {
+			if err := t.commit(ctx); err != nil {
+				return false, until, err
+			}
+		}
+		if idle && t.p.rulesChanged() {
+			return false, until, errRulesChanged
+		}
+		return more, now.Add(t.o.Interval), nil
+	}
+	if more || !idle {
+		return more, until, nil
+	}
+	return false, t.worthWaiting(ctx, now), nil
+}
+
+// worthWaiting is when the next job wakes, where that is within the time that the tick lingers.
+func (t *ticker) worthWaiting(ctx context.Context, now time.Time) time.Time {
+	if t.o.Linger <= 0 {
+		return time.Time{}
+	}
+	var next time.Time
+	var ok bool
+	err := t.p.view(ctx, func(r *index.Reader) (err error) {
+		next, ok, err = r.NextWake()
+		return err
+	})
+	if err != nil || !ok || next.Sub(now) > t.o.Linger {
+		return time.Time{}
+	}
+	return next
+}
+
+func (t *ticker) gate(ctx context.Context) error {
+	t.scanned = t.p.now()
+	s, err := t.p.takeIn(ctx, GateOptions{Settle: t.o.Settle}, nil)
+	t.line.Received += s.Received
+	t.line.Approved += s.Approved
+	t.line.Blocked += s.Blocked
+	t.line.Deferred = s.Deferred
+	return err
+}
+
+// commit writes the tick's own event and a git commit, where there is something to say.
+func (t *ticker) commit(ctx context.Context) error {
+	t.committed = t.p.now()
+	if t.p.wrote == t.wrote {
+		return nil
+	}
+	err := t.p.transact(ctx, func(b *batch) error {
+		b.workspaceEvent("tick", job.Tick, ledger.TickMeta{
+			Received: t.line.Received, Approved: t.line.Approved, Blocked: t.line.Blocked,
+			Dispatched: t.line.Dispatched, Completed: t.line.Completed, Failed: t.line.Failed,
+		}, nil)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t.p.projected()
+	t.line.Events = t.p.wrote - t.wrote
+	t.wrote = t.p.wrote
+	if !t.p.opts.NoCommit {
+		if t.line.Commit, err = t.p.Commit(ctx, t.line); err != nil {
+			return err
+		}
+	}
+	if err := t.p.checkpoint(); err != nil {
+		t.p.warn("%v", err)
+	}
+	line := t.line
+	t.line = TickLine{}
+	if t.emit == nil {
+		return nil
+	}
+	return t.emit(line)
+}
+
+func (t *ticker) finish(ctx context.Context) error {
+	return t.commit(ctx)
+}

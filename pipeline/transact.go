@@ -1,0 +1,254 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// batch is one pass through the write path: a set of events that are decided, appended and applied together.
+type batch struct {
+	p      *Pipeline
+	tx     *index.Tx
+	now    time.Time
+	out    *ledger.Batch
+	from   int64             // sequence number of the first line
+	fresh  map[string][]byte // documents of this batch by digest
+	after  []func()          // what this process remembers once the batch is committed
+	failed error
+}
+
+// transact is the write path of the design, steps 2 to 5. It takes the lock, catches up with the ledger, lets fn read the
+// index and emit events, appends them in one write, syncs, and commits the index. Where fn or the append fails nothing
+// has happened. When it returns nil every event is durable; what the index could not take is applied by whoever comes
+// next.
+func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) (err error) {
+	lock, err := p.ws.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	tx, pos, err := p.beginLocked(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := p.eventTime(tx, pos)
+	if err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	b := &batch{p: p, tx: tx, now: now, out: ledger.NewBatch(pos), from: pos.Size, fresh: map[string][]byte{}}
+	if err := fn(b); err != nil || b.failed != nil || b.out.Len() == 0 {
+		return errors.Join(err, b.failed, tx.Rollback())
+	}
+	if err := p.beginProjection(b.from, b.out.Position().Size); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	after, err := p.log.Write(b.out)
+	if err != nil {
+		return errors.Join(err, tx.Rollback(), p.endProjection(b.from))
+	}
+	p.wrote += b.out.Len()
+	if err := tx.SetPosition(after); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	for _, f := range b.after {
+		f()
+	}
+	return nil
+}
+
+// beginLocked opens a write transaction on an index that knows the whole ledger. The caller holds the lock.
+func (p *Pipeline) beginLocked(ctx context.Context) (*index.Tx, ledger.Position, error) {
+	db, err := p.openIndex()
+	if err != nil {
+		return nil, ledger.Position{}, err
+	}
+	tx, err := db.Begin(ctx)
+	if err != nil {
+		return nil, ledger.Position{}, err
+	}
+	pos, err := p.catchUp(ctx, tx)
+	if err != nil {
+		return nil, ledger.Position{}, errors.Join(err, tx.Rollback())
+	}
+	return tx, pos, nil
+}
+
+// openIndex returns the open index, or opens it, and moves one aside that is garbage or of another version: the ledger
+// fills a new one. The caller holds the lock.
+func (p *Pipeline) openIndex() (*index.DB, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.db != nil {
+		stale, err := p.db.Stale()
+		if err == nil && !stale {
+			return p.db, nil
+		}
+		p.db.Close() // it is not the index any more; nothing of it is needed
+		p.db = nil
+	}
+	path := p.ws.IndexDB()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && exists(filepath.Join(p.ws.LedgerDir(), "000")) {
+		p.warn("%s: the index was missing and is made again from the ledger", path)
+	}
+	db, err := index.Open(path)
+	var schema *index.SchemaError
+	var garbage *index.GarbageError
+	if errors.As(err, &schema) || errors.As(err, &garbage) {
+		aside, moveErr := index.MoveAside(path, p.now().Format("20060102T150405.000000000"))
+		if moveErr != nil {
+			return nil, errors.Join(err, moveErr)
+		}
+		p.warn("%v; it was moved to %s and is made again from the ledger", err, aside)
+		db, err = index.Open(path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.db = db
+	return db, nil
+}
+
+// catchUp applies the events that the ledger has and the index has not: a crash came between append and commit, or the
+// index is new. An unfinished last line is moved aside first. Anything else that is wrong is tampering.
+func (p *Pipeline) catchUp(ctx context.Context, tx *index.Tx) (ledger.Position, error) {
+	pos, err := tx.Position()
+	if err != nil {
+		return pos, err
+	}
+	if err := p.log.Check(pos); err != nil {
+		return pos, err
+	}
+	n := 0
+	end, torn, err := p.log.Tail(pos, func(ev *ledger.Event, _ []byte, _ ledger.Position) error {
+		n++
+		return tx.Apply(ev, p.docs)
+	})
+	if err != nil {
+		return pos, err
+	}
+	if torn != nil {
+		if end, err = p.moveTorn(tx, end, torn); err != nil {
+			return pos, err
+		}
+	}
+	if n == 0 && torn == nil {
+		return pos, nil
+	}
+	if err := tx.SetPosition(end); err != nil {
+		return pos, err
+	}
+	if n > 100000 {
+		p.note("the index was made again from %d events", n)
+	}
+	return end, ctx.Err()
+}
+
+// moveTorn puts an unfinished last line aside and records that in the ledger.
+func (p *Pipeline) moveTorn(tx *index.Tx, pos ledger.Position, torn *ledger.TornTail) (ledger.Position, error) {
+	moved, err := p.log.MoveTorn(torn, p.ws.Torn())
+	if err != nil {
+		return pos, err
+	}
+	p.warn("%s: an unfinished line of %d bytes was moved to %s", torn.Segment, moved.Bytes, p.ws.Torn())
+	now, err := p.eventTime(tx, pos)
+	if err != nil {
+		return pos, err
+	}
+	b := &batch{p: p, tx: tx, now: now, out: ledger.NewBatch(pos), from: pos.Size}
+	b.workspaceEvent("recover", job.TornTailMoved, moved, nil)
+	if b.failed != nil {
+		return pos, b.failed
+	}
+	return p.log.Write(b.out)
+}
+
+// eventTime is the time of a batch: the clock, but never before the last event, so that a clock set back neither
+// reorders history nor delays what waits.
+func (p *Pipeline) eventTime(tx *index.Tx, pos ledger.Position) (time.Time, error) {
+	now := p.now()
+	if pos.Size == 0 {
+		return now, nil
+	}
+	last, ok, err := tx.Event(pos.Size - 1)
+	if err != nil || !ok {
+		return now, err
+	}
+	at, err := job.ParseTime(last.Timestamp)
+	if now.Before(at) {
+		now = at
+	}
+	return now, err
+}
+
+// emit appends one event and applies it to the index, so that what is read next already reflects it. The first failure
+// sticks, and fails the batch.
+func (b *batch) emit(ev ledger.Event, meta any, doc *ledger.Ref) {
+	if b.failed != nil {
+		return
+	}
+	id, err := uuid.NewRandomFromReader(b.p.opts.Rand)
+	if err != nil {
+		b.failed = fmt.Errorf("random source: %w", err)
+		return
+	}
+	ev.ID = id.String()
+	ev.Timestamp = job.FormatTime(b.now)
+	if doc != nil {
+		ev.ArtifactPath, ev.ArtifactSHA256 = doc.Path, doc.SHA256
+	}
+	if ev.Meta, err = ledger.NewMeta(meta); err != nil {
+		b.failed = fmt.Errorf("%s of %s: %w", ev.Event, ev.JobID, err)
+		return
+	}
+	if err = b.out.Add(&ev); err == nil {
+		err = b.tx.Apply(&ev, b)
+	}
+	if err != nil {
+		b.failed = fmt.Errorf("%s of %s: %w", ev.Event, ev.JobID, err)
+	}
+}
+
+// jobEvent emits an event about a job.
+func (b *batch) jobEvent(actor string, name job.EventName, id, trace, zone string, meta any, doc *ledger.Ref) {
+	b.emit(ledger.Event{Actor: actor, Event: name, JobID: id, TraceID: trace, Zone: zone}, meta, doc)
+}
+
+// workspaceEvent emits an event that concerns no job.
+func (b *batch) workspaceEvent(actor string, name job.EventName, meta any, doc *ledger.Ref) {
+	b.emit(ledger.Event{Actor: actor, Event: name}, meta, doc)
+}
+
+// store appends documents inside the lock, for those that only the state under the lock could decide. Most documents are
+// stored before it is taken.
+func (b *batch) store(docs ...[]byte) ([]ledger.Ref, error) {
+	refs, err := b.p.docs.Append(docs)
+	if err != nil {
+		return nil, err
+	}
+	return refs, nil
+}
+
+// remember keeps a document that Apply is going to read.
+func (b *batch) remember(sha256 string, doc []byte) { b.fresh[sha256] = doc }
+
+// Read returns a document for Apply.
+func (b *batch) Read(ref ledger.Ref) ([]byte, error) {
+	if d, ok := b.fresh[ref.SHA256]; ok {
+		return d, nil
+	}
+	return b.p.docs.Read(ref)
+}

@@ -1,0 +1,136 @@
+package pipeline
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+)
+
+// WaitOptions say how to wait for jobs.
+type WaitOptions struct {
+	Timeout time.Duration // 0 is for ever
+	Drive   bool          // run ticks while nobody else does
+}
+
+// waitEvery is how often waiting looks at the index.
+const waitEvery = 100 * time.Millisecond
+
+// Wait waits until the jobs are over or blocked, and emits a result for each as it gets there. A job that is not known
+// yet is waited for while there are files in the inbox. The error is ErrWaitTimeout where the time ran out.
+func (p *Pipeline) Wait(ctx context.Context, ids []string, o WaitOptions, emit func(job.Result) error) error {
+	deadline := time.Time{}
+	if o.Timeout > 0 {
+		deadline = p.opts.Now().Add(o.Timeout)
+	}
+	left := append([]string{}, ids...)
+	for {
+		if o.Drive {
+			if err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true}, nil); err != nil {
+				return err
+			}
+		}
+		rest := left[:0]
+		for _, id := range left {
+			res, done, err := p.outcome(ctx, id)
+			if err != nil {
+				return err
+			}
+			if !done {
+				rest = append(rest, id)
+				continue
+			}
+			if err := emit(res); err != nil {
+				return err
+			}
+		}
+		if left = rest; len(left) == 0 {
+			return nil
+		}
+		if !deadline.IsZero() && !p.opts.Now().Before(deadline) {
+			return ErrWaitTimeout
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(waitEvery):
+		}
+	}
+}
+
+// outcome is the result of a job that is over, or of one that waits for a person.
+func (p *Pipeline) outcome(ctx context.Context, id string) (job.Result, bool, error) {
+	row, ok, err := p.find(ctx, id)
+	if err != nil {
+		return job.Result{}, false, err
+	}
+	if !ok {
+		return job.Result{}, false, p.stillComing(ctx, id)
+	}
+	if !row.Status.Final() && row.Status != job.StatusQuarantined {
+		return job.Result{}, false, nil
+	}
+	res, err := p.finalResult(ctx, row)
+	return res, true, err
+}
+
+// stillComing returns an error where a job that is not known is not on its way either.
+func (p *Pipeline) stillComing(ctx context.Context, id string) error {
+	waiting, err := p.ws.CountInbox(1)
+	if err != nil || waiting > 0 {
+		return err
+	}
+	claims, err := os.ReadDir(p.ws.ClaimedDir())
+	if err != nil || len(claims) > 0 {
+		return err
+	}
+	// It may have been taken in between the two looks.
+	_, err = p.row(ctx, id)
+	return err
+}
+
+// finalResult is what is said of a job that is over: the result of its last attempt, with the status and error of the
+// job. A job that shares another one's outcome shows that one's result.
+func (p *Pipeline) finalResult(ctx context.Context, row indexRow) (job.Result, error) {
+	res, ok, err := p.loadResult(row)
+	if err != nil {
+		return res, err
+	}
+	if !ok && row.JoinedTo != "" {
+		holder, found, err := p.find(ctx, row.JoinedTo)
+		if err != nil {
+			return res, err
+		}
+		if found {
+			if res, _, err = p.loadResult(holder); err != nil {
+				return res, err
+			}
+		}
+		res.DeduplicatedOf = row.JoinedTo
+	}
+	res.Schema, res.JobID, res.Status = job.SchemaResult, row.ID, row.Status
+	if row.Status != job.StatusCompleted {
+		res.Error, res.ErrorCode = row.Error, row.ErrorCode
+		if row.Status == job.StatusQuarantined && res.Error == "" {
+			rep, err := p.loadReport(row)
+			if err != nil {
+				return res, err
+			}
+			res.Error, res.ErrorCode = firstMessage(rep), firstCode(rep)
+		}
+	}
+	return res, nil
+}
+
+func firstMessage(rep job.Report) string {
+	code := firstCode(rep)
+	for _, g := range rep.Gates {
+		for _, r := range g.Reasons {
+			if r.Code == code {
+				return r.Message
+			}
+		}
+	}
+	return "blocked"
+}

@@ -1,0 +1,288 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// Step is one line of the life of a job, with the event that proves it.
+type Step struct {
+	Seq   int64         `json:"seq"`
+	Time  string        `json:"time"`
+	Event job.EventName `json:"event"`
+	Actor string        `json:"actor"`
+	Text  string        `json:"text"`
+}
+
+// Why is the answer to: what became of this job, and on whose authority.
+type Why struct {
+	JobID    string   `json:"job_id"`
+	Status   string   `json:"status"`
+	WaitsFor []string `json:"waits_for"`
+	Steps    []Step   `json:"steps"`
+	Unblock  []string `json:"unblock"`
+
+	Job    job.Job     `json:"-"`
+	Report job.Report  `json:"-"`
+	Result *job.Result `json:"-"`
+	Path   string      `json:"-"` // of the job's file, relative to the workspace
+}
+
+// whySteps bounds the steps; of a job with more, the first and the last are told.
+const whySteps = 200
+
+// Why tells the life of a job.
+func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
+	w := Why{JobID: id, WaitsFor: []string{}, Unblock: []string{}, Steps: []Step{}}
+	row, err := p.row(ctx, id)
+	if err != nil {
+		return w, err
+	}
+	w.Status = string(row.Status)
+	if w.Job, err = p.assemble(row); err != nil {
+		return w, err
+	}
+	if w.Report, err = p.loadReport(row); err != nil {
+		return w, err
+	}
+	if res, ok, err := p.loadResult(row); err != nil {
+		return w, err
+	} else if ok {
+		w.Result = &res
+	}
+	w.Path = p.ws.Rel(p.placeOf(row))
+	err = p.view(ctx, func(r *index.Reader) error {
+		err := r.Events(index.EventFilter{Job: id, Limit: whySteps}, func(ev ledger.Event) error {
+			w.Steps = append(w.Steps, step(ev))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		reasons, err := p.waits(r, row)
+		if err != nil {
+			return err
+		}
+		w.WaitsFor = append(w.WaitsFor, reasons...)
+		return nil
+	})
+	if err != nil {
+		return w, err
+	}
+	w.Unblock = append(w.Unblock, p.unblock(row, w.Report)...)
+	return w, nil
+}
+
+// placeOf is where the job's file lies.
+func (p *Pipeline) placeOf(row indexRow) string {
+	switch row.Zone {
+	case "blocked":
+		return p.ws.Blocked(row.ID)
+	case "outbox":
+		return p.ws.Result(row.ID, row.CompletedAt)
+	default:
+		return p.ws.Approved(row.ID)
+	}
+}
+
+// waits says what a job waits for, nothing where it is over.
+func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
+	var out []string
+	switch row.Status {
+	case job.StatusQuarantined:
+		if row.ErrorCode == codeOutcomeUnknown {
+			return []string{"an operator: nobody knows what attempt " + fmt.Sprint(row.Attempt) + " did"}, nil
+		}
+		if row.NextAction == job.Quarantine {
+			return []string{"a change of the proposal or of the rules"}, nil
+		}
+		return []string{"an operator's decision"}, nil
+	case job.StatusThrottled:
+		return []string{fmt.Sprintf("the rate of %s, until %s", row.Bucket, stampOf(row.WakeAt))}, nil
+	case job.StatusRunning:
+		return []string{fmt.Sprintf("attempt %d on %s to end, at the latest about %s", row.Attempt, row.Host, stampOf(row.LeaseUntil))}, nil
+	case job.StatusPending:
+	default:
+		return nil, nil
+	}
+	deps, err := r.DependsOn(row.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range deps {
+		if d.Status != job.StatusCompleted {
+			out = append(out, "job "+d.ID+" ("+dependencyState(d)+")")
+		}
+	}
+	if row.JoinedTo != "" {
+		out = append(out, "job "+row.JoinedTo+", which holds the same idempotency key")
+	}
+	if row.WakeAt.After(p.now()) {
+		out = append(out, "its backoff, until "+stampOf(row.WakeAt))
+	}
+	paused, err := r.Paused()
+	if err != nil {
+		return nil, err
+	}
+	for _, pause := range paused {
+		if pause.Source == "" || pause.Source == row.Source {
+			out = append(out, "resume: paused because "+pause.Reason)
+		}
+	}
+	if len(out) == 0 && row.Leased() {
+		out = append(out, "a free slot of host "+row.Host)
+	}
+	if len(out) == 0 && row.Ready {
+		out = append(out, "its turn, and a free slot")
+	}
+	return out, nil
+}
+
+func dependencyState(d index.Dependency) string {
+	if !d.Exists {
+		return "not known yet"
+	}
+	return string(d.Status)
+}
+
+// waitReason is waits in one line.
+func (p *Pipeline) waitReason(tx *index.Tx, row indexRow) (string, error) {
+	list, err := p.waits(tx.Reader, row)
+	if err != nil || len(list) == 0 {
+		return "it is " + string(row.Status), err
+	}
+	return "waits for " + strings.Join(list, "; "), nil
+}
+
+// unblock lists the commands that could let a job go on.
+func (p *Pipeline) unblock(row indexRow, rep job.Report) []string {
+	switch row.Status {
+	case job.StatusFailed, job.StatusCancelled:
+		if row.Error == errRejected || row.AcceptedAt.IsZero() {
+			return []string{"sheratan revise " + row.ID}
+		}
+		return []string{"sheratan retry " + row.ID, "sheratan revise " + row.ID}
+	case job.StatusQuarantined:
+	default:
+		return nil
+	}
+	if row.ErrorCode == codeOutcomeUnknown || rep.Overridable() {
+		return []string{"sheratan approve " + row.ID, "sheratan reject " + row.ID, "sheratan revise " + row.ID}
+	}
+	list := []string{}
+	for _, g := range rep.Gates {
+		for _, reason := range g.Reasons {
+			if reason.Code == gates.CodeNoRule && len(list) == 0 {
+				list = append(list, "sheratan policy suggest "+row.ID, "sheratan gate --blocked")
+			}
+		}
+	}
+	return append(list, "sheratan revise "+row.ID, "sheratan reject "+row.ID)
+}
+
+// step tells one event in a line.
+func step(ev ledger.Event) Step {
+	return Step{Seq: ev.Seq, Time: ev.Timestamp, Event: ev.Event, Actor: ev.Actor, Text: Describe(ev)}
+}
+
+// Describe tells an event in one line. Ids and times in it are as the event has them.
+func Describe(ev ledger.Event) string {
+	switch ev.Event {
+	case job.ProposalReceived:
+		var m ledger.Received
+		_ = ev.DecodeMeta(&m) // every line was checked when it was read; a zero meta tells less, not wrong
+		return fmt.Sprintf("proposed by %s: %s, priority %s", m.Source, orNothing(m.Kind), job.Priority(m.Priority))
+	case job.GatesReported:
+		var m ledger.Gated
+		_ = ev.DecodeMeta(&m)
+		var parts []string
+		for _, g := range []string{"G0", "G1", "G2", "G3", "G4"} {
+			parts = append(parts, g+" "+m.Gates[g])
+		}
+		return fmt.Sprintf("%s, %s (%s)", m.Verdict, m.NextAction, strings.Join(parts, ", "))
+	case job.JobApproved:
+		var m ledger.Approved
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("allowed by %s, for document %.12s under rules %.12s", m.Basis, ev.ArtifactSHA256, m.Rules)
+	case job.JobBlocked:
+		var m ledger.Blocked
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("blocked: %s, %s", m.Code, m.NextAction)
+	case job.OperatorApproved, job.OperatorRejected:
+		var m ledger.Decided
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("decided on document %.12s%s", m.Document, because(m.Reason))
+	case job.JobRevised:
+		var m ledger.Revised
+		_ = ev.DecodeMeta(&m)
+		return "revised by " + m.Revision
+	case job.JobDeduplicated:
+		var m ledger.Deduplicated
+		_ = ev.DecodeMeta(&m)
+		if m.Resubmitted {
+			return "proposed once more, word for word"
+		}
+		return "shares the outcome of " + m.Of
+	case job.JobThrottled:
+		var m ledger.Throttled
+		_ = ev.DecodeMeta(&m)
+		return "over the rate of its source, until " + m.Until
+	case job.JobDispatched, job.JobLeased:
+		var m ledger.Dispatched
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("attempt %d to host %s, lease until %s", m.Attempt, m.Host, m.LeaseUntil)
+	case job.JobStarted:
+		var m ledger.Started
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("attempt %d started at %s", m.Attempt, m.StartedAt)
+	case job.JobAttemptFailed, job.JobCompleted, job.JobFailed:
+		return endText(ev)
+	case job.JobRetryScheduled:
+		var m ledger.RetryScheduled
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("retry %d at %s", m.Retry, m.WakeAt)
+	case job.JobCancelled:
+		var m ledger.Cancelled
+		_ = ev.DecodeMeta(&m)
+		return "cancelled" + because(m.Reason)
+	case job.OutcomeUnknown, job.LeaseExpired:
+		var m ledger.Unknown
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("attempt %d: %s", m.Attempt, m.Reason)
+	default:
+		return strings.ToLower(strings.ReplaceAll(string(ev.Event), "_", " "))
+	}
+}
+
+func endText(ev ledger.Event) string {
+	var m ledger.Ended
+	_ = ev.DecodeMeta(&m)
+	switch {
+	case m.DeduplicatedOf != "":
+		return "ended as " + m.DeduplicatedOf + " did" + because(m.Error)
+	case m.Error != "":
+		return fmt.Sprintf("attempt %d: %s", m.Attempt, m.Error)
+	default:
+		return fmt.Sprintf("attempt %d: exit code %d", m.Attempt, m.ExitCode)
+	}
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "no usable kind"
+	}
+	return s
+}

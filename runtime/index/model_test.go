@@ -1,0 +1,329 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// model is a random history: an index, its twin, and the transaction that is open.
+type model struct {
+	*fixture
+	rt   *rapid.T
+	twin *twin
+	tx   *Tx
+
+	applied []func() // what made the twin, to make it again after a rollback
+	kept    int      // how much of it is committed
+	refused int
+}
+
+var (
+	modelJobs    = []string{"a", "b", "c", "d", "e", "f"}
+	modelSources = []string{"x", "y", "z"}
+	modelKeys    = []string{"", "k", "a", "b"}
+	modelEvents  = modelEventNames()
+)
+
+func modelEventNames() []job.EventName {
+	var names []job.EventName
+	for _, t := range job.Transitions {
+		names = append(names, t.Event)
+	}
+	// What opens the way to the others more often than they do.
+	return append(names, job.ProposalReceived, job.ProposalReceived, job.JobApproved, job.JobApproved, job.JobDispatched, job.JobStarted,
+		job.JobCompleted, job.ConfigLoaded, job.Paused, job.Resumed)
+}
+
+func (m *model) pick(label string, from []string) string {
+	return rapid.SampledFrom(from).Draw(m.rt, label)
+}
+
+// when draws one of few times, so that they often are the same.
+func (m *model) when(label string) string {
+	return job.FormatTime(epoch.Add(time.Duration(rapid.IntRange(0, 4).Draw(m.rt, label)) * time.Minute))
+}
+
+func (m *model) window() string {
+	if rapid.Bool().Draw(m.rt, "counted") {
+		return m.when("window")
+	}
+	return ""
+}
+
+// draw returns a meta object for an event, and the ids that the job depends on.
+func (m *model) draw(name job.EventName) (meta any, deps []string) {
+	switch name {
+	case job.ProposalReceived:
+		source := m.pick("source", modelSources)
+		r := received(source)
+		r.Bucket = map[string]string{"x": "x", "y": "*", "z": "*"}[source]
+		r.Key, r.Revises = m.pick("key", modelKeys), m.pick("revises", append(modelJobs, ""))
+		r.Priority = rapid.IntRange(0, 3).Draw(m.rt, "priority")
+		deps = rapid.SliceOfN(rapid.SampledFrom(append(modelJobs, "nobody")), 0, 3).Draw(m.rt, "deps")
+		r.DependsOn = len(deps)
+		return r, deps
+	case job.JobApproved:
+		return ledger.Approved{Basis: "gates", DueAt: m.when("due"), Ready: rapid.Bool().Draw(m.rt, "ready"), Slot: m.window()}, nil
+	case job.JobBlocked:
+		return ledger.Blocked{NextAction: "QUARANTINE"}, nil
+	case job.OperatorRejected:
+		return ledger.Decided{}, nil
+	case job.JobDeduplicated:
+		return ledger.Deduplicated{Of: m.pick("of", modelJobs), Resubmitted: rapid.Bool().Draw(m.rt, "resubmitted")}, nil
+	case job.JobReady:
+		return ledger.Ready{Slot: m.window()}, nil
+	case job.JobThrottled:
+		return ledger.Throttled{Until: m.when("until")}, nil
+	case job.JobDispatched, job.JobLeased:
+		return ledger.Dispatched{Host: m.pick("host", []string{"local", "far"}), Attempt: rapid.IntRange(1, 3).Draw(m.rt, "attempt"),
+			LeaseUntil: m.when("lease")}, nil
+	case job.JobStarted:
+		return ledger.Started{Attempt: rapid.IntRange(1, 3).Draw(m.rt, "attempt")}, nil
+	case job.JobAttemptFailed, job.JobCompleted, job.JobFailed:
+		return ledger.Ended{Attempt: rapid.IntRange(0, 3).Draw(m.rt, "attempt")}, nil
+	case job.JobRetryScheduled:
+		return ledger.RetryScheduled{Retry: rapid.IntRange(0, 3).Draw(m.rt, "retry"), WakeAt: m.when("wake"),
+			Operator: rapid.Bool().Draw(m.rt, "operator")}, nil
+	case job.JobCancelled:
+		return ledger.Cancelled{}, nil
+	case job.OutcomeUnknown, job.LeaseExpired:
+		return ledger.Unknown{Attempt: 1, Reason: "reboot"}, nil
+	case job.JobRevised:
+		return ledger.Revised{Revision: m.pick("revision", modelJobs)}, nil
+	case job.Paused, job.Resumed:
+		return ledger.PausedMeta{Source: m.pick("paused", append(modelSources, ""))}, nil
+	case job.ConfigLoaded:
+		limits := map[string][2]int{"*": {0, rapid.IntRange(0, 2).Draw(m.rt, "limit of *")}}
+		if rapid.Bool().Draw(m.rt, "x configured") {
+			limits["x"] = [2]int{0, rapid.IntRange(0, 2).Draw(m.rt, "limit of x")}
+		}
+		return limits, nil
+	default:
+		return nil, nil
+	}
+}
+
+// step applies a random event, or finds it refused.
+func (m *model) step(*rapid.T) {
+	if m.tx == nil {
+		var err error
+		if m.tx, err = m.db.Begin(context.Background()); err != nil {
+			m.rt.Fatal(err)
+		}
+	}
+	name := rapid.SampledFrom(modelEvents).Draw(m.rt, "event")
+	id := ""
+	if !slices.Contains(job.WorkspaceEvents, name) {
+		id = m.pick("job", modelJobs)
+	}
+	meta, deps := m.draw(name)
+	var ev ledger.Event
+	switch meta := meta.(type) {
+	case ledger.Received:
+		ev = m.h.make(name, id, meta, intakeOf(deps))
+	case map[string][2]int:
+		ev = m.h.make(name, id, ledger.Configured{}, configOf(meta))
+	default:
+		ev = m.h.make(name, id, meta, nil)
+	}
+	var from job.Status
+	if j := m.twin.jobs[id]; j != nil {
+		from = j.status
+	}
+	_, allowed := job.Next(name, from)
+	allowed = allowed || id == ""
+	err := m.tx.Apply(&ev, m.h)
+	if !allowed {
+		var refused *TransitionError
+		if !errors.As(err, &refused) {
+			m.rt.Fatalf("%s of %s, which is %q: %v", name, id, from, err)
+		}
+		m.refused++
+		return
+	}
+	if err != nil {
+		m.rt.Fatalf("%s of %s, which is %q: %v", name, id, from, err)
+	}
+	m.h.add(ev)
+	m.applied = append(m.applied, func() { m.twin.apply(&ev, meta, deps) })
+	m.twin.apply(&ev, meta, deps)
+}
+
+// ask asks in the middle of a transaction, which writes what it keeps in memory.
+func (m *model) ask(*rapid.T) {
+	if m.tx == nil {
+		m.read(func(r *Reader) { m.compare(r) })
+		return
+	}
+	m.compare(m.tx.Reader)
+	for _, id := range modelJobs {
+		if row, found, err := m.tx.Job(id); err != nil || found != (m.twin.jobs[id] != nil) {
+			m.rt.Fatalf("%s: %+v, %v", id, row, err)
+		}
+	}
+}
+
+func (m *model) commit(*rapid.T) {
+	if m.tx == nil {
+		return
+	}
+	if err := errors.Join(m.tx.SetPosition(m.h.position()), m.tx.Commit()); err != nil {
+		m.rt.Fatal(err)
+	}
+	m.tx, m.kept = nil, len(m.applied)
+}
+
+func (m *model) rollback(*rapid.T) {
+	if m.tx == nil {
+		return
+	}
+	if err := m.tx.Rollback(); err != nil {
+		m.rt.Fatal(err)
+	}
+	m.tx, m.applied, m.twin = nil, m.applied[:m.kept], newTwin()
+	m.h.events, m.h.at = m.h.events[:m.kept], m.h.at[:m.kept]
+	for _, apply := range m.applied {
+		apply()
+	}
+}
+
+// compare compares the index with the twin.
+func (m *model) compare(r *Reader) {
+	same := func(what string, got, want any) {
+		if g, w := fmt.Sprint(got), fmt.Sprint(want); g != w {
+			m.rt.Fatalf("%s: %s, want %s", what, g, w)
+		}
+	}
+	ids := func(what string, rows []Row, err error, want []string) {
+		if err != nil {
+			m.rt.Fatal(err)
+		}
+		same(what, idsOf(rows), want)
+	}
+	w := m.twin
+	for _, id := range modelJobs {
+		row, found, err := r.Job(id)
+		if err != nil {
+			m.rt.Fatal(err)
+		}
+		j := w.jobs[id]
+		if same("there is "+id, found, j != nil); j == nil {
+			continue
+		}
+		left, failed := w.deps(j)
+		same("job "+id, []any{row.Seq, row.Status, row.Zone, row.Ready, row.DepsLeft, row.DepFailed, row.JoinedTo, row.Host, row.LeaseUntil,
+			row.WakeAt, row.DueAt, row.Attempt, row.RetryCount, row.HoldsKey},
+			[]any{j.seq, j.status, w.zone(j), j.ready, left, failed, j.joined, j.host, j.lease, j.wake, j.due, j.attempt, j.retries,
+				w.keys[[2]string{j.source, j.key}] == id})
+	}
+	for _, source := range modelSources {
+		for _, key := range modelKeys[1:] {
+			row, _, err := r.KeyHolder(source, key)
+			if err != nil {
+				m.rt.Fatal(err)
+			}
+			same("key "+key, row.ID, w.keys[[2]string{source, key}])
+		}
+	}
+	for _, limit := range []int{1, 3, 10} {
+		rows, err := r.Claim(limit)
+		ids("claim", rows, err, w.claim(limit))
+	}
+	for _, now := range []time.Time{epoch, epoch.Add(2 * time.Minute)} {
+		rows, err := r.Due(now, 10)
+		ids("due", rows, err, w.due(now))
+	}
+	rows, err := r.DepFailed(10)
+	ids("dependency failed", rows, err, w.where(func(j *twinJob) bool { _, failed := w.deps(j); return failed != "" && w.waiting(j) }))
+	rows, err = r.Inbox(10)
+	ids("inbox", rows, err, w.where(func(j *twinJob) bool { return w.zone(j) == "inbox" }))
+	rows, err = r.Awaiting("", -1, 10)
+	ids("awaiting", rows, err, w.where(func(j *twinJob) bool { return j.status == job.StatusQuarantined }))
+	rows, err = r.Joined("a", 10)
+	ids("joined", rows, err, w.where(func(j *twinJob) bool {
+		return j.joined == "a" && (j.status == job.StatusPending || j.status == job.StatusThrottled)
+	}))
+	for _, bucket := range []string{"x", "*"} {
+		l, err := r.RateWindow(bucket)
+		if err != nil {
+			m.rt.Fatal(err)
+		}
+		same("rate", []any{l.Count, l.Window, l.Concurrent}, []any{w.rates[bucket].count, parse(w.rates[bucket].window), w.concurrent(bucket)})
+	}
+	m.compareCounts(r, same)
+}
+
+func (m *model) compareCounts(r *Reader, same func(string, any, any)) {
+	counts, err := r.Counts()
+	if err != nil {
+		m.rt.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, c := range counts {
+		for status, n := range c.Status {
+			got[c.Source+" "+string(status)] += n
+		}
+		got[c.Source+" inbox"] += c.Inbox
+		got[c.Source+" ready"] += c.Ready
+		got[c.Source+" in flight"] += c.InFlight
+	}
+	want := map[string]int{}
+	for key := range got {
+		want[key] = 0
+	}
+	for _, j := range m.twin.jobs {
+		want[j.source+" "+string(j.status)]++
+		for key, is := range map[string]bool{" inbox": m.twin.zone(j) == "inbox", " ready": j.ready,
+			" in flight": j.host != "" || j.status == job.StatusRunning} {
+			if is {
+				want[j.source+key]++
+			}
+		}
+	}
+	same("counts", got, want)
+}
+
+// Any history that the state table allows gives what the twin gives, live and rebuilt.
+func TestModel(t *testing.T) {
+	dir := t.TempDir()
+	events, refused := 0, 0
+	rapid.Check(t, func(rt *rapid.T) {
+		path, err := os.MkdirTemp(dir, "")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		db, err := Open(path + "/index.db")
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer os.RemoveAll(path)
+		defer db.Close()
+		m := &model{fixture: &fixture{t: t, h: newHistory(), db: db}, rt: rt, twin: newTwin()}
+		defer func() {
+			if m.tx != nil {
+				m.tx.Rollback()
+			}
+		}()
+		rt.Repeat(map[string]func(*rapid.T){"event": m.step, "event again": m.step, "and again": m.step, "and so on": m.step, "ask": m.ask,
+			"commit": m.commit, "rollback": m.rollback})
+		m.commit(rt)
+		m.ask(rt)
+		diffs, err := db.CheckRebuild(context.Background(), m.h, m.h, 10, nil)
+		if err != nil || len(diffs) > 0 {
+			rt.Fatalf("live and rebuilt differ: %v, %v", diffs, err)
+		}
+		events += len(m.h.events)
+		refused += m.refused
+	})
+	t.Logf("%d events applied, %d refused", events, refused)
+}

@@ -1,0 +1,297 @@
+package index
+
+import (
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// twin is the index done stupidly: maps, and everything that follows from them looked for anew at each question.
+type twin struct {
+	jobs   map[string]*twinJob
+	order  []string // by arrival
+	keys   map[[2]string]string
+	rates  map[string]twinRate
+	limits map[string][2]int
+	paused map[string]bool
+}
+
+type twinJob struct {
+	seq                          int64
+	source, bucket, key, revises string
+	class                        int
+	deps                         []string
+	status                       job.Status
+	accepted, ready              bool
+	gated                        bool // out of the inbox
+	due, wake, lease             time.Time
+	joined, host                 string
+	attempt, retries             int
+	unknown                      bool
+}
+
+type twinRate struct {
+	window string
+	count  int
+}
+
+func newTwin() *twin {
+	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, limits: map[string][2]int{},
+		paused: map[string]bool{}}
+}
+
+func parse(s string) time.Time {
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := job.ParseTime(s)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// apply takes the meta as it was before it became JSON.
+func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
+	j := w.jobs[ev.JobID]
+	if m, ok := meta.(ledger.Received); ok {
+		slices.Sort(deps)
+		class := 1
+		if m.Priority == 0 {
+			class = 0
+		}
+		w.jobs[ev.JobID] = &twinJob{seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, class: class,
+			deps: slices.Compact(deps), status: job.StatusPending}
+		w.order = append(w.order, ev.JobID)
+		return
+	}
+	if j != nil {
+		started := j.status == job.StatusRunning
+		j.status, _ = job.Next(ev.Event, j.status)
+		defer func() {
+			if j.status != job.StatusPending {
+				j.ready = false
+			}
+			if j.status != job.StatusPending && j.status != job.StatusRunning {
+				j.host, j.lease = "", time.Time{}
+			}
+		}()
+		w.applyJob(ev, meta, j, started)
+		return
+	}
+	switch m := meta.(type) {
+	case ledger.PausedMeta:
+		switch {
+		case ev.Event == job.Paused:
+			w.paused[m.Source] = true
+		case m.Source == "":
+			w.paused = map[string]bool{}
+		default:
+			delete(w.paused, m.Source)
+		}
+	case map[string][2]int:
+		w.limits = m
+	}
+}
+
+func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
+	idle := func() { j.ready, j.wake, j.joined = false, time.Time{}, "" }
+	free := func() { j.host, j.lease = "", time.Time{} }
+	switch m := meta.(type) {
+	case ledger.Approved:
+		j.gated, j.accepted, j.joined, j.due, j.wake = true, true, "", parse(m.DueAt), time.Time{}
+		j.ready = m.Ready && j.host == ""
+		w.take(ev.JobID, j)
+		w.rate(j, m.Slot)
+	case ledger.Blocked:
+		j.accepted = false
+		idle()
+		free()
+		w.drop(ev.JobID, j)
+		j.gated = true
+	case ledger.Ready:
+		j.joined, j.wake = "", time.Time{}
+		j.ready = j.gated && j.host == ""
+		w.take(ev.JobID, j)
+		w.rate(j, m.Slot)
+	case ledger.Throttled:
+		free()
+		j.ready, j.wake = false, parse(m.Until)
+		w.rate(j, m.Until)
+	case ledger.Deduplicated:
+		if !m.Resubmitted && (j.status == job.StatusPending || j.status == job.StatusThrottled) {
+			idle()
+			free()
+			j.joined, j.gated = m.Of, true
+			w.drop(ev.JobID, j)
+		}
+	case ledger.Dispatched:
+		idle()
+		j.host, j.lease, j.attempt = m.Host, parse(m.LeaseUntil), m.Attempt
+	case ledger.Started:
+		idle()
+		j.attempt = m.Attempt
+	case ledger.Ended:
+		if m.Attempt > 0 {
+			j.attempt = m.Attempt
+		}
+		if ev.Event != job.JobAttemptFailed {
+			joined := j.joined
+			idle()
+			free()
+			j.joined, j.gated = joined, true
+			if m.DeduplicatedOf != "" {
+				j.joined = m.DeduplicatedOf
+			}
+		}
+	case ledger.RetryScheduled:
+		idle()
+		free()
+		j.wake, j.retries = parse(m.WakeAt), m.Retry
+		if m.Operator {
+			j.retries = 0
+		}
+		j.gated = j.accepted
+		if !started && j.gated {
+			w.take(ev.JobID, j)
+		}
+	case ledger.Cancelled, ledger.Decided:
+		if j.status == job.StatusCancelled {
+			idle()
+			free()
+			w.drop(ev.JobID, j)
+			j.gated = true
+		}
+	case ledger.Unknown:
+		if ev.Event == job.OutcomeUnknown {
+			idle()
+			free()
+			j.gated = true
+			break
+		}
+		if !started && j.host != "" {
+			j.attempt--
+		}
+		idle()
+		free()
+		j.ready = j.gated
+	}
+}
+
+func (w *twin) take(id string, j *twinJob) {
+	k := [2]string{j.source, j.key}
+	if j.key == "" {
+		return
+	}
+	if holder, held := w.keys[k]; held {
+		other := w.jobs[holder]
+		if holder == id || holder != j.revises || other.status != job.StatusFailed && other.status != job.StatusCancelled {
+			return
+		}
+	}
+	w.keys[k] = id
+}
+
+func (w *twin) drop(id string, j *twinJob) {
+	if k := [2]string{j.source, j.key}; w.keys[k] == id {
+		delete(w.keys, k)
+	}
+}
+
+func (w *twin) rate(j *twinJob, window string) {
+	if window == "" {
+		return
+	}
+	r := w.rates[j.bucket]
+	if r.window != window {
+		r = twinRate{window: window}
+	}
+	r.count++
+	w.rates[j.bucket] = r
+}
+
+func (w *twin) zone(j *twinJob) string {
+	if j.status.Zone() == "approved" && !j.gated {
+		return "inbox"
+	}
+	return j.status.Zone()
+}
+
+func (w *twin) deps(j *twinJob) (left int, failed string) {
+	for _, d := range j.deps {
+		var status job.Status
+		if on := w.jobs[d]; on != nil {
+			status = on.status
+		}
+		if status != job.StatusCompleted {
+			left++
+		}
+		if failed == "" && (status == job.StatusFailed || status == job.StatusCancelled) {
+			failed = d
+		}
+	}
+	return left, failed
+}
+
+// where returns the ids of the jobs for which ok holds, by arrival.
+func (w *twin) where(ok func(*twinJob) bool) []string {
+	ids := []string{}
+	for _, id := range w.order {
+		if ok(w.jobs[id]) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (w *twin) waiting(j *twinJob) bool {
+	return (j.status == job.StatusPending || j.status == job.StatusThrottled) && w.zone(j) == "approved" && j.host == ""
+}
+
+func (w *twin) due(now time.Time) []string {
+	ids := w.where(func(j *twinJob) bool {
+		left, _ := w.deps(j)
+		return w.waiting(j) && !j.ready && left == 0 && j.joined == "" && !j.wake.After(now)
+	})
+	sort.SliceStable(ids, func(a, b int) bool { return w.jobs[ids[a]].wake.Before(w.jobs[ids[b]].wake) })
+	return ids
+}
+
+func (w *twin) concurrent(bucket string) int {
+	if l, ok := w.limits[bucket]; ok {
+		return l[1]
+	}
+	if l, ok := w.limits["*"]; ok {
+		return l[1]
+	}
+	return DefaultConcurrentJobs
+}
+
+func (w *twin) claim(limit int) []string {
+	ready := w.where(func(j *twinJob) bool { return j.ready && !w.paused[""] && !w.paused[j.source] })
+	sort.SliceStable(ready, func(a, b int) bool {
+		x, y := w.jobs[ready[a]], w.jobs[ready[b]]
+		if x.class != y.class {
+			return x.class < y.class
+		}
+		return x.due.Before(y.due)
+	})
+	busy := map[string]int{}
+	for _, j := range w.jobs {
+		if j.host != "" || j.status == job.StatusRunning {
+			busy[j.bucket]++
+		}
+	}
+	claimed := []string{}
+	for _, id := range ready {
+		j := w.jobs[id]
+		if max := w.concurrent(j.bucket); len(claimed) < limit && (max == 0 || busy[j.bucket] < max) {
+			busy[j.bucket]++
+			claimed = append(claimed, id)
+		}
+	}
+	return claimed
+}
