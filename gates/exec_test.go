@@ -36,8 +36,8 @@ func TestManyInOne(t *testing.T) {
 	rules, err := gates.Compile(func() gates.Config {
 		c := gates.DefaultConfig()
 		c.Gates.Exec = []gates.ExecRule{
-			{Program: "echo", Args: []string{"..."}, Decision: gates.DecisionAllow},
 			{Program: "sh", Args: []string{"x"}, Decision: gates.DecisionForbid},
+			{Program: "echo", Args: []string{"..."}, Decision: gates.DecisionAllow},
 			{Program: "python3", Args: []string{"a.py"}, Decision: gates.DecisionAllow},
 			{Program: "python3.12", Args: []string{"..."}, Decision: gates.DecisionForbid, Unsafe: true},
 		}
@@ -65,10 +65,10 @@ func TestManyInOne(t *testing.T) {
 			t.Errorf("%q: %s, want %s", tt.argv, d.Decision, tt.want)
 		}
 	}
-	if d := rules.Exec([]string{"echo"}); d.Program != box || d.SHA256 != "00" || d.Rule != 0 {
+	if d := rules.Exec([]string{"echo"}); d.Program != box || d.SHA256 != "00" || d.Rule != 1 {
 		t.Errorf("%+v", d)
 	}
-	if p := rules.Programs(); len(p) != 4 || p[0].Name != "echo" || p[0].Real != box {
+	if p := rules.Programs(); len(p) != 4 || p[1].Name != "echo" || p[1].Real != box {
 		t.Errorf("%+v", p)
 	}
 }

@@ -3,6 +3,7 @@ package gates_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -97,5 +98,21 @@ func TestManyReasons(t *testing.T) {
 	g := r.Gates[1]
 	if len(g.Reasons) != 51 || g.Evidence["more_reasons"] != 150 || r.NextAction != job.Quarantine || r.Overridable() {
 		t.Errorf("%d reasons, %v, %s, overridable %t", len(g.Reasons), g.Evidence, r.NextAction, r.Overridable())
+	}
+}
+
+// TestOrder gives a proposal many flaws in members, which have no order. The report must have one.
+func TestOrder(t *testing.T) {
+	b := newBench(t, nil)
+	var members strings.Builder
+	for i := range 80 {
+		fmt.Fprintf(&members, `"m%d\u200b":"x\u202e sudo",`, i)
+	}
+	raw := `{` + members.String() + `"payload":{"kind":"exec","params":{"argv":["true"]}}}`
+	want := dump(b.gate(raw))
+	for range 10 {
+		if got := dump(b.gate(raw)); got != want {
+			t.Fatalf("another report\n%s\n%s", got, want)
+		}
 	}
 }

@@ -91,7 +91,7 @@ func (s *sourceRule) verify(sig *Signature) (fingerprint string, fault *signatur
 	}
 	fingerprint = ssh.FingerprintSHA256(parsed.PublicKey)
 	for _, key := range s.signers {
-		if false {
+		if !bytes.Equal(key.Marshal(), parsed.PublicKey.Marshal()) {
 			continue
 		}
 		if err := sshsig.Verify(bytes.NewReader(sig.Message), parsed, key, parsed.HashAlgorithm, SignatureNamespace); err != nil {

@@ -100,6 +100,10 @@ func (b *batch) choose(ids []string, free int) (rows []indexRow, skipped []Dispa
 		if !ok {
 			return nil, nil, &UnknownJobError{id}
 		}
+		if row.Status != job.StatusPending {
+			b.p.note("%s: is %s, and only pending jobs are dispatched", id, row.Status)
+			continue
+		}
 		line := dispatchLine(row)
 		line.Reason, err = b.p.waitReason(b.tx, row)
 		if err != nil {

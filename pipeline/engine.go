@@ -69,6 +69,9 @@ func (e *engine) run(ctx context.Context, between func(idle bool) (more bool, un
 		}
 		if e.idle && !busy {
 			more, until, err := between(true)
+			if stopped(ctx, err) {
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -82,10 +85,15 @@ func (e *engine) run(ctx context.Context, between func(idle bool) (more bool, un
 			continue
 		}
 		e.gather(ctx, queued)
-		if err := e.look(between); err != nil {
+		if err := e.look(between); err != nil && !stopped(ctx, err) {
 			return e.abandon(err)
 		}
 	}
+}
+
+// stopped reports whether err says only that ctx has ended, which is no reason to leave what runs alone.
+func stopped(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, ctx.Err()))
 }
 
 // gather waits for something to write. While other work is queued it lets results come together.
@@ -136,6 +144,7 @@ func (e *engine) look(between func(bool) (bool, time.Time, error)) error {
 func (e *engine) step(ctx context.Context) error {
 	p := e.p
 	draining := ctx.Err() != nil
+	e.runner.hire(ctx)
 	ended, begun := e.runner.drain()
 	now := p.now()
 	begun = started(begun, now)
@@ -145,9 +154,9 @@ func (e *engine) step(ctx context.Context) error {
 		appetite = e.runner.appetite(p.ws.FreeSlots(p.slotLimit(e.rules)))
 	}
 	if len(ended)+len(begun)+len(back) == 0 {
-		worth, err := e.worthLooking(ctx, appetite)
+		worth, err := e.worthLooking(context.WithoutCancel(ctx), appetite)
 		if err != nil || !worth {
-			e.idle = err == nil && appetite > 0
+			e.idle = err == nil && (appetite > 0 || e.runner.empty())
 			return err
 		}
 	}
@@ -199,7 +208,7 @@ func (e *engine) step(ctx context.Context) error {
 	if err := e.forget(ended); err != nil {
 		return err
 	}
-	e.idle = len(fresh) == 0 && len(changed) == 0
+	e.idle = len(fresh) == 0 && len(changed) == 0 && (appetite > 0 || e.runner.empty())
 	e.runner.start(ctx, fresh)
 	e.tally.Dispatched += len(fresh)
 	p.placeEnded(ended)

@@ -74,5 +74,9 @@ func (p *Pipeline) view(ctx context.Context, fn func(*index.Reader) error) error
 	if err != nil {
 		return err
 	}
-	return db.View(ctx, fn)
+	err = db.View(ctx, fn)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx) // what the index says of an interruption names no reason
+	}
+	return err
 }

@@ -21,8 +21,12 @@ func (p *Pipeline) Run(ctx context.Context, ids []string, emit func(job.Result) 
 	}
 	wanted := map[string]bool{}
 	for _, id := range ids {
-		if _, err := p.row(ctx, id); err != nil {
+		row, err := p.row(ctx, id)
+		if err != nil {
 			return err
+		}
+		if row.Status != job.StatusPending || row.Host == "" {
+			p.note("%s: is %s, and only dispatched jobs are run", id, row.Status)
 		}
 		wanted[id] = true
 	}

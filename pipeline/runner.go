@@ -28,7 +28,8 @@ type runner struct {
 	queue   []*attempt
 	running map[string]*attempt
 	ended   []*attempt
-	slots   int           // held
+	slots   int           // held, each with a goroutine
+	leaving int           // being given back
 	busy    int           // executing
 	pace    time.Duration // smoothed duration of an attempt; 0 is not known
 	wake    chan struct{} // something ended or started
@@ -60,7 +61,7 @@ const (
 func (r *runner) appetite(free int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	slots := r.slots + free
+	slots := min(r.slots+r.leaving+free, r.p.slotLimit(r.rules))
 	idle := slots - r.busy
 	if r.pace == 0 || r.pace >= leaseAhead {
 		return max(0, idle-len(r.queue))
@@ -117,17 +118,13 @@ func (r *runner) close() {
 
 // work executes queued attempts until there are none.
 func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
-	defer func() {
-		if err := slot.Release(); err != nil {
-			r.p.warn("slots: %v", err)
-		}
-	}()
+	defer r.leave(slot)
 	for {
 		r.mu.Lock()
 		if len(r.queue) == 0 || ctx.Err() != nil {
 			r.slots--
+			r.leaving++
 			r.mu.Unlock()
-			r.signal()
 			return
 		}
 		a := r.queue[0]
@@ -152,6 +149,17 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 		r.mu.Unlock()
 		r.signal()
 	}
+}
+
+// leave gives a slot back.
+func (r *runner) leave(slot *workspace.Slot) {
+	if err := slot.Release(); err != nil {
+		r.p.warn("slots: %v", err)
+	}
+	r.mu.Lock()
+	r.leaving--
+	r.mu.Unlock()
+	r.signal()
 }
 
 func (r *runner) signal() {
@@ -179,6 +187,14 @@ func (r *runner) load() (queued, running, ended int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.queue), len(r.running), len(r.ended)
+}
+
+// empty reports whether the runner has neither a slot nor work: with that, no appetite means that the slots of the host
+// are all in the hands of other processes.
+func (r *runner) empty() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.slots+r.leaving+len(r.queue)+len(r.running) == 0
 }
 
 // giveBack takes the attempts that have not begun out of the queue: all of them, or where every slot of this process is

@@ -38,6 +38,8 @@ func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
+	// What has begun is finished: it takes milliseconds, and an interrupted one would be reported as a fault of the index.
+	ctx = context.WithoutCancel(ctx)
 	tx, pos, err := p.beginLocked(ctx)
 	if err != nil {
 		return err
@@ -129,9 +131,6 @@ func (p *Pipeline) catchUp(ctx context.Context, tx *index.Tx) (ledger.Position, 
 	if err != nil {
 		return pos, err
 	}
-	if err := p.log.Check(pos); err != nil {
-		return pos, err
-	}
 	n := 0
 	end, torn, err := p.log.Tail(pos, func(ev *ledger.Event, _ []byte, _ ledger.Position) error {
 		n++
@@ -141,6 +140,9 @@ func (p *Pipeline) catchUp(ctx context.Context, tx *index.Tx) (ledger.Position, 
 		return pos, err
 	}
 	if torn != nil {
+		if err := p.guardTorn(torn); err != nil {
+			return pos, err
+		}
 		if end, err = p.moveTorn(tx, end, torn); err != nil {
 			return pos, err
 		}
@@ -155,6 +157,20 @@ func (p *Pipeline) catchUp(ctx context.Context, tx *index.Tx) (ledger.Position, 
 		p.note("the index was made again from %d events", n)
 	}
 	return end, ctx.Err()
+}
+
+// guardTorn refuses to take as unfinished what git says was finished: without an index, the last commit is what remembers
+// how far the ledger went.
+func (p *Pipeline) guardTorn(torn *ledger.TornTail) error {
+	repo, err := p.repository()
+	if err != nil {
+		return err
+	}
+	head, err := repo.Head()
+	if err != nil {
+		return nil // nothing was committed, so nothing remembers more
+	}
+	return torn.Guard(head.LedgerSize)
 }
 
 // moveTorn puts an unfinished last line aside and records that in the ledger.

@@ -215,6 +215,9 @@ func (p *Pipeline) rebuildLocked(ctx context.Context, progress func(done, total 
 		}
 	})
 	if err == nil && torn != nil {
+		err = p.guardTorn(torn)
+	}
+	if err == nil && torn != nil {
 		pos, err = p.moveTorn(tx, pos, torn)
 	}
 	if err == nil {

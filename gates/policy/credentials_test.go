@@ -168,7 +168,7 @@ func TestHostileTexts(t *testing.T) {
 		text := []byte(strings.Repeat(piece, 1<<20/len(piece)))
 		start := time.Now()
 		FindCredentials(text)
-		if d := time.Since(start); d > 3*time.Second {
+		if d := time.Since(start); d > 20*time.Second { // what grows with the square takes minutes
 			t.Errorf("1 MiB of %q takes %v", piece, d)
 		}
 	}

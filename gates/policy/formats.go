@@ -20,7 +20,6 @@ const (
 var (
 	alnum     = letters(lower + upper + digits)
 	upperNum  = letters(upper + digits)
-	lowerNum  = letters(lower + digits)
 	hexDigits = letters("abcdefABCDEF" + digits)
 	wordChars = letters(lower + upper + digits + "_")
 	urlSafe   = letters(lower + upper + digits + "_-")

@@ -143,6 +143,7 @@ func TestEval(t *testing.T) {
 		{ID: "yes", When: "true", Level: job.Soft, Message: "m"},
 		{ID: "no", When: "false", Level: job.Soft, Message: "m"},
 		{ID: "broken", When: "params.x == 1", Level: job.Advisory, Message: "m"},
+		{ID: "long", When: "params.a.exists(x, x == 1)", Level: job.Advisory, Message: "m"},
 		{ID: "number", When: "1 / size(argv) > 5", Level: job.Advisory, Message: "m"},
 	}}
 	s, err := Compile([]File{f}, pathsOf)
@@ -151,7 +152,7 @@ func TestEval(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // an answer does not depend on it
-	hits := s.Eval(ctx, subject(t, `{"payload":{"kind":"noop","params":{}}}`, job.Provenance{}))
+	hits := s.Eval(ctx, subject(t, `{"payload":{"kind":"noop","params":{"a":[0`+strings.Repeat(",0", 500)+`]}}}`, job.Provenance{}))
 	got := ""
 	for _, h := range hits {
 		got += fmt.Sprintf("%s %t ", h.ID(), h.Err != nil)

@@ -14,9 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/sheratan/sheratan/hosts/roots"
@@ -264,40 +261,4 @@ func retryable(code roots.Code) bool {
 		return true
 	}
 	return false
-}
-
-// reserved variables tell a job who it is, or belong to its folder.
-func reserved(name string) bool {
-	return strings.HasPrefix(name, "SHERATAN_") || name == "HOME" || name == "TMPDIR" || name == "PWD"
-}
-
-func (a *Agent) checkEnv(env map[string]string) *failure {
-	for name := range env {
-		if reserved(name) || !slices.Contains(a.opt.EnvNames, name) {
-			return failed(CodeRefused, false, "the environment variable %q is not allowed", name)
-		}
-	}
-	return nil
-}
-
-// env builds the whole environment of a job. What the job sets comes last, and wins over Options.Env.
-func (a *Agent) env(id, mark, folder, cwd string, own map[string]string) []string {
-	env := make([]string, 0, len(a.opt.Env)+len(own)+6)
-	for _, e := range a.opt.Env {
-		name, _, _ := strings.Cut(e, "=")
-		if _, set := own[name]; !set && !reserved(name) {
-			env = append(env, e)
-		}
-	}
-	env = append(env, "SHERATAN_JOB_ID="+id, mark, "SHERATAN_WORK="+folder, "HOME="+filepath.Join(folder, "home"),
-		"TMPDIR="+filepath.Join(folder, "tmp"), "PWD="+cwd)
-	for name, value := range own {
-		env = append(env, name+"="+value)
-	}
-	return env
-}
-
-// attemptMark is an environment entry that no other attempt has, on this machine or in another workspace on it.
-func attemptMark(workDir, id string, attempt int) string {
-	return "SHERATAN_ATTEMPT=" + markerPath(workDir, id, attempt)
 }

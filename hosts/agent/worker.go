@@ -26,12 +26,12 @@ func WorkerMain(in io.Reader, out io.Writer) error {
 	}
 	defer r.Close()
 	requests := make(chan request)
-	failed := make(chan error, 1)
+	broken := make(chan error, 1)
 	go func() {
 		w := bufio.NewWriterSize(out, maxFrame)
 		for req := range requests {
 			if err := serve(r, req, w); err != nil {
-				failed <- err
+				broken <- err
 				return
 			}
 		}
@@ -46,7 +46,7 @@ func WorkerMain(in io.Reader, out io.Writer) error {
 		}
 		select {
 		case requests <- req:
-		case err := <-failed:
+		case err := <-broken:
 			return fmt.Errorf("worker: %w", err)
 		}
 	}

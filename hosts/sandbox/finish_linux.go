@@ -51,7 +51,7 @@ func (a *attempt) drain(d time.Duration) {
 	for i := range a.outputs {
 		// A pipe holds 64 KiB, which can be many small reads; who fills it faster than that is still running.
 		for n := 0; n < 1<<20 && a.outputs[i].fd >= 0; {
-			got := a.outputs[i].read()
+			got := a.read(&a.outputs[i])
 			if got == 0 {
 				break
 			}

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"math"
 	"runtime"
 	"sync"
 	"syscall"
@@ -29,6 +28,7 @@ type attempt struct {
 	report        Report
 	childEnds     [3]int // given to the child
 	deadlineTimer unix.Timespec
+	buffer        *[]byte // for reading output, once there is some
 }
 
 // stream is our end of one output pipe.
@@ -77,6 +77,9 @@ func (c *Cmd) Run(ctx context.Context) (Report, error) {
 }
 
 func (a *attempt) close() {
+	if a.buffer != nil {
+		buffers.Put(a.buffer)
+	}
 	for _, fd := range a.childEnds {
 		closeFD(fd)
 	}
@@ -123,54 +126,6 @@ func (a *attempt) start() error {
 	}
 	if c.Timeout > 0 {
 		a.termAt = a.report.Started.Add(c.Timeout)
-	}
-	return nil
-}
-
-// Seal keeps descriptors that our own caller left open without close-on-exec from the processes that we start: a pipe
-// held by a job keeps the reader at its other end waiting, a file or socket is more than the job was given. All that we
-// open ourselves has the flag already. Run does this each time, for a microsecond. Before Linux 5.11 it has no effect.
-func Seal() { unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
-
-func (a *attempt) pipes() (err error) {
-	if a.cancel, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return err
-	}
-	null := -1
-	if a.cmd.Stdin == nil || a.cmd.Stdout == nil || a.cmd.Stderr == nil {
-		if null, err = unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
-			return err
-		}
-		defer unix.Close(null)
-	}
-	for i := range a.childEnds {
-		var p [2]int
-		given := a.cmd.Stdin != nil
-		if i > 0 {
-			given = a.outputs[i-1].capture != nil
-		}
-		if !given {
-			if a.childEnds[i], err = unix.FcntlInt(uintptr(null), unix.F_DUPFD_CLOEXEC, 3); err != nil {
-				return err
-			}
-			continue
-		}
-		if err = unix.Pipe2(p[:], unix.O_CLOEXEC); err != nil {
-			return err
-		}
-		// Our end must not block. The child's is a file of its own, and stays as programs expect it.
-		if i == 0 {
-			a.childEnds[0], a.stdin = p[0], p[1]
-		} else {
-			a.childEnds[i], a.outputs[i-1].fd = p[1], p[0]
-		}
-		if err = unix.SetNonblock(p[1-min(i, 1)], true); err != nil {
-			return err
-		}
-	}
-	if a.stdin >= 0 {
-		a.input = a.cmd.Stdin
-		a.feed()
 	}
 	return nil
 }
@@ -266,7 +221,7 @@ func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
 	}
 	for i := range a.outputs {
 		if fds[i].Revents != 0 {
-			a.outputs[i].read()
+			a.read(&a.outputs[i])
 		}
 	}
 	if fds[3].Revents != 0 {
@@ -278,11 +233,12 @@ func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
 
 // read takes what is in the pipe, once: a process that writes faster than we read must not keep us from the clock. At the
 // end of the pipe the stream is closed. It returns the number of bytes.
-func (s *stream) read() int {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+func (a *attempt) read(s *stream) int {
+	if a.buffer == nil {
+		a.buffer = buffers.Get().(*[]byte)
+	}
 	for {
-		n, err := unix.Read(s.fd, *buf)
+		n, err := unix.Read(s.fd, *a.buffer)
 		switch {
 		case err == unix.EINTR:
 			continue
@@ -293,7 +249,7 @@ func (s *stream) read() int {
 			s.fd = -1
 			return 0
 		}
-		s.capture.Write((*buf)[:n])
+		s.capture.Write((*a.buffer)[:n])
 		return n
 	}
 }

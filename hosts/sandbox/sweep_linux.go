@@ -17,34 +17,59 @@ func Sweep(mark string) (killed, left int) { return sweep(mark, 0) }
 // sweep also takes the processes of a session, which may have left the process group but not that (job control of a
 // shell), and have cleared their environment.
 func sweep(mark string, session int) (killed, left int) {
-	seen := map[int]bool{}
 	deadline := time.Now().Add(dying)
 	for {
-		found := list(mark, session)
-		if len(found) == 0 {
-			return len(seen), 0
+		left = 0
+		for _, pid := range list(mark, session) {
+			switch kill(pid, mark, session, deadline) {
+			case gone:
+				killed++
+			case stuck:
+				left++
+			}
 		}
-		for _, pid := range found {
-			seen[pid] = true
-			kill(pid, mark, session)
+		// Another look, for what they started before they died.
+		if left == 0 && len(list(mark, session)) == 0 || time.Now().After(deadline) {
+			return killed + left, left
 		}
-		if time.Now().After(deadline) {
-			return len(seen), len(found)
-		}
-		time.Sleep(time.Millisecond)
 	}
 }
 
-// kill makes sure that pid still is the process that was found: between looking and killing, another one can have got
-// its number.
-func kill(pid int, mark string, session int) {
+// fate is what became of a process that was to be killed.
+type fate int
+
+const (
+	other fate = iota // it was not the one any more
+	gone
+	stuck
+)
+
+// kill makes sure that pid still is the process that was found (between looking and killing, another one can have got its
+// number), kills it, and waits until it has ended.
+func kill(pid int, mark string, session int, deadline time.Time) fate {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return
+		return other
 	}
 	defer unix.Close(fd)
-	if belongs(strconv.Itoa(pid), mark, session) {
-		unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	if !belongs(strconv.Itoa(pid), mark, session) {
+		return other
+	}
+	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil {
+		if err == unix.ESRCH {
+			return other
+		}
+		return stuck
+	}
+	for {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, max(int(time.Until(deadline).Milliseconds()), 1))
+		switch {
+		case n > 0:
+			return gone
+		case err != unix.EINTR:
+			return stuck
+		}
 	}
 }
 

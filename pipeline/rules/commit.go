@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"errors"
 	"path/filepath"
 
 	"github.com/go-git/go-git/v5"
@@ -68,7 +67,7 @@ func headOf(dir string) (string, workTree, error) {
 	}
 	root, err := filepath.EvalSymlinks(wt.Filesystem.Root())
 	if err != nil {
-		return "", workTree{}, errors.Join(err)
+		return "", workTree{}, err
 	}
 	return head.Hash().String(), workTree{root, tree}, nil
 }

@@ -49,12 +49,12 @@ func DefaultConfig() Config {
 // maxConfig bounds the config in bytes.
 const maxConfig = 8 << 20
 
-// parseConfig reads the config strictly: what the schema does not know is a problem, and not ignored.
-func parseConfig(text []byte) (Config, []Problem) {
+// parseConfig reads the config strictly, from a file that messages call name: what the schema does not know is a problem, and not ignored.
+func parseConfig(name string, text []byte) (Config, []Problem) {
 	cfg := DefaultConfig()
 	v, err := schemas.Parse(text, schemas.Limits{Bytes: maxConfig})
 	if err != nil {
-		p := Problem{File: configName, Message: err.Error()}
+		p := Problem{File: name, Message: err.Error()}
 		var pe *schemas.ParseError
 		if errors.As(err, &pe) {
 			p.Pointer = pe.Pointer
@@ -63,13 +63,13 @@ func parseConfig(text []byte) (Config, []Problem) {
 	}
 	var problems []Problem
 	for _, violation := range schemas.Validate("config", v) {
-		problems = append(problems, Problem{File: configName, Pointer: violation.Pointer, Message: violation.Message})
+		problems = append(problems, Problem{File: name, Pointer: violation.Pointer, Message: violation.Message})
 	}
 	if len(problems) > 0 {
 		return cfg, problems
 	}
 	if err := schemas.Unmarshal(text, &cfg); err != nil {
-		return cfg, []Problem{{File: configName, Message: err.Error()}}
+		return cfg, []Problem{{File: name, Message: err.Error()}}
 	}
 	cfg.Schema = SchemaConfig
 	return cfg, nil
@@ -113,18 +113,19 @@ func splitProblem(file, message string) Problem {
 	return p
 }
 
-// problemsOf takes apart what gates.Compile found: about the config with a pointer in front, about a policy with its id.
-func problemsOf(err error, policies []namedPolicy) []Problem {
+// problemsOf takes apart what gates.Compile found: about the config, called name, with a pointer in front, about a policy
+// with its id.
+func problemsOf(name string, err error, policies []namedPolicy) []Problem {
 	var problems []Problem
 	for _, e := range flatten(err) {
-		text, file := e.Error(), configName
+		text, file := e.Error(), name
 		for _, p := range policies {
 			if rest, ok := strings.CutPrefix(text, p.file.ID+": "); ok {
 				text, file = rest, p.name
 				break
 			}
 		}
-		if file == configName && !strings.HasPrefix(text, "/") {
+		if file == name && !strings.HasPrefix(text, "/") {
 			file = "config"
 		}
 		problems = append(problems, splitProblem(file, text))

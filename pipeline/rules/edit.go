@@ -31,7 +31,7 @@ func AddExecRule(path string, rule []byte) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if _, problems := parseConfig(text); len(problems) > 0 {
+	if _, problems := parseConfig(path, text); len(problems) > 0 {
 		return &InvalidError{Problems: problems}
 	}
 	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, old) {

@@ -90,14 +90,14 @@ func load(ctx context.Context, ws *workspace.Workspace, o Options) (*Rules, []Pr
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, more := parseConfig(src.config)
+	cfg, more := parseConfig(src.configName, src.config)
 	problems = append(problems, more...)
 	policies, more := parsePolicies(src.policies)
 	problems = append(problems, more...)
 	if len(problems) > 0 {
 		return nil, problems, nil
 	}
-	r, problems, err := compile(ws, cfg, policies)
+	r, problems, err := compile(ws, src.configName, cfg, policies)
 	if r != nil {
 		r.sources, r.seen = src, seen
 		r.seen.programs = programTimes(r.Gates.Programs())
@@ -121,17 +121,17 @@ func Defaults(ctx context.Context, dir string) (*Rules, error) {
 		return nil, err
 	}
 	// Where init would make it within a work tree: what is forbidden lies there, and not in the folders of the same names.
-	r, problems, err := compile(workspace.At(filepath.Join(abs, "sheratan")), cfg, []namedPolicy{{"default.json", file}})
+	r, problems, err := compile(workspace.At(filepath.Join(abs, "sheratan")), configName, cfg, []namedPolicy{{"default.json", file}})
 	if err == nil && len(problems) > 0 {
 		err = &InvalidError{Problems: problems}
 	}
 	return r, err
 }
 
-func compile(ws *workspace.Workspace, cfg Config, policies []namedPolicy) (*Rules, []Problem, error) {
+func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedPolicy) (*Rules, []Problem, error) {
 	open, err := roots.Open(ws.Root(), cfg.Gates.Roots, ws.Forbidden())
 	if err != nil {
-		return nil, []Problem{{File: configName, Pointer: "/gates/roots", Message: err.Error()}}, nil
+		return nil, []Problem{{File: name, Pointer: "/gates/roots", Message: err.Error()}}, nil
 	}
 	r := &Rules{Config: cfg, Roots: open, ws: ws, path: programFolders(cfg.Gates.Exec)}
 	cache := loadDigests(ws.Programs())
@@ -143,7 +143,7 @@ func compile(ws *workspace.Workspace, cfg Config, policies []namedPolicy) (*Rule
 		Digest:   cache.digest,
 	})
 	if err != nil {
-		return nil, problemsOf(err, policies), open.Close()
+		return nil, problemsOf(name, err, policies), open.Close()
 	}
 	cache.save()
 	if r.Document, err = r.effective(policies); err != nil {
@@ -215,13 +215,14 @@ func (r *Rules) Close() error { return r.Roots.Close() }
 
 // readSources reads all files of the rules. A file that is missing or cannot be read is a problem.
 func readSources(ws *workspace.Workspace, config string) (sources, []Problem, error) {
-	s := sources{configPath: ws.Config(), configName: configName}
+	path, name := ws.Config(), configName
 	if config != "" {
-		s.configPath, s.configName = config, config
+		path, name = config, config
 	}
+	s := sources{configName: name}
 	var problems []Problem
 	var err error
-	if s.config, err = readConfigFile(s.configPath); err != nil {
+	if s.config, err = readConfigFile(path); err != nil {
 		return s, nil, err
 	}
 	s.policies, err = readFolder(ws, ws.Policies())

@@ -20,9 +20,9 @@ const configName = "config/sheratan.json"
 
 // sources are the texts that the rules were made of.
 type sources struct {
-	configPath, configName string
-	config                 []byte
-	policies               []sourceFile
+	configName string
+	config     []byte
+	policies   []sourceFile
 }
 
 type sourceFile struct {

@@ -60,6 +60,9 @@ func TestCommit(t *testing.T) {
 	if err != nil || head.Hash != fourth.Hash || head.LedgerSize != 1904 || head.Time.Unix() != w.snapshot().Time.Unix() {
 		t.Errorf("head %+v, %v", head, err)
 	}
+	if p, err := w.open().Committed(); err != nil || p != w.ledger {
+		t.Errorf("committed %+v, %v, want %+v", p, err, w.ledger)
+	}
 }
 
 // What lies beyond the committed position, and a line that is being written, are not for this commit.
@@ -266,6 +269,9 @@ func TestErrorsWithoutRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := w.open().Head(); !errors.Is(err, ErrNoCommits) {
+		t.Errorf("no commits: %v", err)
+	}
+	if _, err := w.open().Committed(); !errors.Is(err, ErrNoCommits) {
 		t.Errorf("no commits: %v", err)
 	}
 	if _, err := Open(filepath.Join(w.dir, "missing")); !errors.Is(err, os.ErrNotExist) {

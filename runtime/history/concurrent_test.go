@@ -131,6 +131,39 @@ func TestConcurrentProcesses(t *testing.T) {
 	w.verify()
 }
 
+// One handle serves several goroutines.
+func TestConcurrentGoroutines(t *testing.T) {
+	t.Parallel()
+	w := newWriter(t)
+	r := w.open()
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	made := 0
+	for range 4 {
+		all.Go(func() {
+			for range 10 {
+				mu.Lock()
+				s := w.add(1).snapshot()
+				mu.Unlock()
+				_, changed, err := r.Commit(context.Background(), s)
+				mu.Lock()
+				if changed {
+					made++
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if p, err := r.Committed(); err != nil || p != w.ledger || len(w.log()) != made {
+		t.Errorf("committed %+v of %+v in %d of %d commits, %v", p, w.ledger, len(w.log()), made, err)
+	}
+	w.verify()
+}
+
 // A negative control for the reader above: go-git's own way of setting a branch does show it empty.
 func TestSetReferenceInPlaceShowsAnEmptyBranch(t *testing.T) {
 	if testing.Short() {

@@ -62,6 +62,31 @@ func (r *Repository) Log(ctx context.Context, f func(Entry) error) error {
 	return nil
 }
 
+// Committed returns how much of the ledger HEAD has. Where nothing else remembers it, what lies beyond may be cut off.
+func (r *Repository) Committed() (Position, error) {
+	at, err := r.head()
+	if err != nil {
+		return Position{}, err
+	}
+	if at.IsZero() {
+		return Position{}, fmt.Errorf("%s: %w", r.git, ErrNoCommits)
+	}
+	o := openObjects(r.git)
+	c, err := o.commit(at)
+	if err != nil {
+		return Position{}, err
+	}
+	first, blob, err := o.highest(c.TreeHash, ledgerDir)
+	if err != nil || first == noSegment {
+		return Position{}, err
+	}
+	content, err := o.get(plumbing.BlobObject, blob)
+	if err != nil {
+		return Position{}, err
+	}
+	return Position{Size: first + countLines(content), Segment: first, Offset: int64(len(content))}, nil
+}
+
 func (r *Repository) head() (plumbing.Hash, error) {
 	if err := r.exists(); err != nil {
 		return plumbing.ZeroHash, err

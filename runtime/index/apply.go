@@ -19,8 +19,8 @@ type DocReader interface {
 	Read(ledger.Ref) ([]byte, error)
 }
 
-// flushRows is how many changed rows are kept in memory, in a batch of any length.
-const flushRows = 4096
+// dirtyRows is how many changed rows are kept in memory, in a batch of any length.
+const dirtyRows = 4096
 
 // Apply changes the index by one event. It returns a *TransitionError where the state table does not allow the event and an
 // *EventError where it makes no sense in itself; the index is then as it was, and the transaction can go on. After any
@@ -46,8 +46,8 @@ func (tx *Tx) Apply(ev *ledger.Event, docs DocReader) error {
 	if err := tx.record(ev, seq); err != nil {
 		return err
 	}
-	if len(tx.dirty) >= flushRows {
-		return tx.flush()
+	if len(tx.dirty) >= dirtyRows {
+		return tx.flushRows()
 	}
 	return nil
 }

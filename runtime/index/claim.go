@@ -3,6 +3,7 @@ package index
 import (
 	"cmp"
 	"container/heap"
+	"errors"
 	"fmt"
 )
 
@@ -90,7 +91,7 @@ func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
 // claimable returns the sources of which a job may be claimed, and how many of each bucket; a bucket without an entry is not
 // limited.
 func (r *Reader) claimable() (open []population, room map[string]*int, err error) {
-	if err := r.sync(); err != nil {
+	if err := errors.Join(r.sync(), r.syncCounts()); err != nil {
 		return nil, nil, err
 	}
 	inFlight := map[string]int{}

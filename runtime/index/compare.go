@@ -28,7 +28,7 @@ func (d Difference) String() string {
 
 // Compare returns up to limit rows in which got differs from want.
 func Compare(want, got *Reader, limit int) ([]Difference, error) {
-	if err := errors.Join(want.sync(), got.sync()); err != nil {
+	if err := errors.Join(want.sync(), want.syncCounts(), got.sync(), got.syncCounts()); err != nil {
 		return nil, err
 	}
 	var diffs []Difference

@@ -50,9 +50,12 @@ func (c *conn) setUp(path string) error {
 	if err := c.BusyTimeout(busyTimeout); err != nil {
 		return err
 	}
-	// A short command leaves the WAL to a tick: writing it back and deleting it would cost more than the command does.
-	if _, err := c.FileControl("main", sqlite3.FCNTL_PERSIST_WAL, true); err != nil {
-		return err
+	// A short command leaves the WAL to a tick: writing it back and deleting it would cost more than the command does. The
+	// file without a name of openScratch has none.
+	if path != "" {
+		if _, err := c.FileControl("main", sqlite3.FCNTL_PERSIST_WAL, true); err != nil {
+			return err
+		}
 	}
 	if _, err := c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true); err != nil {
 		return err

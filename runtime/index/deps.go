@@ -68,7 +68,7 @@ func (tx *Tx) settle(row *Row) error {
 	if err != nil || !waiting {
 		return tx.fail(err)
 	}
-	if err := tx.flush(); err != nil {
+	if err := tx.flushRows(); err != nil {
 		return err
 	}
 	statements := []string{findBroken}

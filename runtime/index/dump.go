@@ -15,7 +15,7 @@ import (
 // Dump writes everything that follows from the events as text: a line for each row, the name of its table first, then the
 // columns with their names, separated by tabs. Two indexes of the same ledger give the same bytes.
 func (r *Reader) Dump(w io.Writer) error {
-	if err := r.sync(); err != nil {
+	if err := errors.Join(r.sync(), r.syncCounts()); err != nil {
 		return err
 	}
 	for _, table := range tables {

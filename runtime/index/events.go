@@ -23,8 +23,10 @@ type EventFilter struct {
 
 // Events calls fn for each event that a filter selects, in the order of the ledger or in reverse. fn must not ask r.
 func (r *Reader) Events(f EventFilter, fn func(ledger.Event) error) error {
-	if err := r.sync(); err != nil {
-		return err
+	if f.Job != "" || f.Trace != "" { // the events themselves are not kept in memory
+		if err := r.sync(); err != nil {
+			return err
+		}
 	}
 	q, err := r.eventQuery(f)
 	if err != nil {
@@ -120,9 +122,6 @@ func (r *Reader) nextSeq() (n int64, err error) {
 
 // EventByID returns the event with this id, and whether there is one. It looks through the events from the newest.
 func (r *Reader) EventByID(id string) (found ledger.Event, ok bool, err error) {
-	if err := r.sync(); err != nil {
-		return found, false, err
-	}
 	seq := int64(-1)
 	if ok, err = r.c.one("SELECT seq FROM ledger_events WHERE id = ? ORDER BY seq DESC LIMIT 1", func(s *stmt) error {
 		seq = s.ColumnInt64(0)

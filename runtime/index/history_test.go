@@ -289,7 +289,7 @@ func configOf(limits map[string][2]int) any {
 	for name, l := range limits {
 		sources[name] = map[string]int{"max_jobs_per_minute": l[0], "max_concurrent_jobs": l[1]}
 	}
-	return map[string]any{"sources": sources}
+	return map[string]any{"config": map[string]any{"sources": sources}}
 }
 
 func wantTransitionError(t testing.TB, err error) {

@@ -32,7 +32,7 @@ type sourceLimits struct {
 	Concurrent    *int `json:"max_concurrent_jobs"`
 }
 
-// setLimits takes the limits of the sources out of the effective configuration: its member "sources".
+// setLimits takes the limits of the sources out of the effective configuration: its member config.sources.
 func (tx *Tx) setLimits(ev *ledger.Event, docs DocReader) error {
 	var m ledger.Configured
 	if err := decode(ev, &m); err != nil {
@@ -42,12 +42,15 @@ func (tx *Tx) setLimits(ev *ledger.Event, docs DocReader) error {
 	if err != nil {
 		return eventError(ev, err)
 	}
-	var config struct {
-		Sources map[string]sourceLimits `json:"sources"`
+	var effective struct {
+		Config struct {
+			Sources map[string]sourceLimits `json:"sources"`
+		} `json:"config"`
 	}
-	if err := json.Unmarshal(doc, &config); err != nil {
+	if err := json.Unmarshal(doc, &effective); err != nil {
 		return eventError(ev, fmt.Errorf("configuration %s: %w", ev.ArtifactSHA256, err))
 	}
+	config := effective.Config
 	rest := config.Sources[defaultBucket]
 	if err := tx.c.run("UPDATE rate_limits SET configured = 0, max_jobs_per_minute = ?, max_concurrent_jobs = ?",
 		orElse(rest.JobsPerMinute, DefaultJobsPerMinute), orElse(rest.Concurrent, DefaultConcurrentJobs)); err != nil {

@@ -113,6 +113,11 @@ func (r *Reader) ByToken(token string) ([]Row, error) {
 	return r.c.rows(selectRows+"WHERE token = ? ORDER BY line, seq", token)
 }
 
+// LastLine returns the highest line of a claimed inbox file that was received; 0 is none.
+func (r *Reader) LastLine(token string) (int, error) {
+	return r.count("SELECT coalesce(max(line), 0) FROM jobs WHERE token = ?", token)
+}
+
 // Children returns how many jobs came out of the job parent.
 func (r *Reader) Children(parent string) (n int, err error) {
 	return r.count("SELECT count(*) FROM jobs WHERE parent_id <> '' AND parent_id = ?", parent)

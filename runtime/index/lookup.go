@@ -1,8 +1,6 @@
 package index
 
 import (
-	"errors"
-	"io/fs"
 	"os"
 	"time"
 
@@ -12,10 +10,7 @@ import (
 // OpenExisting is Open for a database that has to be there: the error satisfies fs.ErrNotExist where it is not.
 func OpenExisting(path string) (*DB, error) {
 	if _, err := os.Stat(path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
-		return nil, &GarbageError{Path: path, Err: err}
+		return nil, err
 	}
 	return Open(path)
 }
@@ -32,9 +27,6 @@ func (r *Reader) Event(seq int64) (found ledger.Event, ok bool, err error) {
 // JobsOfEvents returns the jobs that the events from the number from to before the number to are about, in the order of
 // their arrival, each once.
 func (r *Reader) JobsOfEvents(from, to int64) (ids []string, err error) {
-	if err := r.sync(); err != nil {
-		return nil, err
-	}
 	err = r.c.each(`SELECT DISTINCT job_id FROM ledger_events WHERE seq >= ? AND seq < ? AND job_id <> '' ORDER BY job`,
 		func(s *stmt) error {
 			ids = append(ids, s.ColumnText(0))

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -57,6 +58,14 @@ func askEverything(t *testing.T, r *Reader) {
 	check(err)
 	_, err = r.Limits()
 	check(err)
+	_, err = r.LastLine("token")
+	check(err)
+	_, err = r.JobsOfEvents(0, 5)
+	check(err)
+	_, _, err = r.Event(1)
+	check(err)
+	_, err = r.Waking(epoch)
+	check(err)
 	after := int64(0)
 	for _, f := range []JobFilter{{Status: []job.Status{job.StatusPending, job.StatusRunning}, Limit: 1}, {Source: "agent", Limit: 1},
 		{Mission: "m"}, {Trace: "t"}, {Since: epoch, Newest: true, Limit: 1}, {Status: []job.Status{job.StatusFailed}, Since: epoch},
@@ -86,8 +95,8 @@ func TestNothingScans(t *testing.T) {
 	seen := 0
 	f.write(func(tx *Tx) {
 		askEverything(t, tx.Reader)
-		f.propose2(tx)
-		if err := tx.flush(); err != nil {
+		f.settleOne(tx)
+		if err := errors.Join(tx.flushRows(), tx.flushCounts()); err != nil {
 			t.Fatal(err)
 		}
 		for _, sql := range statements(tx.c) {
@@ -100,8 +109,8 @@ func TestNothingScans(t *testing.T) {
 	}
 }
 
-// propose2 gives tx a job that depends on others, and ends one, so that these statements are prepared as well.
-func (f *fixture) propose2(tx *Tx) {
+// settleOne gives tx a job that depends on others, and ends one, so that these statements are prepared as well.
+func (f *fixture) settleOne(tx *Tx) {
 	m := received("agent")
 	m.DependsOn = 1
 	f.apply(tx, job.ProposalReceived, "d", m, intakeOf([]string{"e"}))

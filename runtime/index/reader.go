@@ -10,14 +10,15 @@ type Reader struct {
 	tx *Tx // nil in a View
 }
 
-// sync writes what a Tx keeps in memory, so that a query sees it.
+// sync writes the rows that a Tx keeps in memory, so that a query sees them.
 func (r *Reader) sync() error {
 	if r.tx == nil {
 		return nil
 	}
-	return r.tx.flush()
+	return r.tx.flushRows()
 }
 
+// syncCounts does the same with the counts.
 func (r *Reader) syncCounts() error {
 	if r.tx == nil {
 		return nil

@@ -105,9 +105,6 @@ func (db *DB) CheckRebuild(ctx context.Context, log Tailer, docs DocReader, limi
 		if end.Size < position.Size {
 			return errors.Join(fmt.Errorf("the index knows %d events, and the ledger has %d", position.Size, end.Size), tx.Rollback())
 		}
-		if position.Size == 0 {
-			tx.positioned = true
-		}
 		if err := tx.Commit(); err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func parse(s string) time.Time {
 func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 	j := w.jobs[ev.JobID]
 	if m, ok := meta.(ledger.Received); ok {
-		slices.Sort(deps)
+		deps = slices.Sorted(slices.Values(deps))
 		class := 1
 		if m.Priority == 0 {
 			class = 0

@@ -81,6 +81,10 @@ func (tx *Tx) SetPosition(p ledger.Position) error {
 		return err
 	}
 	tx.position, tx.positioned = string(text), true
+	if p.Size == 0 {
+		tx.position = "" // as in an index that was just made
+		return tx.fail(tx.c.run("DELETE FROM position"))
+	}
 	return tx.fail(tx.c.run("INSERT INTO position (one, position) VALUES (1, ?) "+
 		"ON CONFLICT DO UPDATE SET position = excluded.position", tx.position))
 }
@@ -94,7 +98,7 @@ func (tx *Tx) Commit() error {
 	if tx.applied && !tx.positioned {
 		return errors.Join(fmt.Errorf("%s: events without a position", tx.db.path), tx.Rollback())
 	}
-	if err := tx.flush(); err != nil {
+	if err := errors.Join(tx.flushRows(), tx.flushCounts()); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	// From here on it is either done or not; an interrupt would leave the caller in doubt.
@@ -160,8 +164,8 @@ func (tx *Tx) touch(e *entry) {
 	}
 }
 
-// flush writes the rows and counts that are kept in memory.
-func (tx *Tx) flush() error {
+// flushRows writes the rows that are kept in memory.
+func (tx *Tx) flushRows() error {
 	for i, e := range tx.dirty {
 		if err := tx.write(e); err != nil {
 			tx.dirty = tx.dirty[i:]
@@ -172,7 +176,7 @@ func (tx *Tx) flush() error {
 	if len(tx.cache.rows) > cacheRows {
 		tx.cache = newRowCache()
 	}
-	return tx.flushCounts()
+	return nil
 }
 
 func (tx *Tx) write(e *entry) error {

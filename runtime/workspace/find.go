@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // EnvWorkspace is the environment variable that names the workspace. Only the command line reads it.
@@ -36,7 +38,8 @@ func (e *NotFoundError) Unwrap() error { return e.Err }
 
 // Find returns the workspace named by flag, else by env (the value of $SHERATAN_WORKSPACE), else the nearest of dir and
 // its parents that is one or holds one in sheratan/, as init makes it inside a git work tree. The error is a
-// *NotFoundError where there is none.
+// *NotFoundError where there is none. A workspace of another user than this one or root has to be named: whoever may
+// write to a folder such as /tmp could otherwise put rules there that others run by.
 func Find(dir, flag, env string) (*Workspace, error) {
 	switch {
 	case flag != "":
@@ -75,8 +78,13 @@ func search(dir string) (*Workspace, bool, error) {
 	for {
 		for _, at := range []string{dir, filepath.Join(dir, "sheratan")} {
 			// A parent that may not be read is not an error: what lies above it may still be the workspace.
-			if _, err := os.Stat(At(at).Config()); err != nil {
+			var st unix.Stat_t
+			if err := unix.Stat(At(at).Config(), &st); err != nil {
 				continue
+			}
+			if uid := int(st.Uid); uid != os.Geteuid() && uid != 0 {
+				return nil, false, fmt.Errorf("%s: is a workspace of uid %d, and its rules would be those of this user (uid %d); "+
+					"if that is meant, name it: --workspace %s", at, uid, os.Geteuid(), at)
 			}
 			w, err := Open(at)
 			return w, err == nil, err

@@ -178,31 +178,6 @@ func TestInitFinishesWhatAnEarlierOneBegan(t *testing.T) {
 	}
 }
 
-func TestInitOnNetworkFileSystem(t *testing.T) {
-	needRoot(t)
-	dir := t.TempDir()
-	// 9p and the like cannot be mounted without a server everywhere; a FUSE of that name cannot either. What can be shown
-	// everywhere is that the file system of the nearest existing parent is what counts.
-	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("mount: %v", err)
-	}
-	defer syscall.Unmount(dir, 0)
-	makeAt(t, InitOptions{Cwd: dir, Dir: dir + "/a/b"})
-	checks := reopen(t, dir+"/a/b").Probe(t.Context(), ProbeOptions{})
-	if c := find(checks, "file system"); c.Status != HealthBad || !strings.Contains(c.Detail, "tmpfs") {
-		t.Errorf("%+v", c)
-	}
-}
-
-func reopen(t *testing.T, dir string) *Workspace {
-	t.Helper()
-	w, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w
-}
-
 // as runs a shell command as another user.
 func as(uid, gid int, script string) error {
 	cmd := exec.Command("/bin/sh", "-c", script)

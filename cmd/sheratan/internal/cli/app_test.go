@@ -149,7 +149,7 @@ func TestWithoutWorkspace(t *testing.T) {
 		{[]string{"kinds", "show", "exec"}, `"argv"`},
 		{[]string{"policy", "explain", "traversal"}, "hard: nobody may allow it"},
 		{[]string{"policy", "explain", "--json"}, `"code":"TRAVERSAL"`},
-		{[]string{"man"}, ".SH EXIT STATUS"},
+		{[]string{"man"}, `.SH "EXIT STATUS"`},
 		{[]string{"submit", "--print", "--kind", "noop"}, `{"payload":{"kind":"noop","params":{}}}` + "\n"},
 	} {
 		code, stdout, stderr := runTest(testEnv(c.args...))

@@ -73,9 +73,13 @@ func runGate(ctx context.Context, a *app, o *gateOptions, args []string) error {
 	}
 	return a.with(ctx, func(p *pipeline.Pipeline) error {
 		g := &gating{a: a, p: p, bar: a.progress("gating")}
-		o := pipeline.GateOptions{IDs: ids, Blocked: o.Blocked, Settle: o.Settle}
+		o := pipeline.GateOptions{IDs: ids, Blocked: o.Blocked && len(ids) == 0 && !stdin, Settle: o.Settle}
 		for _, f := range files {
-			o.Files = append(o.Files, a.env.path(f))
+			path, err := a.inInbox(p.Workspace(), f)
+			if err != nil {
+				return err
+			}
+			o.Files = append(o.Files, path)
 		}
 		if !stdin || len(ids)+len(files) > 0 {
 			if err := g.run(ctx, o); err != nil {
@@ -90,6 +94,23 @@ func runGate(ctx context.Context, a *app, o *gateOptions, args []string) error {
 		}
 		return g.end()
 	})
+}
+
+// inInbox returns the path of a file in the inbox as the inbox names it, whatever links lead there.
+func (a *app) inInbox(ws *workspace.Workspace, name string) (string, error) {
+	path := a.env.path(name)
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return "", bare(name, err)
+	}
+	path = filepath.Join(dir, filepath.Base(path))
+	if _, err := os.Lstat(path); err != nil {
+		return "", bare(name, err)
+	}
+	if !strings.HasPrefix(path, ws.Inbox()+"/") {
+		return "", &pipeline.InputError{File: name, Message: "is not in the inbox", Way: "sheratan submit " + shellWord(name)}
+	}
+	return path, nil
 }
 
 // gating is one run of the gate command, over several calls of the pipeline.

@@ -129,13 +129,3 @@ func usageLines(cmd *cobra.Command) []string {
 	}
 	return lines
 }
-
-// exitSection lists the exit codes of cmd as Markdown, for the manual pages.
-func exitSection(cmd *cobra.Command) string {
-	var b strings.Builder
-	for _, word := range strings.Fields(cmd.Annotations[exitsKey]) {
-		code, _ := strconv.Atoi(word)
-		fmt.Fprintf(&b, "**%d**  %s\n\n", code, exitTexts[code])
-	}
-	return b.String()
-}

@@ -128,10 +128,14 @@ func TestManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{".SH EXIT STATUS", "the ledger does not verify", `"Jan 2026"`} {
+	for _, want := range []string{".SH \"EXIT STATUS\"\n.TP\n\\fB0\\fR\ndone.", "the ledger does not verify", `"2026\-01\-02"`,
+		"sheratan\\-ledger\\-verify \\- check the whole ledger"} {
 		if !bytes.Contains(page, []byte(want)) {
-			t.Errorf("manual page lacks %q", want)
+			t.Errorf("manual page lacks %q in\n%s", want, page)
 		}
+	}
+	if got, want := roff(`.x \n - 'y'`), `\&.x \en \- 'y'`; got != want {
+		t.Errorf("roff: %q, want %q", got, want)
 	}
 }
 

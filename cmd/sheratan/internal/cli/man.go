@@ -2,11 +2,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/cobra/doc"
 )
 
 func newMan(a *app) *cobra.Command {
@@ -27,35 +27,29 @@ sheratan man ~/.local/share/man/man1`,
 }
 
 func runMan(a *app, root *cobra.Command, args []string) error {
-	version := buildVersion()
-	header := &doc.GenManHeader{Section: "1", Source: "Sheratan " + version.Version, Manual: "Sheratan manual"}
-	if a.env.Getenv("SOURCE_DATE_EPOCH") == "" {
-		now := a.env.Now()
-		header.Date = &now
-	}
-	prepareManual(root)
 	if len(args) == 0 {
-		return doc.GenMan(root, header, a.out)
+		return a.out.printf("%s", manualPage(root, a.env.Now().Format("2006-01-02")))
 	}
 	dir := a.env.path(args[0])
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
+		return bare(args[0], err)
 	}
-	if err := doc.GenManTree(root, header, dir); err != nil {
-		return fmt.Errorf("%s: %w", args[0], err)
+	return writeManual(a, dir, root)
+}
+
+// writeManual writes the pages of a command and of those below it.
+func writeManual(a *app, dir string, c *cobra.Command) error {
+	name := pageName(c) + ".1"
+	page := manualPage(c, a.env.Now().Format("2006-01-02"))
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(page), 0o644); err != nil {
+		return bare(name, err)
+	}
+	for _, sub := range inOrder(c) {
+		if err := writeManual(a, dir, sub); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// prepareManual puts into the descriptions what the generator has no place for. The tree is not used for anything else
-// afterwards.
-func prepareManual(c *cobra.Command) {
-	c.DisableAutoGenTag = true
-	if c.Long == "" {
-		c.Long = c.Short + "."
-	}
-	c.Long += "\n\n# EXIT STATUS\n\n" + exitSection(c)
-	for _, sub := range c.Commands() {
-		prepareManual(sub)
-	}
-}
+func pageName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -61,8 +62,16 @@ func follow(ctx context.Context, a *app, p *pipeline.Pipeline, ids []string, o p
 		}
 		return nil
 	})
-	if err != nil {
+	return finish(ctx, err, &v)
+}
+
+// finish turns what became of jobs into the outcome of a command. Whoever interrupts it learns only that it was.
+func finish(ctx context.Context, err error, v *verdicts) error {
+	switch {
+	case err != nil:
 		return err
+	case errors.Is(context.Cause(ctx), ErrInterrupted):
+		return ErrInterrupted
 	}
 	return v.outcome()
 }

@@ -35,10 +35,7 @@ sheratan dispatch --json | sheratan run - --json`,
 				})
 			})
 		})
-		if err != nil {
-			return err
-		}
-		return v.outcome()
+		return finish(ctx, err, &v)
 	})
 	return c
 }

@@ -51,9 +51,14 @@ sheratan tick --loop
 	return c
 }
 
-// isCancelled reports whether err says only that the context ended.
+// isCancelled reports whether err says only that the context ended, and nothing else besides.
 func isCancelled(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, ErrTerminated)
+	for _, e := range flatten(err) {
+		if !errors.Is(e, context.Canceled) && !errors.Is(e, ErrTerminated) {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *app) printTick(l pipeline.TickLine) error {

@@ -1,0 +1,78 @@
+package schemas_test
+
+import (
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/hosts"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/schemas"
+)
+
+// TestSchemaFiles checks what all schema files have in common.
+func TestSchemaFiles(t *testing.T) {
+	names := schemas.Names()
+	want := []string{"config", "config-lock", "event", "host", "intake", "job", "policy", "proposal", "rate-limit", "reply", "report",
+		"result", "rules"}
+	if !slices.Equal(names, want) {
+		t.Errorf("names are %v, want %v", names, want)
+	}
+	if _, ok := schemas.Source("../schemas/job"); ok {
+		t.Error("a path is taken for a name")
+	}
+	shared := map[string]any{}
+	for _, name := range names {
+		doc := document(t, name)
+		if doc["$id"] != "sheratan."+name+"/v1" || doc["$schema"] != "https://json-schema.org/draft/2020-12/schema" {
+			t.Errorf("%s: $id %v, $schema %v", name, doc["$id"], doc["$schema"])
+		}
+		if _, err := schemas.Lookup(name); err != nil {
+			t.Error(err)
+		}
+		described(t, name, doc, doc)
+		defs, _ := doc["$defs"].(map[string]any)
+		for def, schema := range defs {
+			if other, ok := shared[def]; ok && !reflect.DeepEqual(other, schema) {
+				t.Errorf("%s: $defs/%s differs from that of another file", name, def)
+			}
+			shared[def] = schema
+		}
+	}
+	for _, d := range []string{job.SchemaProposal, job.SchemaIntake, job.SchemaJob, job.SchemaReport, job.SchemaResult, job.SchemaReply,
+		hosts.Schema, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
+		name := strings.TrimSuffix(strings.TrimPrefix(d, "sheratan."), "/v1")
+		if p, _ := document(t, name)["properties"].(map[string]any)["$schema"].(map[string]any); p["const"] != d {
+			t.Errorf("%s: $schema is %v, want %s", name, p["const"], d)
+		}
+	}
+}
+
+// described reports properties without a description, and objects that let anything in.
+func described(t *testing.T, where string, schema, root map[string]any) {
+	t.Helper()
+	if properties, ok := schema["properties"].(map[string]any); ok {
+		if _, ok := schema["additionalProperties"]; !ok {
+			t.Errorf("%s: says nothing about additionalProperties", where)
+		}
+		for _, name := range slices.Sorted(maps.Keys(properties)) {
+			p := properties[name].(map[string]any)
+			text, _ := p["description"].(string)
+			if text == "" {
+				text, _ = resolve(t, p, root)["description"].(string)
+			}
+			if len(text) < 8 || !strings.HasSuffix(text, ".") {
+				t.Errorf("%s/%s: description %q", where, name, text)
+			}
+		}
+	}
+	for key, v := range schema {
+		if sub, ok := v.(map[string]any); ok {
+			described(t, where+"/"+key, sub, root)
+		}
+	}
+}
