@@ -89,6 +89,10 @@ func (p *Pipeline) admitOnce(ctx context.Context, r *rules.Rules, cands []*candi
 				return &jobError{c, err}
 			}
 			out[i] = o
+			if !o.repeat {
+				p.memo.keepIntake(o.id, o.row.Intake.SHA256, c.storedIntake, c.proposal)
+				p.memo.keepReport(o.id, o.row.Report.SHA256, c.report)
+			}
 		}
 		return nil
 	})

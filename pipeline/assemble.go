@@ -15,6 +15,17 @@ type indexRow = index.Row
 
 // loadIntake reads the intake of a job from the documents, by the digest that the ledger names.
 func (p *Pipeline) loadIntake(row indexRow) (job.Intake, job.Proposal, error) {
+	if r := p.memo.get(row.ID); r.intakeSHA256 == row.Intake.SHA256 && r.intakeSHA256 != "" {
+		return r.intake, r.proposal, nil
+	}
+	in, prop, err := p.readIntake(row)
+	if err == nil {
+		p.memo.keepIntake(row.ID, row.Intake.SHA256, in, prop)
+	}
+	return in, prop, err
+}
+
+func (p *Pipeline) readIntake(row indexRow) (job.Intake, job.Proposal, error) {
 	var in job.Intake
 	doc, err := p.docs.Read(row.Intake)
 	if err != nil {
@@ -89,10 +100,13 @@ func (p *Pipeline) loadReport(row indexRow) (job.Report, error) {
 	if row.Report.SHA256 == "" {
 		return rep, nil
 	}
-	err := p.readDocument(row.Report, &rep)
-	if err != nil {
+	if r := p.memo.get(row.ID); r.reportSHA256 == row.Report.SHA256 {
+		return r.report, nil
+	}
+	if err := p.readDocument(row.Report, &rep); err != nil {
 		return rep, fmt.Errorf("%s: report: %w", row.ID, err)
 	}
+	p.memo.keepReport(row.ID, row.Report.SHA256, rep)
 	return rep, nil
 }
 

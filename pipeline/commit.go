@@ -17,6 +17,12 @@ const trailerJobs = 20
 // Commit brings what is in the ledger and not in git into a commit, and returns its hash, "" where there was nothing to
 // commit. The subject says what the tick did.
 func (p *Pipeline) Commit(ctx context.Context, t TickLine) (string, error) {
+	hash, err := p.commitNow(ctx, t)
+	p.uncommitted = err != nil
+	return hash, err
+}
+
+func (p *Pipeline) commitNow(ctx context.Context, t TickLine) (string, error) {
 	repo, err := p.repository()
 	if err != nil {
 		return "", err

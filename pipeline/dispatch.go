@@ -40,9 +40,11 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 		if err := b.configured(r); err != nil {
 			return err
 		}
-		if _, _, err := b.sweep(); err != nil {
+		ended, _, err := b.sweep()
+		if err != nil {
 			return err
 		}
+		moved = append(moved[:0], ended...)
 		free, err := b.freeSlots(r)
 		if err != nil {
 			return err
@@ -52,8 +54,12 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 			return err
 		}
 		lines = append(lines, skipped...)
+		list, err := b.p.hosts(b.tx, r)
+		if err != nil {
+			return err
+		}
 		for _, row := range rows {
-			line, ok, err := b.dispatch(r, row, nil)
+			line, ok, err := b.dispatch(r, list, row, nil)
 			if err != nil {
 				return err
 			}
@@ -119,9 +125,9 @@ func dispatchLine(row indexRow) DispatchLine {
 		LeaseUntil: stampOf(row.LeaseUntil)}
 }
 
-// dispatch leases one job to a host, and to runner where that is given. A job that was gated under other rules is gated
+// dispatch leases one job to one of the hosts in list, and to runner where that is given. A job that was gated under other rules is gated
 // again first, on the same bytes; it is blocked (false) where they do not allow it any more.
-func (b *batch) dispatch(r *rules.Rules, row indexRow, runner *ledger.Runner) (DispatchLine, bool, error) {
+func (b *batch) dispatch(r *rules.Rules, list []hosts.Host, row indexRow, runner *ledger.Runner) (DispatchLine, bool, error) {
 	if row.Rules != r.Digest {
 		ok, err := b.gateAgain(r, row)
 		if err != nil || !ok {
@@ -139,16 +145,6 @@ func (b *batch) dispatch(r *rules.Rules, row indexRow, runner *ledger.Runner) (D
 		return DispatchLine{}, false, err
 	}
 	need := job.New(in, prop).RequiredCapabilities
-	list, err := b.p.hosts(b.tx, r)
-	if err != nil {
-		return DispatchLine{}, false, err
-	}
-	if runner != nil {
-		list = slices.DeleteFunc(list, func(h hosts.Host) bool { return h.ID != LocalHost })
-		for i := range list {
-			list[i].CurrentJobs, list[i].Status = 0, hosts.Online // the runner holds the slot already
-		}
-	}
 	chosen, _, reason := hosts.Pick(list, need)
 	if chosen.ID == "" {
 		line := dispatchLine(row)
@@ -158,6 +154,11 @@ func (b *batch) dispatch(r *rules.Rules, row indexRow, runner *ledger.Runner) (D
 	until := b.now.Add(time.Duration(row.TimeoutSeconds)*time.Second + leaseSlack)
 	meta := ledger.Dispatched{Host: chosen.ID, Attempt: row.Attempt + 1, LeaseUntil: job.FormatTime(until), Runner: runner}
 	b.jobEvent("dispatch", job.JobDispatched, row.ID, row.TraceID, "approved", meta, nil)
+	for i := range list {
+		if list[i].ID == chosen.ID && runner == nil {
+			list[i] = list[i].WithJobs(list[i].CurrentJobs + 1)
+		}
+	}
 	return DispatchLine{JobID: row.ID, Status: string(row.Status), Host: chosen.ID, Attempt: meta.Attempt,
 		LeaseUntil: meta.LeaseUntil, Reason: reason}, true, b.failed
 }

@@ -168,7 +168,9 @@ func (e *engine) step(ctx context.Context) error {
 	var over, changed []string
 	err = p.transact(context.WithoutCancel(ctx), func(b *batch) error {
 		fresh, over, changed = nil, nil, nil
-		b.begun(begun)
+		if err := b.begun(begun); err != nil {
+			return err
+		}
 		for i, a := range ended {
 			done, err := b.record(a, refs[i])
 			if err != nil {
@@ -214,6 +216,7 @@ func (e *engine) step(ctx context.Context) error {
 	p.placeEnded(ended)
 	p.placeAll(changed)
 	p.placeStarted(begun)
+	p.placeLater(false)
 	p.projected()
 	e.count(ended, over)
 	return e.report(ended, over)

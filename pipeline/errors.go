@@ -8,7 +8,12 @@ import (
 // UnknownJobError says that no event knows the job.
 type UnknownJobError struct{ ID string }
 
-func (e *UnknownJobError) Error() string { return e.ID + ": no such job" }
+func (e *UnknownJobError) Error() string {
+	if e.ID == "" {
+		return `"": no such job`
+	}
+	return e.ID + ": no such job"
+}
 
 // Hint says where to look.
 func (e *UnknownJobError) Hint() string { return "sheratan jobs" }

@@ -144,6 +144,9 @@ func (p *Pipeline) regate(ctx context.Context, k known, r *rules.Rules, row inde
 	}
 	if facts.SameID != nil && facts.SameID.ID == row.ID {
 		facts.SameID = nil // itself
+		if facts.Cycle, _, err = k.Cycle(row.ID, c.proposal.DependsOn, cycleLimit); err != nil {
+			return job.Report{}, nil, err
+		}
 	}
 	if facts.SameKey != nil && facts.SameKey.ID == row.ID {
 		facts.SameKey = nil
@@ -163,17 +166,38 @@ func (p *Pipeline) stored(row indexRow) (*candidate, error) {
 	}
 	c := &candidate{intake: in, proposal: prop, payloadSHA256: row.PayloadSHA256}
 	if in.Proposal == nil {
-		c.parseErr = &schemas.ParseError{Code: schemas.CodeSyntax, Message: "the proposal could not be parsed when it was received"}
-		if raw, err := rawBytes(in); err == nil && raw != nil {
-			again := newCandidate(raw, in.Provenance, in.ReceivedAt, schemas.DefaultLimits)
-			c.parseErr = again.parseErr
-		}
-		return c, nil
+		return c, p.storedRaw(c, row)
 	}
 	if c.value, err = schemas.Parse(in.Proposal, schemas.Limits{}); err != nil {
 		return nil, fmt.Errorf("%s: intake: %w", row.ID, err)
 	}
 	return c, nil
+}
+
+// storedRaw gives a candidate that could not be parsed what the gates go by: its bytes, or where the store does not have
+// them, what was found when they were there. That cannot change, and forgetting that it was a FIFO would turn a refusal
+// of the barrier into a fault of syntax.
+func (p *Pipeline) storedRaw(c *candidate, row indexRow) error {
+	raw, err := rawBytes(c.intake)
+	if err != nil {
+		return fmt.Errorf("%s: intake: %w", row.ID, err)
+	}
+	if raw != nil {
+		again := newCandidate(raw, c.intake.Provenance, c.intake.ReceivedAt, schemas.DefaultLimits)
+		c.parseErr, c.raw = again.parseErr, raw
+		return nil
+	}
+	c.parseErr = &schemas.ParseError{Code: schemas.CodeSyntax, Message: "the proposal could not be parsed when it was received"}
+	rep, err := p.loadReport(row)
+	for _, g := range rep.Gates {
+		if fileType, ok := g.Evidence["file_type"].(string); ok && g.GateID == "G0" {
+			c.fileType = fileType
+		}
+		if g.GateID == "G1" && len(g.Reasons) > 0 {
+			c.parseErr = &schemas.ParseError{Code: schemas.ParseCode(g.Reasons[0].Code), Message: g.Reasons[0].Message}
+		}
+	}
+	return err
 }
 
 // rawBytes returns the bytes of a proposal that could not be parsed, nil where the document does not have them.

@@ -50,15 +50,19 @@ type Pipeline struct {
 	db    *index.DB
 	rules *rules.Rules
 
-	git        *history.Repository
-	zones      *workspace.Zones
-	wrote      int             // events written by this process
-	markers    []string        // of batches whose files are not in place yet
-	looked     time.Time       // when the engine last looked at what other processes did
-	configured string          // digest of the rules that the ledger is known to name
-	told       map[string]bool // what was said once and need not be said again
-	toldPack   bool
-	warned     bool // about the sandbox level
+	git         *history.Repository
+	memo        memo
+	later       later
+	zones       *workspace.Zones
+	wrote       int             // events written by this process
+	markers     []string        // of batches whose files are not in place yet
+	looked      time.Time       // when the engine last looked at what other processes did
+	configured  string          // digest of the rules that the ledger is known to name
+	told        map[string]bool // what was said once and need not be said again
+	toldPack    bool
+	warned      bool // about the sandbox level
+	guarded     bool // the end of the documents was looked at
+	uncommitted bool // the last commit failed, and whoever asked for it knows
 }
 
 // Open prepares work on ws. It is cheap: database, rules and git are opened when they are needed.
@@ -77,7 +81,13 @@ func Open(_ context.Context, ws *workspace.Workspace, o Options) (*Pipeline, err
 	}
 	p := &Pipeline{ws: ws, opts: o, told: map[string]bool{}}
 	p.zones = ws.Zones(func(dir string) { p.warn("%s: the folder was missing and is made again", dir) })
-	var err error
+	remade, err := ws.Restore()
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range remade {
+		p.warn("%s: the folder was missing and is made again", dir)
+	}
 	if p.log, err = ledger.Open(ws.Outbox(), nil); err != nil {
 		return nil, err
 	}
@@ -99,7 +109,7 @@ func Open(_ context.Context, ws *workspace.Workspace, o Options) (*Pipeline, err
 // Close commits what this process wrote to git, unless that was declined, and lets go of the files.
 func (p *Pipeline) Close(ctx context.Context) error {
 	var errs []error
-	if p.wrote > 0 && !p.opts.NoCommit {
+	if p.wrote > 0 && !p.opts.NoCommit && !p.uncommitted {
 		if _, err := p.Commit(ctx, TickLine{}); err != nil {
 			errs = append(errs, err)
 		}

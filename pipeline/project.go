@@ -40,6 +40,9 @@ func (p *Pipeline) endProjection(from int64) error {
 
 // projected removes the markers of the batches whose files are in place.
 func (p *Pipeline) projected() {
+	if len(p.later.ids) > 0 {
+		return // some of them are put off
+	}
 	for _, m := range p.markers {
 		if err := os.Remove(m); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			p.warn("%v", err)
@@ -127,10 +130,11 @@ func (p *Pipeline) placeJob(row indexRow, j job.Job) error {
 }
 
 func (p *Pipeline) placeResult(row indexRow, doc []byte) error {
-	if err := p.zones.Put(p.ws.Result(row.ID, row.CompletedAt), doc); err != nil {
+	// In this order the file that leaves the queue can become the one that enters the results.
+	if err := p.zones.Remove(p.ws.Approved(row.ID)); err != nil {
 		return err
 	}
-	if err := remove(p.ws.Approved(row.ID)); err != nil {
+	if err := p.zones.Put(p.ws.Result(row.ID, row.CompletedAt), doc); err != nil {
 		return err
 	}
 	return p.leaveBlocked(row)
@@ -140,6 +144,9 @@ func (p *Pipeline) placeResult(row indexRow, doc []byte) error {
 // results.
 func (p *Pipeline) leaveBlocked(row indexRow) error {
 	dir := p.ws.Blocked(row.ID)
+	if !exists(dir) {
+		return nil
+	}
 	raw := filepath.Join(dir, "raw")
 	if row.Zone == "outbox" && exists(raw) {
 		err := durable.RenameNoReplace(raw, p.ws.ResultFile(row.ID, row.CompletedAt, ".raw"))
@@ -181,7 +188,7 @@ func (p *Pipeline) placeBlocked(row indexRow, j job.Job, doc []byte) error {
 	if err := p.zones.Put(filepath.Join(dir, "report.json"), append(text, '\n')); err != nil {
 		return err
 	}
-	return remove(p.ws.Approved(row.ID))
+	return p.zones.Remove(p.ws.Approved(row.ID))
 }
 
 func remove(path string) error {
@@ -204,7 +211,7 @@ func (p *Pipeline) settle(ids []string) error {
 				return err
 			}
 			if ok && row.Zone != "approved" {
-				if err := remove(p.ws.Approved(id)); err != nil {
+				if err := p.zones.Remove(p.ws.Approved(id)); err != nil {
 					return err
 				}
 			}

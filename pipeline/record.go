@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
@@ -11,11 +12,19 @@ import (
 	"github.com/sheratan/sheratan/schemas"
 )
 
-// begun records that attempts are running which have lasted long enough to be worth a line before they end.
-func (b *batch) begun(list []*attempt) {
+// begun records that attempts are running which have lasted long enough to be worth a line before they end. One that was
+// taken away from the runner meanwhile is left out: it is about to be killed.
+func (b *batch) begun(list []*attempt) error {
 	for _, a := range list {
-		b.started(a)
+		row, ok, err := b.tx.Job(a.row.ID)
+		if err != nil {
+			return err
+		}
+		if ok && row.Status == job.StatusPending && b.holds(row, a) {
+			b.started(a)
+		}
 	}
+	return b.failed
 }
 
 func (b *batch) started(a *attempt) {
@@ -97,8 +106,22 @@ func shorten(s string) string {
 // lease dispatches jobs to this process and returns the attempts to start. Jobs that the rules do not allow any more are
 // returned as blocked.
 func (b *batch) lease(r *rules.Rules, rows []indexRow) (list []*attempt, blocked []string, err error) {
+	if len(rows) == 0 {
+		return nil, nil, nil
+	}
+	known, err := b.p.hosts(b.tx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	var self []hosts.Host
+	for _, h := range known {
+		if h.ID == LocalHost {
+			h.Status, h.CurrentJobs = hosts.Online, 0 // the runner holds the slots already
+			self = append(self, h)
+		}
+	}
 	for _, row := range rows {
-		line, ok, err := b.dispatch(r, row, &b.p.runner)
+		line, ok, err := b.dispatch(r, self, row, &b.p.runner)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -107,7 +130,12 @@ func (b *batch) lease(r *rules.Rules, rows []indexRow) (list []*attempt, blocked
 			continue
 		}
 		if line.Host == "" {
-			continue // no host offers what it needs; the gates said so already
+			// An operator allowed it although no host offers what it needs. In the queue it would stand before the others
+			// for ever.
+			b.jobEvent("dispatch", job.JobBlocked, row.ID, row.TraceID, "blocked",
+				ledger.Blocked{NextAction: string(job.RequireOperatorAck), Code: "NO_HOST"}, nil)
+			blocked = append(blocked, row.ID)
+			continue
 		}
 		a, err := b.attempt(row.ID)
 		if err != nil {

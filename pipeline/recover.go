@@ -7,6 +7,7 @@ import (
 	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/durable"
+	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
@@ -110,18 +111,42 @@ func (p *Pipeline) placeAll(ids []string) bool {
 	if len(ids) == 0 {
 		return true
 	}
-	whole := true
-	for _, id := range ids {
-		row, ok, err := p.find(context.Background(), id)
-		if err == nil && ok {
-			err = p.place(row)
+	rows := make([]indexRow, 0, len(ids))
+	err := p.view(context.Background(), func(r *index.Reader) error {
+		for _, id := range ids {
+			row, ok, err := r.Job(id)
+			if err != nil {
+				return err
+			}
+			if ok {
+				rows = append(rows, row)
+			}
 		}
-		if err != nil {
+		return nil
+	})
+	if err != nil {
+		p.warn("%v", err)
+		return false
+	}
+	whole := true
+	var approved []string
+	for _, row := range rows {
+		if err := p.place(row); err != nil {
 			p.warn("%v", err)
 			whole = false
 		}
+		p.later.drop(row.ID)
+		if row.Zone == "approved" {
+			approved = append(approved, row.ID)
+		} else {
+			p.memo.drop(row.ID)
+		}
 	}
-	return p.settle(ids) == nil && whole
+	if err := p.settle(approved); err != nil {
+		p.warn("%v", err)
+		return false
+	}
+	return whole
 }
 
 // placeEnded puts the files of jobs in place whose attempt this process has just recorded.
@@ -141,6 +166,10 @@ func (p *Pipeline) projectAdmitted(out []outcome) {
 	var approved []string
 	for _, o := range out {
 		if o.repeat {
+			continue
+		}
+		if p.later.on && o.row.Zone == "approved" {
+			p.later.add(o.id, p.now())
 			continue
 		}
 		if err := p.placeJob(o.row, o.job); err != nil {

@@ -71,13 +71,17 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 	})
 }
 
-// baseEnv is the environment of every job: nothing of the operator's but where programs and the language are found.
+// baseEnv is the environment of every job: nothing of the operator's but where programs and the language are found, and
+// what the config gives to all.
 func baseEnv(r *rules.Rules) []string {
 	env := []string{"PATH=" + strings.Join(r.Path(), ":")}
 	for _, name := range []string{"LANG", "LC_ALL", "TZ"} {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)
 		}
+	}
+	for name, v := range r.Config.Host.Env {
+		env = append(env, name+"="+v) // of a name that is there twice, the later one counts
 	}
 	return env
 }

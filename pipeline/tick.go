@@ -53,6 +53,8 @@ func (p *Pipeline) Tick(ctx context.Context, o TickOptions, emit func(TickLine) 
 		}
 		defer lock.Unlock()
 	}
+	p.later.on = true
+	defer func() { p.later.on = false }()
 	t := &ticker{p: p, o: o, emit: emit, committed: p.now()}
 	if o.Loop {
 		t.watch = p.watchInbox()
@@ -119,6 +121,8 @@ var errRulesChanged = errors.New("the rules changed")
 
 // between gates new proposals and decides whether a tick that has nothing to do is over.
 func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.Time, err error) {
+	t.p.placeLater(idle)
+	t.p.projected()
 	now := t.p.now()
 	if idle || now.Sub(t.scanned) >= t.o.Interval || t.watch.fired() {
 		before := t.line.Received
@@ -207,5 +211,6 @@ func (t *ticker) commit(ctx context.Context) error {
 }
 
 func (t *ticker) finish(ctx context.Context) error {
+	t.p.placeLater(true)
 	return t.commit(ctx)
 }

@@ -49,8 +49,11 @@ func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) (err err
 		return errors.Join(err, tx.Rollback())
 	}
 	b := &batch{p: p, tx: tx, now: now, out: ledger.NewBatch(pos), from: pos.Size, fresh: map[string][]byte{}}
-	if err := fn(b); err != nil || b.failed != nil || b.out.Len() == 0 {
+	if err := fn(b); err != nil || b.failed != nil {
 		return errors.Join(err, b.failed, tx.Rollback())
+	}
+	if b.out.Len() == 0 {
+		return tx.Commit() // nothing but what catchUp applied, which is to stay: a reader relies on it
 	}
 	if err := p.beginProjection(b.from, b.out.Position().Size); err != nil {
 		return errors.Join(err, tx.Rollback())
@@ -84,6 +87,9 @@ func (p *Pipeline) beginLocked(ctx context.Context) (*index.Tx, ledger.Position,
 	}
 	pos, err := p.catchUp(ctx, tx)
 	if err != nil {
+		return nil, ledger.Position{}, errors.Join(err, tx.Rollback())
+	}
+	if err := p.guardDocuments(tx, pos); err != nil {
 		return nil, ledger.Position{}, errors.Join(err, tx.Rollback())
 	}
 	return tx, pos, nil
@@ -147,6 +153,11 @@ func (p *Pipeline) catchUp(ctx context.Context, tx *index.Tx) (ledger.Position, 
 			return pos, err
 		}
 	}
+	if pos.Size == 0 {
+		if err := p.guardSize(end); err != nil {
+			return pos, err
+		}
+	}
 	if n == 0 && torn == nil {
 		return pos, nil
 	}
@@ -157,20 +168,6 @@ func (p *Pipeline) catchUp(ctx context.Context, tx *index.Tx) (ledger.Position, 
 		p.note("the index was made again from %d events", n)
 	}
 	return end, ctx.Err()
-}
-
-// guardTorn refuses to take as unfinished what git says was finished: without an index, the last commit is what remembers
-// how far the ledger went.
-func (p *Pipeline) guardTorn(torn *ledger.TornTail) error {
-	repo, err := p.repository()
-	if err != nil {
-		return err
-	}
-	head, err := repo.Head()
-	if err != nil {
-		return nil // nothing was committed, so nothing remembers more
-	}
-	return torn.Guard(head.LedgerSize)
 }
 
 // moveTorn puts an unfinished last line aside and records that in the ledger.

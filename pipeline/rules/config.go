@@ -23,7 +23,8 @@ type Config struct {
 
 // Host is the object "host": this machine.
 type Host struct {
-	MaxConcurrent int `json:"max_concurrent"` // jobs at a time
+	MaxConcurrent int               `json:"max_concurrent"` // jobs at a time
+	Env           map[string]string `json:"env"`            // given to every job
 }
 
 // Sandbox is the object "sandbox".
@@ -41,7 +42,7 @@ func DefaultConfig() Config {
 	return Config{
 		Schema:  SchemaConfig,
 		Config:  gates.DefaultConfig(),
-		Host:    Host{MaxConcurrent: 5},
+		Host:    Host{MaxConcurrent: 5, Env: map[string]string{}},
 		Sandbox: Sandbox{Minimum: "restricted"},
 	}
 }

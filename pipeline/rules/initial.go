@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -70,8 +71,34 @@ func initialConfig(roots []string, agent string) Config {
 	if agent != "" {
 		cfg.Sources[agent] = gates.DefaultSource()
 	}
-	cfg.Gates.Exec = initialExec(finder(roots))
+	find := finder(roots)
+	cfg.Gates.Exec = initialExec(find)
+	cfg.Host.Env = caches(find)
 	return cfg
+}
+
+// caches are the folders in which Go keeps what it has built and downloaded. In the empty HOME of a job it would build the
+// standard library and download the modules again each time.
+func caches(find func(string) (string, bool, bool)) map[string]string {
+	env := map[string]string{}
+	program, _, ok := find("go")
+	if !ok {
+		return env
+	}
+	names := []string{"GOCACHE", "GOMODCACHE"}
+	cmd := exec.Command(program, append([]string{"env"}, names...)...)
+	cmd.Dir = "/" // no go.mod has a say
+	text, err := cmd.Output()
+	values := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if err != nil || len(values) != len(names) {
+		return env // jobs are slower, and nothing else
+	}
+	for i, v := range values {
+		if filepath.IsAbs(v) {
+			env[names[i]] = v
+		}
+	}
+	return env
 }
 
 // finder looks for programs in the folders that only root can write to, and then where toolchains usually are. A program

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -129,7 +130,11 @@ func Defaults(ctx context.Context, dir string) (*Rules, error) {
 }
 
 func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedPolicy) (*Rules, []Problem, error) {
+	remade := restoreWork(ws, cfg.Gates.Roots)
 	open, err := roots.Open(ws.Root(), cfg.Gates.Roots, ws.Forbidden())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, []Problem{{File: name, Pointer: "/gates/roots", Message: err.Error() + ": make the folder, or take it out of the roots"}}, nil
+	}
 	if err != nil {
 		return nil, []Problem{{File: name, Pointer: "/gates/roots", Message: err.Error()}}, nil
 	}
@@ -151,8 +156,21 @@ func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedP
 	}
 	r.Digest = schemas.Digest(r.Document)
 	r.Gates = r.Gates.WithDigest(r.Digest)
+	if remade {
+		r.Warnings = append(r.Warnings, "work: the folder was missing and is made again")
+	}
 	r.warn()
 	return r, nil, nil
+}
+
+// restoreWork makes the folder again in which jobs work by default, where it is a root. Without it nothing would run.
+func restoreWork(ws *workspace.Workspace, rootPaths []string) bool {
+	for _, path := range rootPaths {
+		if filepath.Clean(path) == "work" || filepath.Clean(path) == ws.Work() {
+			return os.Mkdir(ws.Work(), 0o700) == nil // what else is wrong with it is for roots.Open to say
+		}
+	}
+	return false
 }
 
 // warn finds what is probably not meant.

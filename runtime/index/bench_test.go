@@ -1,9 +1,7 @@
 package index
 
 import (
-	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -13,82 +11,69 @@ import (
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
-func rawMeta(v any) json.RawMessage {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return b
-}
-
-const digest = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945"
-
-// life returns the meta of the usual events of a job, except the first.
-var lifeAt = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-
-func event(seq int64, name job.EventName, id string, meta json.RawMessage) *ledger.Event {
-	return &ledger.Event{V: 1, Seq: seq, ID: uuid.NewString(), Timestamp: job.FormatTime(lifeAt), Actor: "uid:1000", Event: name,
-		JobID: id, TraceID: id, Zone: "approved", ArtifactPath: "outbox/documents/000/000/000000000.jsonl", ArtifactSHA256: digest,
-		Meta: meta, Prev: digest}
-}
-
-func BenchmarkApplyLife(b *testing.B) {
-	for _, batch := range []int{1, 100, 1000} {
-		b.Run(fmt.Sprintf("jobs=%d", batch), func(b *testing.B) {
-			db, err := Open(filepath.Join(b.TempDir(), "index.db"))
-			if err != nil {
-				b.Fatal(err)
+// BenchmarkApply measures the usual life of jobs in three transactions, as a tick has it: received, gated and approved;
+// dispatched; started and completed. batch is how many jobs a transaction takes, history how many there were before.
+func BenchmarkApply(b *testing.B) {
+	for _, c := range []struct{ batch, history int }{{1, 0}, {100, 0}, {1000, 0}, {1000, 1_000_000}} {
+		b.Run(fmt.Sprintf("batch=%d/history=%d", c.batch, c.history), func(b *testing.B) {
+			f := newFixture(b)
+			if c.history > 0 {
+				f.propose("old", nil)
+				f.approve("old", true)
+				f.run("old")
+				f.copies("old", c.history)
 			}
-			defer db.Close()
-			seq := int64(0)
 			events := 0
-			run := func(evs []*ledger.Event) {
-				tx, err := db.Begin(b.Context())
-				if err != nil {
-					b.Fatal(err)
-				}
-				for _, ev := range evs {
-					if err := tx.Apply(ev, nil); err != nil {
-						b.Fatal(err)
-					}
-				}
-				if err := tx.SetPosition(ledger.Position{Size: seq}); err != nil {
-					b.Fatal(err)
-				}
-				if err := tx.Commit(); err != nil {
-					b.Fatal(err)
-				}
-				events += len(evs)
-			}
-			loc := ledger.Located{Offset: 123456, Bytes: 789}
 			var spent time.Duration
-			for n := 0; n < b.N; n += batch {
-				var one, two, three []*ledger.Event
-				token := uuid.NewString()
-				for i := range batch {
-					id := uuid.NewString()
-					add := func(to *[]*ledger.Event, name job.EventName, m any) {
-						*to = append(*to, event(seq, name, id, rawMeta(m)))
-						seq++
-					}
-					add(&one, job.ProposalReceived, ledger.Received{Located: loc, Source: "operator", Bucket: "operator", Kind: "exec", Priority: 2,
-						TimeoutSeconds: 300, MaxRetries: 3, Backoff: "exponential", Key: id, PayloadSHA256: digest, Token: token, Line: i + 1})
-					add(&one, job.GatesReported, ledger.Gated{Located: loc, Rules: digest, Verdict: "PASS", NextAction: "ALLOW",
-						Gates: map[string]string{"G0": "PASS", "G1": "PASS", "G2": "PASS", "G3": "PASS", "G4": "PASS"}})
-					add(&one, job.JobApproved, ledger.Approved{Located: loc, Basis: "gates", Rules: digest, Rerun: true, DueAt: job.FormatTime(lifeAt), Ready: true})
-					add(&two, job.JobDispatched, ledger.Dispatched{Host: "local", Attempt: 1, LeaseUntil: job.FormatTime(lifeAt),
-						Runner: &ledger.Runner{Boot: digest[:36], PID: 4711, Start: 123456789}})
-					add(&three, job.JobStarted, ledger.Started{Attempt: 1, StartedAt: job.FormatTime(lifeAt)})
-					add(&three, job.JobCompleted, ledger.Ended{Located: loc, Attempt: 1, CompletedAt: job.FormatTime(lifeAt)})
+			for n := 0; n < b.N; n += c.batch {
+				for _, stage := range lives(f.h, c.batch) {
+					start := time.Now()
+					f.write(func(tx *Tx) {
+						for i := range stage {
+							if err := tx.Apply(&stage[i], f.h); err != nil {
+								b.Fatal(err)
+							}
+						}
+					})
+					spent += time.Since(start)
+					events += len(stage)
 				}
-				start := time.Now()
-				run(one)
-				run(two)
-				run(three)
-				spent += time.Since(start)
 			}
 			b.ReportMetric(float64(spent.Microseconds())/float64(events), "µs/event")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// lives puts the events of n jobs behind h and returns them, one slice for each transaction.
+func lives(h *history, n int) [3][]ledger.Event {
+	var stages [3][]ledger.Event
+	token := uuid.NewString()
+	ids := make([]string, n)
+	now := job.FormatTime(h.now)
+	place := ledger.Located{Offset: 123456, Bytes: 789}
+	add := func(stage int, name job.EventName, id string, meta any) {
+		ev := h.make(name, id, meta, nil)
+		ev.ID = uuid.NewString()
+		ev.ArtifactPath, ev.ArtifactSHA256 = "outbox/documents/000/000/000000000.jsonl", anyDigest
+		h.add(ev)
+		stages[stage] = append(stages[stage], ev)
+	}
+	for i := range ids {
+		ids[i] = uuid.NewString()
+		m := received("operator")
+		m.Located, m.Key, m.Token, m.Line = place, ids[i], token, i+1
+		add(0, job.ProposalReceived, ids[i], m)
+		add(0, job.GatesReported, ids[i], ledger.Gated{Located: place, Rules: anyDigest, Verdict: "PASS", NextAction: "ALLOW",
+			Gates: map[string]string{"G0": "PASS", "G1": "PASS", "G2": "PASS", "G3": "PASS", "G4": "PASS"}})
+		add(0, job.JobApproved, ids[i], approved(h.now, true))
+	}
+	for _, id := range ids {
+		add(1, job.JobDispatched, id, leaseOf("local", 1, h.now))
+	}
+	for _, id := range ids {
+		add(2, job.JobStarted, id, ledger.Started{Attempt: 1, StartedAt: now})
+		add(2, job.JobCompleted, id, ledger.Ended{Located: place, Attempt: 1, CompletedAt: now})
+	}
+	return stages
 }

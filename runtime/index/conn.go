@@ -30,6 +30,7 @@ const (
 // conn is one connection with its prepared statements. It is used by one goroutine at a time.
 type conn struct {
 	*sqlite3.Conn
+	path  string
 	stmts map[string]*stmt
 }
 
@@ -39,20 +40,30 @@ func openConn(path string) (*conn, error) {
 	if err != nil {
 		return nil, describe(path, err)
 	}
-	c := &conn{Conn: raw, stmts: map[string]*stmt{}}
-	if err := c.setUp(path); err != nil {
-		return nil, errors.Join(describe(path, err), c.close())
+	c := &conn{Conn: raw, path: path, stmts: map[string]*stmt{}}
+	if err := c.setUp(); err != nil {
+		return nil, errors.Join(c.describe(err), c.close())
 	}
 	return c, nil
 }
 
-func (c *conn) setUp(path string) error {
+// describe names the database in an error of SQLite; an interrupt becomes what interrupted.
+func (c *conn) describe(err error) error {
+	if errors.Is(err, sqlite3.INTERRUPT) {
+		if cause := c.GetInterrupt().Err(); cause != nil {
+			return &fileError{path: c.path, err: cause}
+		}
+	}
+	return describe(c.path, err)
+}
+
+func (c *conn) setUp() error {
 	if err := c.BusyTimeout(busyTimeout); err != nil {
 		return err
 	}
 	// A short command leaves the WAL to a tick: writing it back and deleting it would cost more than the command does. The
 	// file without a name of openScratch has none.
-	if path != "" {
+	if c.path != "" {
 		if _, err := c.FileControl("main", sqlite3.FCNTL_PERSIST_WAL, true); err != nil {
 			return err
 		}
@@ -70,7 +81,7 @@ func (c *conn) setUp(path string) error {
 		return err
 	}
 	if version != SchemaVersion {
-		return &SchemaError{Path: path, Version: version}
+		return &SchemaError{Path: c.path, Version: version}
 	}
 	// NORMAL syncs at checkpoints only. After a power loss the last transactions may be missing, which the ledger makes good;
 	// with OFF a checkpoint could reach the disk in part and leave a database that is broken without showing it.
@@ -143,7 +154,7 @@ func (c *conn) prepare(sql string) (*stmt, error) {
 	}
 	raw, tail, err := c.Conn.PrepareFlags(sql, sqlite3.PREPARE_PERSISTENT)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", firstLine(sql), err)
+		return nil, c.describe(fmt.Errorf("%s: %w", firstLine(sql), err))
 	}
 	if strings.TrimSpace(tail) != "" {
 		raw.Close()
@@ -165,7 +176,7 @@ func (c *conn) run(sql string, values ...any) error {
 	if err != nil {
 		return err
 	}
-	return s.run(values...)
+	return c.describe(s.run(values...))
 }
 
 // each calls fn for each row of a query.
@@ -174,7 +185,7 @@ func (c *conn) each(sql string, fn func(*stmt) error, values ...any) error {
 	if err != nil {
 		return err
 	}
-	return s.each(func() error { return fn(s) }, values...)
+	return c.describe(s.each(func() error { return fn(s) }, values...))
 }
 
 // one calls fn for the first row of a query, and reports whether there is one.
@@ -183,7 +194,8 @@ func (c *conn) one(sql string, fn func(*stmt) error, values ...any) (bool, error
 	if err != nil {
 		return false, err
 	}
-	return s.one(func() error { return fn(s) }, values...)
+	found, err := s.one(func() error { return fn(s) }, values...)
+	return found, c.describe(err)
 }
 
 // rows returns the jobs that a query for all columns of jobs gives.

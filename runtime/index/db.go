@@ -83,6 +83,11 @@ func (db *DB) give(c *conn) {
 	c.SetInterrupt(context.Background())
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	if !c.GetAutocommit() { // a transaction could not be ended; the next one has to begin elsewhere
+		delete(db.all, c)
+		c.close()
+		return
+	}
 	db.idle = append(db.idle, c)
 }
 
@@ -94,14 +99,14 @@ func (db *DB) View(ctx context.Context, fn func(*Reader) error) (err error) {
 	}
 	defer db.give(c)
 	if err := c.Exec("BEGIN"); err != nil {
-		return db.describe(err)
+		return c.describe(err)
 	}
 	defer func() {
 		c.SetInterrupt(context.Background())
-		err = errors.Join(err, db.describe(c.Exec("ROLLBACK")))
+		err = errors.Join(err, c.describe(c.Exec("ROLLBACK")))
 	}()
 	c.SetInterrupt(ctx)
-	return db.describe(fn(&Reader{c: c}))
+	return fn(&Reader{c: c})
 }
 
 // Stale reports whether the file at the path is no longer the one that is open: another process found it unusable and moved it
@@ -115,7 +120,7 @@ func (db *DB) Stale() (bool, error) {
 	// The file compares the inode that it has open with the one at its path.
 	f, err := c.FileControl("main", sqlite3.FCNTL_FILE_POINTER)
 	if err != nil {
-		return false, db.describe(err)
+		return false, c.describe(err)
 	}
 	for {
 		if file, ok := f.(vfs.FileHasMoved); ok {
@@ -143,7 +148,7 @@ func (db *DB) Checkpoint() error {
 	defer db.give(c)
 	// A reader or writer elsewhere must not make a tick wait: what cannot be written back now can be later.
 	if err := c.BusyTimeout(0); err != nil {
-		return db.describe(err)
+		return c.describe(err)
 	}
 	_, _, err = c.WALCheckpoint("main", sqlite3.CHECKPOINT_TRUNCATE)
 	if errors.Is(err, sqlite3.BUSY) {
@@ -152,7 +157,7 @@ func (db *DB) Checkpoint() error {
 	if errors.Is(err, sqlite3.BUSY) {
 		err = nil
 	}
-	return db.describe(errors.Join(err, c.BusyTimeout(busyTimeout)))
+	return c.describe(errors.Join(err, c.BusyTimeout(busyTimeout)))
 }
 
 // Check reads every page and reports the first flaw as a *GarbageError. It takes as long as reading the file does.
@@ -166,13 +171,6 @@ func (db *DB) Check(ctx context.Context) error {
 		})
 		return err
 	})
-}
-
-func (db *DB) describe(err error) error {
-	if errors.Is(err, sqlite3.NOTADB) || errors.Is(err, sqlite3.CORRUPT) {
-		return describe(db.path, err)
-	}
-	return err
 }
 
 // MoveAside renames the database at path, with its WAL and shared memory, to names that end in "." and suffix, and returns

@@ -45,7 +45,7 @@ func (tx *Tx) addDeps(row *Row, deps []string) error {
 		}
 		err = tx.c.run("INSERT INTO deps (job, depends_on, done) VALUES (?, ?, ?)", row.Seq, id, state == fulfilled)
 		if err != nil {
-			return tx.fail(fmt.Errorf("job %s: dependency on %s: %w", row.ID, id, err))
+			return fmt.Errorf("job %s: dependency on %s: %w", row.ID, id, err)
 		}
 	}
 	return nil
@@ -66,7 +66,7 @@ const (
 func (tx *Tx) settle(row *Row) error {
 	waiting, err := tx.c.one("SELECT 1 FROM deps WHERE depends_on = ? LIMIT 1", func(*stmt) error { return nil }, row.ID)
 	if err != nil || !waiting {
-		return tx.fail(err)
+		return err
 	}
 	if err := tx.flushRows(); err != nil {
 		return err
@@ -77,7 +77,7 @@ func (tx *Tx) settle(row *Row) error {
 	}
 	for _, sql := range statements {
 		if err := tx.c.run(sql, row.ID); err != nil {
-			return tx.fail(fmt.Errorf("job %s: those who depend on it: %w", row.ID, err))
+			return fmt.Errorf("job %s: those who depend on it: %w", row.ID, err)
 		}
 	}
 	tx.forget()

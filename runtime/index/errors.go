@@ -32,19 +32,32 @@ func (e *GarbageError) Unwrap() error { return e.Err }
 
 var errForeign = errors.New("a database of another program")
 
-// describe names path in err, and tells what is wrong with the file from what is wrong with the machine.
+// fileError names the database in an error of SQLite.
+type fileError struct {
+	path string
+	err  error
+}
+
+func (e *fileError) Error() string { return e.path + ": " + e.err.Error() }
+func (e *fileError) Unwrap() error { return e.err }
+
+// describe names path in an error of SQLite, once, and tells what is wrong with the file from what is wrong with the machine.
+// Other errors stay as they are.
 func describe(path string, err error) error {
+	var file *fileError
 	var schema *SchemaError
 	var garbage *GarbageError
+	var coded *sqlite3.Error
+	var code sqlite3.ErrorCode
 	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &schema), errors.As(err, &garbage):
+	case err == nil, errors.As(err, &file), errors.As(err, &schema), errors.As(err, &garbage):
 		return err
 	case errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.CORRUPT), errors.Is(err, errForeign):
 		return &GarbageError{Path: path, Err: err}
+	case errors.As(err, &coded), errors.As(err, &code):
+		return &fileError{path: path, err: err}
 	default:
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
 }
 

@@ -29,7 +29,7 @@ type history struct {
 
 func newHistory() *history { return &history{docs: map[string][]byte{}, now: epoch} }
 
-// Read and Tail make a history the ledger and the documents of a rebuild.
+// Read, Tail and Scan make a history the ledger and the documents of a rebuild.
 func (h *history) Read(ref ledger.Ref) ([]byte, error) {
 	doc, ok := h.docs[ref.SHA256]
 	if !ok {
@@ -46,6 +46,22 @@ func (h *history) Tail(from ledger.Position, fn func(*ledger.Event, []byte, ledg
 		}
 	}
 	return h.position(), nil, nil
+}
+
+func (h *history) Scan(from int64, fn func(*ledger.Event, []byte) error) error {
+	for _, ev := range h.events[from:] {
+		line, err := ev.AppendLine(nil)
+		if err == nil {
+			err = fn(&ev, line)
+		}
+		if errors.Is(err, ledger.ErrStop) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *history) position() ledger.Position {

@@ -26,7 +26,7 @@ func (tx *Tx) takeKey(e *entry) error {
 	if e.row.Key != e.row.ID {
 		err := tx.c.run("INSERT INTO keys (source, key, holder) VALUES (?, ?, ?)", e.row.Source, e.row.Key, e.row.ID)
 		if err != nil {
-			return tx.fail(fmt.Errorf("job %s: key %s: %w", e.row.ID, e.row.Key, err))
+			return fmt.Errorf("job %s: key %s: %w", e.row.ID, e.row.Key, err)
 		}
 	}
 	e.row.HoldsKey = true
@@ -41,7 +41,7 @@ func (tx *Tx) dropKey(e *entry) error {
 	}
 	if e.row.Key != e.row.ID {
 		if err := tx.c.run("DELETE FROM keys WHERE source = ? AND key = ?", e.row.Source, e.row.Key); err != nil {
-			return tx.fail(fmt.Errorf("job %s: key %s: %w", e.row.ID, e.row.Key, err))
+			return fmt.Errorf("job %s: key %s: %w", e.row.ID, e.row.Key, err)
 		}
 	}
 	e.row.HoldsKey = false
@@ -53,7 +53,7 @@ func (tx *Tx) dropKey(e *entry) error {
 func (tx *Tx) holder(source, key string) (*entry, error) {
 	id, err := tx.holderID(source, key)
 	if err != nil {
-		return nil, tx.fail(err)
+		return nil, err
 	}
 	e, err := tx.load(id)
 	if err != nil || e == nil || !holds(&e.row, source, key) {

@@ -54,7 +54,7 @@ func (tx *Tx) setLimits(ev *ledger.Event, docs DocReader) error {
 	rest := config.Sources[defaultBucket]
 	if err := tx.c.run("UPDATE rate_limits SET configured = 0, max_jobs_per_minute = ?, max_concurrent_jobs = ?",
 		orElse(rest.JobsPerMinute, DefaultJobsPerMinute), orElse(rest.Concurrent, DefaultConcurrentJobs)); err != nil {
-		return tx.fail(err)
+		return err
 	}
 	names := make([]string, 0, len(config.Sources))
 	for name := range config.Sources {
@@ -68,7 +68,7 @@ func (tx *Tx) setLimits(ev *ledger.Event, docs DocReader) error {
   ON CONFLICT DO UPDATE SET max_jobs_per_minute = ?2, max_concurrent_jobs = ?3, configured = 1`, name,
 			orElse(l.JobsPerMinute, DefaultJobsPerMinute), orElse(l.Concurrent, DefaultConcurrentJobs))
 		if err != nil {
-			return tx.fail(fmt.Errorf("limits of %s: %w", name, err))
+			return fmt.Errorf("limits of %s: %w", name, err)
 		}
 	}
 	return nil
@@ -91,7 +91,7 @@ func (tx *Tx) countWindow(window time.Time) func(*entry) error {
 		const update = `UPDATE rate_limits SET current_count = CASE window_start WHEN ?2 THEN current_count + 1 ELSE 1 END,
   window_start = ?2 WHERE source = ?1`
 		if err := tx.c.run(update, bucket, window); err != nil {
-			return tx.fail(fmt.Errorf("rate of %s: %w", bucket, err))
+			return fmt.Errorf("rate of %s: %w", bucket, err)
 		}
 		if tx.c.Changes() > 0 {
 			return nil
@@ -100,8 +100,8 @@ func (tx *Tx) countWindow(window time.Time) func(*entry) error {
 		if err != nil {
 			return err
 		}
-		return tx.fail(tx.c.run(`INSERT INTO rate_limits (source, max_jobs_per_minute, max_concurrent_jobs, configured, current_count,
-  window_start) VALUES (?, ?, ?, 0, 1, ?)`, bucket, l.JobsPerMinute, l.Concurrent, window))
+		return tx.c.run(`INSERT INTO rate_limits (source, max_jobs_per_minute, max_concurrent_jobs, configured, current_count,
+  window_start) VALUES (?, ?, ?, 0, 1, ?)`, bucket, l.JobsPerMinute, l.Concurrent, window)
 	}
 }
 

@@ -115,28 +115,10 @@ func (r *Reader) ByToken(token string) ([]Row, error) {
 
 // LastLine returns the highest line of a claimed inbox file that was received; 0 is none.
 func (r *Reader) LastLine(token string) (int, error) {
-	return r.count("SELECT coalesce(max(line), 0) FROM jobs WHERE token = ?", token)
-}
-
-// Children returns how many jobs came out of the job parent.
-func (r *Reader) Children(parent string) (n int, err error) {
-	return r.count("SELECT count(*) FROM jobs WHERE parent_id <> '' AND parent_id = ?", parent)
-}
-
-// MissionJobs returns how many jobs belong to a mission.
-func (r *Reader) MissionJobs(mission string) (n int, err error) {
-	return r.count("SELECT count(*) FROM jobs WHERE mission_id <> '' AND mission_id = ?", mission)
-}
-
-func (r *Reader) count(sql string, values ...any) (n int, err error) {
 	if err := r.sync(); err != nil {
 		return 0, err
 	}
-	_, err = r.c.one(sql, func(s *stmt) error {
-		n = s.ColumnInt(0)
-		return nil
-	}, values...)
-	return n, err
+	return r.number("SELECT coalesce(max(line), 0) FROM jobs WHERE token = ?", token)
 }
 
 // query collects the conditions of a question. There are few shapes of questions, so that the number of statements that are

@@ -51,6 +51,11 @@ func (tx *Tx) receive(ev *ledger.Event, at time.Time, docs DocReader) error {
 	if err := tx.addDeps(&row, deps); err != nil {
 		return err
 	}
+	for family, id := range map[string]string{familyMission: row.MissionID, familyParent: row.ParentID} {
+		if err := tx.addToFamily(family, id); err != nil {
+			return err
+		}
+	}
 	e = &entry{fresh: true}
 	tx.cache.rows[row.ID] = e
 	tx.change(e, &row)

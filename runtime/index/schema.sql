@@ -104,7 +104,6 @@ CREATE INDEX jobs_source ON jobs (source);
 CREATE INDEX jobs_token ON jobs (token);
 CREATE INDEX jobs_trace ON jobs (trace_id) WHERE trace_id <> id;
 CREATE INDEX jobs_mission ON jobs (mission_id) WHERE mission_id <> '';
-CREATE INDEX jobs_parent ON jobs (parent_id) WHERE parent_id <> '';
 
 CREATE TABLE deps (
   job               INTEGER NOT NULL,    -- seq of the one that waits
@@ -162,6 +161,14 @@ CREATE TABLE counts (
   quarantined       INTEGER NOT NULL CHECK (quarantined >= 0),
   cancelled         INTEGER NOT NULL CHECK (cancelled >= 0),
   PRIMARY KEY (bucket, source)
+) STRICT, WITHOUT ROWID;
+
+-- How many jobs a mission has, and how many came out of a job: the gates ask this for each proposal.
+CREATE TABLE families (
+  family            TEXT NOT NULL CHECK (family IN ('mission', 'parent')),
+  id                TEXT NOT NULL,
+  jobs              INTEGER NOT NULL,
+  PRIMARY KEY (family, id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE ledger_events (

@@ -55,8 +55,9 @@ func (db *DB) Begin(ctx context.Context) (*Tx, error) {
 	}
 	c.SetInterrupt(ctx)
 	if err := c.Exec("BEGIN IMMEDIATE"); err != nil {
+		err = c.describe(err)
 		db.give(c)
-		return nil, db.describe(fmt.Errorf("%s: %w", db.path, err))
+		return nil, err
 	}
 	tx := &Tx{Reader: &Reader{c: c}, db: db, tallies: map[population]*tally{}}
 	tx.tx = tx
@@ -83,10 +84,10 @@ func (tx *Tx) SetPosition(p ledger.Position) error {
 	tx.position, tx.positioned = string(text), true
 	if p.Size == 0 {
 		tx.position = "" // as in an index that was just made
-		return tx.fail(tx.c.run("DELETE FROM position"))
+		return tx.c.run("DELETE FROM position")
 	}
-	return tx.fail(tx.c.run("INSERT INTO position (one, position) VALUES (1, ?) "+
-		"ON CONFLICT DO UPDATE SET position = excluded.position", tx.position))
+	return tx.c.run("INSERT INTO position (one, position) VALUES (1, ?) ON CONFLICT DO UPDATE SET position = excluded.position",
+		tx.position)
 }
 
 // Commit makes the transaction visible. It refuses one in which events were applied and no position was set, which would apply
@@ -133,7 +134,8 @@ func (tx *Tx) end(cache *rowCache) {
 	tx.db.give(tx.c)
 }
 
-func (tx *Tx) fail(err error) error { return tx.db.describe(err) }
+// fail is for errors of statements that the methods of conn did not run.
+func (tx *Tx) fail(err error) error { return tx.c.describe(err) }
 
 // load returns the job, or nil where there is none.
 func (tx *Tx) load(id string) (*entry, error) {
@@ -143,7 +145,7 @@ func (tx *Tx) load(id string) (*entry, error) {
 	e := &entry{}
 	found, err := tx.c.one(selectByID, func(s *stmt) error { return s.scan(&e.row) }, id)
 	if err != nil || !found {
-		return nil, tx.fail(err)
+		return nil, err
 	}
 	tx.cache.rows[id] = e
 	return e, nil

@@ -37,17 +37,17 @@ func (tx *Tx) applyWorkspace(ev *ledger.Event, at time.Time, docs DocReader) (in
 		if err := decode(ev, &m); err != nil {
 			return 0, err
 		}
-		return seq, tx.fail(tx.c.run(`INSERT INTO paused (source, reason, kill, since) VALUES (?, ?, ?, ?)
-  ON CONFLICT DO UPDATE SET reason = excluded.reason, kill = excluded.kill`, m.Source, m.Reason, m.Kill, at))
+		return seq, tx.c.run(`INSERT INTO paused (source, reason, kill, since) VALUES (?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET reason = excluded.reason, kill = excluded.kill`, m.Source, m.Reason, m.Kill, at)
 	case job.Resumed:
 		var m ledger.PausedMeta
 		if err := decode(ev, &m); err != nil {
 			return 0, err
 		}
 		if m.Source == "" {
-			return seq, tx.fail(tx.c.run("DELETE FROM paused"))
+			return seq, tx.c.run("DELETE FROM paused")
 		}
-		return seq, tx.fail(tx.c.run("DELETE FROM paused WHERE source = ?", m.Source))
+		return seq, tx.c.run("DELETE FROM paused WHERE source = ?", m.Source)
 	default:
 		return seq, nil
 	}
@@ -83,7 +83,7 @@ func (tx *Tx) setHost(ev *ledger.Event, at time.Time, status string, docs DocRea
 	if ev.ArtifactSHA256 != "" {
 		sql += ", capabilities = ?3"
 	}
-	return tx.fail(tx.c.run(sql, m.Host, status, string(capabilities), m.MaxConcurrent, at))
+	return tx.c.run(sql, m.Host, status, string(capabilities), m.MaxConcurrent, at)
 }
 
 // Host is a host as the events describe it.
@@ -115,7 +115,7 @@ func (r *Reader) Hosts() ([]Host, error) {
 
 // SetHeartbeat records when a host was last heard of. It is no event, and a rebuild forgets it.
 func (tx *Tx) SetHeartbeat(host string, at time.Time) error {
-	return tx.fail(tx.c.run("UPDATE hosts SET last_heartbeat = ? WHERE id = ?", at, host))
+	return tx.c.run("UPDATE hosts SET last_heartbeat = ? WHERE id = ?", at, host)
 }
 
 // Pause says that no job of a source is dispatched.

@@ -208,6 +208,10 @@ func untaken(path string, err error) error {
 	}
 	for _, e := range []error{fs.ErrPermission, unix.EXDEV, unix.EBUSY, unix.ENAMETOOLONG} {
 		if errors.Is(err, e) {
+			var link *os.LinkError
+			if errors.As(err, &link) {
+				err = link.Err // the new name is another one each time, and a warning is given once
+			}
 			return fmt.Errorf("%s: %w: %w", path, ErrStuck, err)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 // again, so they are not synced; each appears whole. Its methods may be called at the same time.
 type Zones struct {
 	ws     *Workspace
+	spares *spares
 	remade func(dir string) // told of a folder of the layout that was missing, relative to the workspace
 	chmod  bool             // the umask takes from others what a reply needs
 }
@@ -25,11 +26,14 @@ func (w *Workspace) Zones(remade func(dir string)) *Zones {
 	if remade == nil {
 		remade = func(string) {}
 	}
-	return &Zones{ws: w, remade: remade, chmod: umask()&0o044 != 0}
+	return &Zones{ws: w, spares: w.spares(), remade: remade, chmod: umask()&0o044 != 0}
 }
 
 // Put writes a file of a zone, and replaces the one that we wrote there before.
 func (z *Zones) Put(path string, data []byte) error {
+	if done, err := z.spares.put(path, data, 0o600); done {
+		return err
+	}
 	return z.write(path, data, 0o600, durable.ReplaceFile)
 }
 
@@ -42,6 +46,9 @@ func (z *Zones) Create(path string, data []byte) error {
 // user of its own; who gets to it is decided by the folder, which is closed to everybody else.
 func (z *Zones) PutReply(source, id string, data []byte) error {
 	path := z.ws.Reply(source, id)
+	if done, err := z.spares.put(path, data, 0o644); done {
+		return err
+	}
 	if err := z.write(path, data, 0o644, durable.ReplaceFile); err != nil || !z.chmod {
 		return err
 	}
@@ -77,8 +84,13 @@ func (z *Zones) mkdir(dir string) error {
 	return os.MkdirAll(dir, 0o700)
 }
 
-// Remove deletes a file of a zone; one that is not there is no error.
-func (z *Zones) Remove(path string) error { return unlink(path) }
+// Remove takes a file out of a zone; one that is not there is no error.
+func (z *Zones) Remove(path string) error {
+	if z.spares.remove(path) {
+		return nil
+	}
+	return unlink(path)
+}
 
 // within reports whether path is dir or lies in it; both are absolute and clean.
 func within(path, dir string) bool {
