@@ -29,8 +29,8 @@ check:
 	@scripts/govulncheck.sh "$(GO)" "$(GOVULNCHECK)"
 
 ## bench: the measurements of docs/ARCHITECTURE.md, side by side and as ratios
-bench: build
-	scripts/bench.sh
+bench:
+	$(GO) run ./scripts/bench
 
 ## demo: a workspace with some thirty proposals, from the inbox to the ledger
 demo: build

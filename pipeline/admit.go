@@ -85,6 +85,9 @@ func (p *Pipeline) admitOnce(ctx context.Context, r *rules.Rules, cands []*candi
 			if err == nil {
 				err, b.failed = b.failed, nil
 			}
+			if state := (*StateError)(nil); errors.As(err, &state) {
+				return err // it is revised, and the old version has moved on: nothing is wrong with this one
+			}
 			if err != nil {
 				return &jobError{c, err}
 			}
@@ -149,7 +152,7 @@ func (b *batch) admit(r *rules.Rules, c *candidate, hostSets [][]string, intake,
 		b.jobEvent("gate", job.JobDeduplicated, same, row.TraceID, row.Zone, ledger.Deduplicated{Of: same, Resubmitted: true}, nil)
 		return b.p.outcomeOf(row, c, true), nil
 	}
-	if !sameFacts(c.facts, facts) {
+	if !c.sameFacts(facts) {
 		// Somebody else's job came in between the look and the lock.
 		if err := c.judge(context.Background(), r, facts); err != nil {
 			return outcome{}, err
@@ -192,6 +195,11 @@ func (b *batch) enter(r *rules.Rules, c *candidate, intake, report ledger.Ref) (
 	trace, err := b.traceOf(c)
 	if err != nil {
 		return outcome{}, err
+	}
+	if c.intake.Revises != "" {
+		if err := b.retire(c); err != nil {
+			return outcome{}, err
+		}
 	}
 	b.jobEvent("source:"+j.Source, job.ProposalReceived, j.ID, trace, "inbox", received(r, c, j, intake), &intake)
 	b.jobEvent("gate", job.GatesReported, j.ID, trace, "inbox", gated(rep, report), &report)

@@ -2,7 +2,10 @@ package pipeline
 
 import (
 	"context"
-	"os"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -16,10 +19,13 @@ type Selection struct {
 }
 
 // resolve lists the jobs that are selected. Named ones must exist; of the others only those in one of the states that the
-// command can do something with are taken.
-func (b *batch) resolve(s Selection, states ...job.Status) ([]indexRow, error) {
+// command can do something with are taken, a batch of those that arrived after the one with the number after.
+func (b *batch) resolve(s Selection, after int64, states ...job.Status) ([]indexRow, error) {
 	var rows []indexRow
-	for _, id := range s.IDs {
+	for i, id := range s.IDs {
+		if slices.Contains(s.IDs[:i], id) {
+			continue
+		}
 		row, ok, err := b.tx.Job(id)
 		if err != nil {
 			return nil, err
@@ -35,7 +41,7 @@ func (b *batch) resolve(s Selection, states ...job.Status) ([]indexRow, error) {
 	if s.Status != "" {
 		states = []job.Status{job.Status(s.Status)}
 	}
-	return b.tx.List(index.JobFilter{Status: states, Source: s.Source, Mission: s.Mission, Limit: batchJobs})
+	return b.tx.List(index.JobFilter{Status: states, Source: s.Source, Mission: s.Mission, After: &after, Limit: batchJobs})
 }
 
 // empty makes Selection comparable to its zero value without comparing the slice.
@@ -68,6 +74,12 @@ func (p *Pipeline) Retry(ctx context.Context, s Selection, emit func(JobLine) er
 		if row.RevisedBy != "" {
 			return &StateError{ID: row.ID, Status: string(row.Status), Want: "it was revised by " + row.RevisedBy, Way: "sheratan why " + row.RevisedBy}
 		}
+		if holder, ok, err := b.tx.KeyHolder(row.Source, row.Key); err != nil {
+			return err
+		} else if ok && holder.ID != row.ID && holder.PayloadSHA256 != row.PayloadSHA256 {
+			return &StateError{ID: row.ID, Status: string(row.Status), Want: "its idempotency key has gone to " + holder.ID + ", which does something else",
+				Way: "sheratan revise " + row.ID}
+		}
 		b.jobEvent(p.opts.Actor, job.JobRetryScheduled, row.ID, row.TraceID, "approved",
 			ledger.RetryScheduled{WakeAt: job.FormatTime(b.now), Operator: true}, nil)
 		return b.failed
@@ -76,21 +88,28 @@ func (p *Pipeline) Retry(ctx context.Context, s Selection, emit func(JobLine) er
 
 const errRejected = "REJECTED"
 
-// change applies one event to each selected job, in batches, and puts their files in place.
+// change applies one event to each selected job, in batches, and puts their files in place. Of jobs that were not named, those
+// that the command does not fit are passed over.
 func (p *Pipeline) change(ctx context.Context, s Selection, emit func(JobLine) error, fn func(*batch, indexRow) error, states ...job.Status) error {
 	if s.empty() {
 		return &InputError{File: "selection", Message: "no job is named", Way: "name ids, or --source, --mission or --status"}
 	}
-	for {
+	for after, more := int64(-1), true; more; {
 		var ids []string
 		err := p.transact(ctx, func(b *batch) error {
 			ids = nil
-			rows, err := b.resolve(s, states...)
+			rows, err := b.resolve(s, after, states...)
 			if err != nil {
 				return err
 			}
+			more = len(s.IDs) == 0 && len(rows) == batchJobs
 			for _, row := range rows {
-				if err := fn(b, row); err != nil {
+				after = row.Seq
+				var unfit *StateError
+				if err := fn(b, row); errors.As(err, &unfit) && len(s.IDs) == 0 {
+					p.note("%v", unfit)
+					continue
+				} else if err != nil {
 					return err
 				}
 				ids = append(ids, row.ID)
@@ -106,6 +125,7 @@ func (p *Pipeline) change(ctx context.Context, s Selection, emit func(JobLine) e
 			return err
 		}
 		p.placeAll(ids)
+		p.dropResults(ids)
 		p.projected()
 		for _, id := range ids {
 			line, err := p.Job(ctx, id)
@@ -116,22 +136,56 @@ func (p *Pipeline) change(ctx context.Context, s Selection, emit func(JobLine) e
 				return err
 			}
 		}
-		if len(s.IDs) > 0 || len(ids) == 0 {
-			return nil
+	}
+	return nil
+}
+
+// dropResults takes away the result files of jobs that were taken up again: what they say is in the documents, and the next
+// one gets a file of its own. Until then the job is in the queue, and nowhere else.
+func (p *Pipeline) dropResults(ids []string) {
+	for _, id := range ids {
+		if err := p.dropResult(id); err != nil {
+			p.warn("%s: %v", id, err)
+			p.misplaced = true
 		}
 	}
 }
 
-// removeResult takes away the result file of a job that is taken up again: it is in the documents, and the next one gets
-// a file of its own.
-func (p *Pipeline) removeResult(before indexRow) error {
-	if before.Zone != "outbox" || before.CompletedAt.IsZero() {
-		return nil
-	}
-	if err := os.Remove(p.ws.Result(before.ID, before.CompletedAt)); err != nil && !os.IsNotExist(err) {
+func (p *Pipeline) dropResult(id string) error {
+	row, ok, err := p.find(context.Background(), id)
+	if err != nil || !ok || row.Zone == "outbox" || row.LastRetryAt.IsZero() {
 		return err
 	}
-	return nil
+	return p.view(context.Background(), func(r *index.Reader) error {
+		for _, end := range []job.EventName{job.JobFailed, job.JobCancelled} {
+			filter := index.EventFilter{Job: id, Event: string(end), Reverse: true, Limit: 1}
+			err := r.Events(filter, func(ev ledger.Event) error {
+				at, err := endedAt(ev)
+				if err != nil {
+					return err
+				}
+				return remove(p.ws.Result(id, at))
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// endedAt is the time that names the folder of a result: that of the end where the event has it, else that of the event.
+func endedAt(ev ledger.Event) (time.Time, error) {
+	var m struct {
+		CompletedAt string `json:"completed_at"`
+	}
+	if err := json.Unmarshal(ev.Meta, &m); err != nil {
+		return time.Time{}, err
+	}
+	if m.CompletedAt == "" {
+		m.CompletedAt = ev.Timestamp
+	}
+	return job.ParseTime(m.CompletedAt)
 }
 
 // Pause stops dispatching the jobs of a source, or of all with "". With kill, what runs is ended too, and goes back into

@@ -165,6 +165,7 @@ func (b *batch) blocked(id string) (indexRow, error) {
 func (p *Pipeline) Reject(ctx context.Context, ids []string, d Decision, emit func(GateLine) error) error {
 	for _, id := range ids {
 		var row indexRow
+		var joined []string
 		err := p.transact(ctx, func(b *batch) error {
 			var err error
 			if row, err = b.blocked(id); err != nil {
@@ -172,13 +173,16 @@ func (p *Pipeline) Reject(ctx context.Context, ids []string, d Decision, emit fu
 			}
 			b.jobEvent(p.opts.Actor, job.OperatorRejected, id, row.TraceID, "outbox", ledger.Decided{
 				Document: row.Intake.SHA256, Report: row.Report.SHA256, Reason: d.text(), TTY: d.TTY}, nil)
+			if joined, err = b.endAllJoined(id); err != nil {
+				return err
+			}
 			row, _, err = b.tx.Job(id)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		p.placeAll([]string{id})
+		p.placeAll(append(joined, id))
 		p.projected()
 		rep, err := p.loadReport(row)
 		if err != nil {
@@ -223,11 +227,11 @@ func (p *Pipeline) Revise(ctx context.Context, id string, d Draft) (GateLine, er
 		return GateLine{}, err
 	}
 	old, err := p.row(ctx, id)
+	if err == nil {
+		err = revisable(old)
+	}
 	if err != nil {
 		return GateLine{}, err
-	}
-	if !slices.Contains([]job.Status{job.StatusQuarantined, job.StatusFailed, job.StatusCancelled}, old.Status) {
-		return GateLine{}, &StateError{ID: id, Status: string(old.Status), Want: "only blocked, failed and cancelled jobs are revised", Way: "sheratan why " + id}
 	}
 	in, _, err := p.loadIntake(old)
 	if err != nil {
@@ -252,25 +256,41 @@ func (p *Pipeline) Revise(ctx context.Context, id string, d Draft) (GateLine, er
 	if err != nil {
 		return GateLine{}, err
 	}
-	err = p.transact(ctx, func(b *batch) error {
-		row, _, err := b.tx.Job(id)
-		if err != nil {
-			return err
-		}
-		b.jobEvent(p.opts.Actor, job.JobRevised, id, row.TraceID, row.Zone, ledger.Revised{Revision: out[0].id}, nil)
-		if row.Status == job.StatusQuarantined {
-			b.jobEvent(p.opts.Actor, job.JobCancelled, id, row.TraceID, "outbox",
-				ledger.Cancelled{Reason: "revised by " + out[0].id}, nil)
-		}
-		return nil
-	})
-	if err != nil {
-		return GateLine{}, err
-	}
 	p.projectAdmitted(out)
-	p.placeAll([]string{id})
+	p.placeAll(append(c.retired, id))
 	p.projected()
 	return out[0].line, nil
+}
+
+// revisable refuses jobs of which there is no new version to be made.
+func revisable(row indexRow) error {
+	if slices.Contains([]job.Status{job.StatusQuarantined, job.StatusFailed, job.StatusCancelled}, row.Status) {
+		return nil
+	}
+	return &StateError{ID: row.ID, Status: string(row.Status), Want: "only blocked, failed and cancelled jobs are revised", Way: "sheratan why " + row.ID}
+}
+
+// retire makes room for the revision c: the old version can never run from here on, nor hold the key. It comes before the
+// events of the new one, in the same batch, so that the two are never both in the queue.
+func (b *batch) retire(c *candidate) error {
+	id := c.intake.Revises
+	row, ok, err := b.tx.Job(id)
+	if err == nil && !ok {
+		err = &UnknownJobError{id}
+	}
+	if err == nil {
+		err = revisable(row)
+	}
+	if err != nil {
+		return err
+	}
+	b.jobEvent(b.p.opts.Actor, job.JobRevised, id, row.TraceID, row.Zone, ledger.Revised{Revision: c.intake.JobID}, nil)
+	if row.Status == job.StatusQuarantined {
+		b.jobEvent(b.p.opts.Actor, job.JobCancelled, id, row.TraceID, "outbox",
+			ledger.Cancelled{Reason: "revised by " + c.intake.JobID}, nil)
+	}
+	c.retired, err = b.endAllJoined(id)
+	return err
 }
 
 // withoutID drops the id of the old version, which the new one cannot have.

@@ -29,6 +29,8 @@ type engine struct {
 	source source
 	tally  *TickLine
 	emit   func(job.Result) error // nil is nobody
+	back   []*attempt             // taken out of the queue for a pause, and to be recorded as returned
+	others foreign
 
 	idle    bool // the last step found nothing to lease
 	killing bool
@@ -63,6 +65,9 @@ func (e *engine) run(ctx context.Context, between func(idle bool) (more bool, un
 			e.interrupt(ctx)
 			if !busy {
 				return nil
+			}
+			if err := e.look(nil); err != nil { // what runs can still be cancelled
+				return e.abandon(err)
 			}
 			e.wait(context.WithoutCancel(ctx), lookEvery)
 			continue
@@ -129,7 +134,7 @@ func (e *engine) look(between func(bool) (bool, time.Time, error)) error {
 		return nil
 	}
 	e.p.looked = now
-	if err := e.stopCancelled(); err != nil {
+	if err := e.obey(); err != nil {
 		return err
 	}
 	if between == nil {
@@ -148,7 +153,7 @@ func (e *engine) step(ctx context.Context) error {
 	ended, begun := e.runner.drain()
 	now := p.now()
 	begun = started(begun, now)
-	back := e.runner.giveBack(draining, now)
+	back := append(e.back, e.runner.giveBack(draining, now)...)
 	appetite := 0
 	if !draining {
 		appetite = e.runner.appetite(p.ws.FreeSlots(p.slotLimit(e.rules)))
@@ -207,6 +212,7 @@ func (e *engine) step(ctx context.Context) error {
 	for _, a := range begun {
 		a.noted = true
 	}
+	e.back = nil
 	if err := e.forget(ended); err != nil {
 		return err
 	}
@@ -296,45 +302,14 @@ func started(list []*attempt, now time.Time) []*attempt {
 	return out
 }
 
-// stopCancelled ends the attempts that were taken away from this process, and those whose source was paused with kill.
-func (e *engine) stopCancelled() error {
-	running := e.runner.snapshot()
-	if len(running) == 0 {
-		return nil
-	}
-	return e.p.view(context.Background(), func(r *index.Reader) error {
-		paused, err := r.Paused()
-		if err != nil {
-			return err
-		}
-		for _, a := range running {
-			row, ok, err := r.Job(a.row.ID)
-			if err != nil {
-				return err
-			}
-			if !ok || row.Attempt != a.number || row.Runner != e.p.runner || row.Status.Final() {
-				a.cancel(errTakenAway)
-				continue
-			}
-			for _, pause := range paused {
-				if pause.Kill && (pause.Source == "" || pause.Source == row.Source) {
-					a.cancel(ErrInterrupted)
-				}
-			}
-		}
-		return nil
-	})
-}
-
-var errTakenAway = errors.New("the job was cancelled")
-
 // interrupt kills what runs, once, where the caller does not want to wait.
 func (e *engine) interrupt(ctx context.Context) {
 	if e.killing || !errors.Is(context.Cause(ctx), ErrInterrupted) {
 		return
 	}
 	e.killing = true
-	for _, a := range e.runner.snapshot() {
+	running, _ := e.runner.snapshot()
+	for _, a := range running {
 		a.cancel(ErrInterrupted)
 	}
 }
@@ -343,7 +318,8 @@ func (e *engine) interrupt(ctx context.Context) {
 // go on. What became of it is for recovery to find out.
 func (e *engine) abandon(err error) error {
 	e.runner.giveBack(true, e.p.now())
-	for _, a := range e.runner.snapshot() {
+	running, _ := e.runner.snapshot()
+	for _, a := range running {
 		a.cancel(ErrInterrupted)
 	}
 	e.runner.wg.Wait()

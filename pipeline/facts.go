@@ -85,11 +85,16 @@ func knownJob(row index.Row) *gates.Known {
 	return &gates.Known{ID: row.ID, Source: row.Source, Status: row.Status, PayloadSHA256: row.PayloadSHA256, Exists: true}
 }
 
-// sameFacts reports whether a report made under a is still good under b. Of a known job only identity matters, not how
-// far it has come.
-func sameFacts(a, b gates.Facts) bool { return reflect.DeepEqual(settled(a), settled(b)) }
+// sameFacts reports whether the report of c, which was made under its facts, is still good under now. What the gates would say
+// nothing about does not matter, so that the members of a batch that depend on each other or share a key or a mission are
+// not all judged again, one by one and inside the lock.
+func (c *candidate) sameFacts(now gates.Facts) bool {
+	return reflect.DeepEqual(c.settled(c.facts), c.settled(now))
+}
 
-func settled(f gates.Facts) gates.Facts {
+// settled leaves of facts what can be a reason: of a known job its identity, not how far it has come; a holder of the key only
+// with another payload; dependencies only on jobs of other sources; the size of a mission only where that is limited.
+func (c *candidate) settled(f gates.Facts) gates.Facts {
 	drop := func(k *gates.Known) *gates.Known {
 		if k == nil {
 			return nil
@@ -99,10 +104,18 @@ func settled(f gates.Facts) gates.Facts {
 		return &c
 	}
 	f.SameID, f.SameKey = drop(f.SameID), drop(f.SameKey)
-	deps := make([]gates.Known, len(f.Depends))
+	if f.SameKey != nil && f.SameKey.PayloadSHA256 == c.payloadSHA256 && !c.storedIntake.Redacted {
+		f.SameKey = nil
+	}
+	deps := make([]gates.Known, 0, len(f.Depends))
 	for i := range f.Depends {
-		deps[i] = *drop(&f.Depends[i])
+		if d := drop(&f.Depends[i]); d.Exists && d.Source != c.intake.Provenance.Source {
+			deps = append(deps, *d)
+		}
 	}
 	f.Depends = deps
+	if f.MissionLimit == 0 {
+		f.MissionJobs = 0
+	}
 	return f
 }

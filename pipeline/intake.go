@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/sheratan/sheratan/gates"
@@ -113,7 +114,11 @@ func (in *intake) leftovers(ctx context.Context) error {
 	for i := range claims {
 		c := &claims[i]
 		if !c.Lines {
-			if err := in.claimer.Load(c, int64(in.rules.ParseLimits().Bytes)); err != nil {
+			err := in.claimer.Load(c, int64(in.rules.ParseLimits().Bytes))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // another process took it up as well, and was faster
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -207,6 +212,9 @@ func (in *intake) take(ctx context.Context, claim workspace.Claim, recovered boo
 	prov.OwnerUID = claim.Content.OwnerUID
 	if claim.Lines {
 		f, err := in.claimer.Open(claim)
+		if recovered && errors.Is(err, fs.ErrNotExist) {
+			return nil // as in leftovers
+		}
 		if err != nil {
 			return err
 		}
@@ -215,6 +223,9 @@ func (in *intake) take(ctx context.Context, claim workspace.Claim, recovered boo
 	}
 	lim := in.rules.ParseLimits()
 	raw, rest, err := in.whole(claim)
+	if recovered && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -245,7 +256,7 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 	skip := 0
 	if recovered {
 		var err error
-		if skip, err = in.p.lastLine(ctx, claim.Token); err != nil {
+		if skip, err = in.p.lastLine(ctx, prov.Token); err != nil {
 			return err
 		}
 	}
@@ -261,6 +272,9 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 			prov.Line = n
 			c := in.parse(raw, rest, prov, lim)
 			c.recovered = recovered
+			if rest != nil && !end.keep {
+				end.keep, end.job = true, c // the line is in no document: the file stays as a whole
+			}
 			if err := in.add(ctx, c, len(raw), nil); err != nil {
 				return err
 			}
@@ -352,6 +366,9 @@ func (in *intake) finish(end claimEnd, out []outcome) error {
 		return in.claimer.Remove(end.claim)
 	}
 	id := end.job.intake.JobID
+	if end.job.private != nil {
+		return in.claimer.Remove(end.claim) // its bytes lie there, readable to the owner only
+	}
 	return in.claimer.MoveTo(end.claim, in.p.ws.Blocked(id), "raw")
 }
 
@@ -361,7 +378,20 @@ func (p *Pipeline) provenance(c workspace.Claim) job.Provenance {
 	if c.Source == SourceOperator {
 		zone = job.ZoneOperator
 	}
-	return job.Provenance{Zone: zone, Source: c.Source, File: c.Name, OwnerUID: -1, Token: c.Token}
+	return job.Provenance{Zone: zone, Source: c.Source, File: clean(c.Name), OwnerUID: -1, Token: claimID(c.Token)}
+}
+
+// claimID is the part of a claim's token that is ours: what follows repeats the name of the file, which is the proposer's and may
+// be long, or a credential.
+func claimID(token string) string {
+	id, _, _ := strings.Cut(token, "~")
+	return id
+}
+
+// clean redacts a name.
+func clean(name string) string {
+	s, _ := redactText(name)
+	return s
 }
 
 // SourceOperator is the source of what a person submits.

@@ -56,6 +56,7 @@ type Pipeline struct {
 	zones       *workspace.Zones
 	wrote       int             // events written by this process
 	markers     []string        // of batches whose files are not in place yet
+	misplaced   bool            // a file of one of these could not be put in place
 	looked      time.Time       // when the engine last looked at what other processes did
 	configured  string          // digest of the rules that the ledger is known to name
 	told        map[string]bool // what was said once and need not be said again

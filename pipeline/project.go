@@ -28,8 +28,25 @@ func (p *Pipeline) marker(from int64) string {
 }
 
 func (p *Pipeline) beginProjection(from, to int64) error {
-	p.markers = append(p.markers, p.marker(from))
-	return os.WriteFile(p.marker(from), strconv.AppendInt(nil, to, 10), 0o600)
+	path, text := p.marker(from), strconv.AppendInt(nil, to, 10)
+	p.markers = append(p.markers, path)
+	err := os.WriteFile(path, text, 0o600)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.MkdirAll(p.ws.Projecting(), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
+// projecting lists the markers.
+func (p *Pipeline) projecting() ([]fs.DirEntry, error) {
+	names, err := os.ReadDir(p.ws.Projecting())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return names, err
 }
 
 // endProjection withdraws the marker of a batch that was not appended.
@@ -43,6 +60,9 @@ func (p *Pipeline) projected() {
 	if len(p.later.ids) > 0 {
 		return // some of them are put off
 	}
+	if p.misplaced {
+		p.markers, p.misplaced = nil, false // they stay for whoever comes when this process is gone
+	}
 	for _, m := range p.markers {
 		if err := os.Remove(m); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			p.warn("%v", err)
@@ -54,7 +74,7 @@ func (p *Pipeline) projected() {
 // reproject puts the files of those jobs in place whose process died before it did. After a reboot, when unsynced files
 // and markers may be gone alike, it looks at every job that is not over.
 func (p *Pipeline) reproject(b *batch) ([]string, []string, error) {
-	names, err := os.ReadDir(p.ws.Projecting())
+	names, err := p.projecting()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -198,26 +218,25 @@ func remove(path string) error {
 	return nil
 }
 
-// settle checks the files in queue/approved that were just written: where another process has moved a job on between our
-// commit and our write, its removal came too early and ours is due.
-func (p *Pipeline) settle(ids []string) error {
-	if len(ids) == 0 {
-		return nil
+// moved returns those of the jobs whose files were just written that another process has moved on meanwhile: what that one
+// put in place may have been undone by our files, which came later and say less.
+func (p *Pipeline) moved(rows []indexRow) (ids []string, err error) {
+	if len(rows) == 0 {
+		return nil, nil
 	}
-	return p.view(context.Background(), func(r *index.Reader) error {
-		for _, id := range ids {
-			row, ok, err := r.Job(id)
+	err = p.view(context.Background(), func(r *index.Reader) error {
+		for _, was := range rows {
+			now, ok, err := r.Job(was.ID)
 			if err != nil {
 				return err
 			}
-			if ok && row.Zone != "approved" {
-				if err := p.zones.Remove(p.ws.Approved(id)); err != nil {
-					return err
-				}
+			if ok && (now.Zone != was.Zone || now.Status != was.Status || !now.UpdatedAt.Equal(was.UpdatedAt)) {
+				ids = append(ids, was.ID)
 			}
 		}
 		return nil
 	})
+	return ids, err
 }
 
 // reply tells the proposer what became of its proposal.

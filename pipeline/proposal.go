@@ -17,7 +17,7 @@ import (
 )
 
 // rawKept is how many bytes of a proposal that cannot be parsed are kept in its document. Of a longer one the document has
-// the digest, and the bytes lie in queue/blocked/ID/raw.
+// the digest, and the bytes lie in queue/blocked/ID/raw, or in .sheratan/private where they have a credential or were a line.
 const rawKept = 64 << 10
 
 // candidate is one proposal on its way through the gates.
@@ -29,8 +29,9 @@ type candidate struct {
 	parseErr  *schemas.ParseError
 	fileType  string // "" is a regular file
 	signature *gates.Signature
-	recovered bool  // from a claim that an earlier process left behind
-	broken    error // why it cannot be processed: it is blocked with PIPELINE_ERROR
+	recovered bool     // from a claim that an earlier process left behind
+	broken    error    // why it cannot be processed: it is blocked with PIPELINE_ERROR
+	retired   []string // jobs that ended with the one that it revises
 
 	payloadSHA256 string
 	facts         gates.Facts
@@ -90,10 +91,10 @@ func (c *candidate) setRaw(raw []byte) {
 	}
 }
 
-// identify decides the id: the proposer's where it is usable and not taken by another proposal, else one made from the
-// token. A proposal that may not have the id that it asks for still needs one of its own to be blocked under.
+// identify decides the id: the proposer's where it is usable, not taken by another proposal and no credential (it becomes the
+// name of files, and stands in the ledger), else one made from the token. A proposal that may not have the id that it asks for still needs one of its own to be blocked under.
 func (c *candidate) identify(taken bool) {
-	if taken || !job.ValidID(c.proposal.ID) {
+	if taken || !job.ValidID(c.proposal.ID) || len(policy.FindCredentials([]byte(c.proposal.ID))) > 0 {
 		c.intake.JobID = generatedID(c.intake.Provenance.Token, c.intake.Provenance.Line)
 	} else {
 		c.intake.JobID = c.proposal.ID
@@ -111,10 +112,14 @@ func (c *candidate) judge(ctx context.Context, r *rules.Rules, facts gates.Facts
 	c.intakeDoc, c.private = doc, nil
 	c.report = c.evaluate(ctx, r)
 	c.storedIntake = c.intake
-	if gates.HasCredential(c.report) && c.intake.Proposal != nil {
-		if err := c.redact(); err != nil {
+	credential := gates.HasCredential(c.report)
+	switch {
+	case c.intake.Proposal != nil && (credential || c.broken != nil):
+		if err := c.redact(credential); err != nil {
 			return err
 		}
+	case c.raw != nil && c.intake.Raw.Base64 == "" && (credential || c.intake.Provenance.Line > 0):
+		c.private = c.raw // a line of a file has no file of its own to keep
 	}
 	c.report.JobID = c.intake.JobID
 	c.report.DocumentSHA256 = schemas.Digest(c.intakeDoc)
@@ -140,16 +145,25 @@ func (c *candidate) evaluate(ctx context.Context, r *rules.Rules) job.Report {
 }
 
 // redact replaces the credentials in the intake, and keeps the original for .sheratan/private. What is redacted can never
-// run: credentials are a hard reason.
-func (c *candidate) redact() error {
-	c.private = c.intakeDoc
-	redacted, err := redactJSON(c.intake.Proposal)
+// run: credentials are a hard reason. found is what the gates said; where they failed it is looked for here.
+func (c *candidate) redact(found bool) error {
+	redacted, n, err := redactJSON(c.intake.Proposal)
 	if err != nil {
 		return fmt.Errorf("%s: redacting: %w", c.intake.JobID, err)
 	}
+	if !found && n == 0 {
+		return nil
+	}
+	c.private = c.intakeDoc
 	in := c.intake
-	in.Proposal = redacted
+	in.Proposal, in.Redacted = redacted, true
 	c.storedIntake = in
+	// What goes into events and job files is taken from here.
+	var obj map[string]any
+	if v, err := schemas.Parse(redacted, schemas.Limits{}); err == nil {
+		obj, _ = v.(map[string]any)
+	}
+	c.proposal = looseProposal(obj)
 	if c.intakeDoc, err = schemas.Marshal(in); err != nil {
 		return fmt.Errorf("%s: redacted intake: %w", c.intake.JobID, err)
 	}
@@ -160,13 +174,14 @@ func (c *candidate) redact() error {
 }
 
 // redactJSON redacts every string of a document, names of members included.
-func redactJSON(doc []byte) (json.RawMessage, error) {
+func redactJSON(doc []byte) (json.RawMessage, int, error) {
 	v, err := schemas.Parse(doc, schemas.DefaultLimits)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	clean, _ := policy.RedactTree(v)
-	return schemas.Marshal(clean)
+	clean, n := policy.RedactTree(v)
+	out, err := schemas.Marshal(clean)
+	return out, n, err
 }
 
 // looseProposal takes out of a parsed object what has the right type, and leaves out what has not: gate G1 reports that.

@@ -53,30 +53,24 @@ func (b *batch) record(a *attempt, doc ledger.Ref) (over bool, err error) {
 		return true, b.failed
 	}
 	b.jobEvent("run", job.JobAttemptFailed, row.ID, row.TraceID, "approved", meta, &doc)
-	if res.ErrorCode == agent.CodeCancelled {
+	return b.attemptFailed(row, meta, doc, res.Retryable)
+}
+
+// attemptFailed decides what follows a failed attempt: another one, or the end of the job. It returns whether the job is over.
+func (b *batch) attemptFailed(row indexRow, meta ledger.Ended, doc ledger.Ref, retryable bool) (over bool, err error) {
+	switch {
+	case meta.Code == agent.CodeCancelled:
 		// It did not fail by itself: it goes back into the queue, and the attempt does not count as a retry.
 		b.retry(row, row.RetryCount, b.now)
 		return false, b.failed
-	}
-	if res.Retryable && row.RetryCount < row.MaxRetries {
-		return false, b.again(row, res.Error)
-	}
-	if res.Retryable && row.MaxRetries > 0 {
-		meta.Error = shorten("Max retries exceeded: " + res.Error)
+	case retryable && row.RetryCount < row.MaxRetries:
+		b.retry(row, row.RetryCount+1, b.now.Add(row.Backoff.Wait(row.RetryCount)))
+		return false, b.failed
+	case retryable && row.MaxRetries > 0:
+		meta.Error = shorten("Max retries exceeded: " + meta.Error)
 	}
 	b.jobEvent("run", job.JobFailed, row.ID, row.TraceID, "outbox", meta, &doc)
 	return true, b.failed
-}
-
-// again schedules the next retry of a job, or fails it where it has had all of them.
-func (b *batch) again(row indexRow, lastError string) error {
-	if row.RetryCount < row.MaxRetries {
-		b.retry(row, row.RetryCount+1, b.now.Add(row.Backoff.Wait(row.RetryCount)))
-		return b.failed
-	}
-	b.jobEvent("run", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{Attempt: row.Attempt, ExitCode: row.ExitCode,
-		Code: row.ErrorCode, Error: shorten("Max retries exceeded: " + lastError), CompletedAt: job.FormatTime(b.now)}, nil)
-	return b.failed
 }
 
 func (b *batch) retry(row indexRow, count int, at time.Time) {

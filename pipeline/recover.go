@@ -15,9 +15,9 @@ import (
 // place. Claims of dead processes are the intake's.
 func (p *Pipeline) Recover(ctx context.Context) error {
 	var changed, markers []string
-	var dead []indexRow
+	var settled []indexRow // attempts of dead runners whose outcome the ledger has
 	err := p.transact(ctx, func(b *batch) error {
-		changed, markers, dead = nil, nil, nil
+		changed, markers, settled = nil, nil, nil
 		rows, err := b.tx.Leased(LocalHost)
 		if err != nil {
 			return err
@@ -29,20 +29,40 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 			}
 			if moved {
 				changed = append(changed, row.ID)
-				dead = append(dead, row)
+				settled = append(settled, row)
 			}
 		}
+		joined, err := b.endLostJoined()
+		if err != nil {
+			return err
+		}
+		changed = append(changed, joined...)
 		ids, found, err := p.reproject(b)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			row, ok, err := b.tx.Job(id)
+			if err != nil {
+				return err
+			}
+			if ok && row.Attempt > 0 && !row.Leased() {
+				settled = append(settled, row)
+			}
+		}
 		changed, markers = append(changed, ids...), found
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, row := range dead {
-		p.cleanUp(row)
+	for _, row := range settled {
+		if err := agent.Forget(p.ws.Jobs(), row.ID, row.Attempt); err != nil {
+			p.warn("%v", err)
+		}
 	}
-	if p.placeAll(changed) {
+	p.dropResults(changed)
+	if p.placeAll(changed) && !p.misplaced {
 		for _, m := range markers {
 			if err := remove(m); err != nil {
 				return err
@@ -51,6 +71,37 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 	}
 	p.projected()
 	return nil
+}
+
+// deserted reports, without taking the lock, whether there is anything for Recover to do.
+func (p *Pipeline) deserted(ctx context.Context) (bool, error) {
+	names, err := p.projecting()
+	if err != nil {
+		return false, err
+	}
+	alive := map[ledger.Runner]bool{p.runner: true}
+	lives := func(r ledger.Runner) bool {
+		if _, asked := alive[r]; !asked {
+			alive[r] = durable.Alive(r.Boot, r.PID, r.Start)
+		}
+		return alive[r]
+	}
+	for _, n := range names {
+		boot, pid, start, _, ok := parseMarker(n.Name())
+		if !ok || !lives(ledger.Runner{Boot: boot, PID: pid, Start: start}) {
+			return true, nil
+		}
+	}
+	left, now := false, p.now()
+	err = p.view(ctx, func(r *index.Reader) error {
+		rows, err := r.Leased(LocalHost)
+		for _, row := range rows {
+			taken := row.Runner != (ledger.Runner{})
+			left = left || taken && !lives(row.Runner) || !taken && !now.Before(row.LeaseUntil)
+		}
+		return err
+	})
+	return left, err
 }
 
 // recoverLease decides about one leased job of this host: it is left alone while the process that has it lives. Nobody
@@ -75,12 +126,27 @@ func (b *batch) recoverLease(row indexRow) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	if row.Status == job.StatusRunning && row.ErrorCode != "" {
-		// The end of the batch that recorded its failure was lost.
-		return true, b.again(row, row.Error)
+	if row.Status == job.StatusRunning && !row.CompletedAt.IsZero() {
+		// This attempt is known to have failed, and the end of the batch that recorded it was lost.
+		res, _, err := b.p.loadResult(row)
+		if err != nil {
+			return false, err
+		}
+		meta := ledger.Ended{Located: located(row.Result), Attempt: row.Attempt, ExitCode: row.ExitCode, Code: row.ErrorCode,
+			Error: row.Error, CompletedAt: stampOf(row.CompletedAt)}
+		_, err = b.attemptFailed(row, meta, row.Result, res.Retryable)
+		return true, err
 	}
 	if r.Boot != b.p.runner.Boot {
 		reason, begun = "reboot", true
+	} else if begun = begun || row.Status == job.StatusRunning; begun {
+		b.p.endOrphan(row)
+	}
+	if begun && row.Rerun {
+		// Before the lease is taken back: the next attempt may have the same number, and needs a marker of its own.
+		if err := agent.Forget(b.p.ws.Jobs(), row.ID, row.Attempt); err != nil {
+			return false, err
+		}
 	}
 	meta := ledger.Unknown{Attempt: row.Attempt, Reason: reason}
 	if begun && !row.Rerun {
@@ -91,14 +157,12 @@ func (b *batch) recoverLease(row indexRow) (bool, error) {
 	return true, b.failed
 }
 
-// cleanUp ends what an attempt left running and forgets that it began, now that the ledger says what became of it.
-func (p *Pipeline) cleanUp(row indexRow) {
+// endOrphan ends what an attempt left running whose runner died. That happens inside the lock: as soon as the lease is taken
+// back, another process may run the job again, and its processes would pass for those of the dead attempt.
+func (p *Pipeline) endOrphan(row indexRow) {
 	killed, err := agent.Clean(p.ws.Jobs(), row.ID, row.Attempt)
 	if killed > 0 {
 		p.warn("%s: %d processes of an attempt whose runner died were ended", row.ID, killed)
-	}
-	if err == nil {
-		err = agent.Forget(p.ws.Jobs(), row.ID, row.Attempt)
 	}
 	if err != nil {
 		p.warn("%v", err)
@@ -108,9 +172,33 @@ func (p *Pipeline) cleanUp(row indexRow) {
 // placeAll puts the files of jobs where the index says now. It reports whether all could be; a failure is a warning,
 // because the ledger has what the file would say.
 func (p *Pipeline) placeAll(ids []string) bool {
-	if len(ids) == 0 {
-		return true
+	whole := true
+	for len(ids) > 0 {
+		rows, err := p.rows(ids)
+		for _, row := range rows {
+			if err := p.place(row); err != nil {
+				p.warn("%v", err)
+				whole = false
+			}
+			p.later.drop(row.ID)
+			if row.Zone != "approved" {
+				p.memo.drop(row.ID)
+			}
+		}
+		if err == nil {
+			ids, err = p.moved(rows)
+		}
+		if err != nil {
+			p.warn("%v", err)
+			whole, ids = false, nil
+		}
 	}
+	p.misplaced = p.misplaced || !whole
+	return whole
+}
+
+// rows reads those of the jobs that there are.
+func (p *Pipeline) rows(ids []string) ([]indexRow, error) {
 	rows := make([]indexRow, 0, len(ids))
 	err := p.view(context.Background(), func(r *index.Reader) error {
 		for _, id := range ids {
@@ -124,29 +212,7 @@ func (p *Pipeline) placeAll(ids []string) bool {
 		}
 		return nil
 	})
-	if err != nil {
-		p.warn("%v", err)
-		return false
-	}
-	whole := true
-	var approved []string
-	for _, row := range rows {
-		if err := p.place(row); err != nil {
-			p.warn("%v", err)
-			whole = false
-		}
-		p.later.drop(row.ID)
-		if row.Zone == "approved" {
-			approved = append(approved, row.ID)
-		} else {
-			p.memo.drop(row.ID)
-		}
-	}
-	if err := p.settle(approved); err != nil {
-		p.warn("%v", err)
-		return false
-	}
-	return whole
+	return rows, err
 }
 
 // placeEnded puts the files of jobs in place whose attempt this process has just recorded.
@@ -163,7 +229,7 @@ func (p *Pipeline) placeStarted(list []*attempt) { p.placeEnded(list) }
 
 // projectAdmitted puts the files of newly admitted jobs in place, and keeps the originals of redacted ones.
 func (p *Pipeline) projectAdmitted(out []outcome) {
-	var approved []string
+	placed := make([]indexRow, 0, len(out))
 	for _, o := range out {
 		if o.repeat {
 			continue
@@ -174,14 +240,16 @@ func (p *Pipeline) projectAdmitted(out []outcome) {
 		}
 		if err := p.placeJob(o.row, o.job); err != nil {
 			p.warn("%v", err)
+			p.misplaced = true
 		}
-		if o.row.Zone == "approved" {
-			approved = append(approved, o.id)
-		}
+		placed = append(placed, o.row)
 	}
-	if err := p.settle(approved); err != nil {
+	again, err := p.moved(placed)
+	if err != nil {
 		p.warn("%v", err)
+		p.misplaced = true
 	}
+	p.placeAll(again)
 }
 
 // keepPrivate stores the original of a document that was redacted outside git, readable to its owner only.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -214,15 +215,32 @@ func (r *runner) giveBack(all bool, now time.Time) []*attempt {
 // stuckAfter is how long a leased job may wait for a slot of the process that leased it before others may have it.
 const stuckAfter = 2 * time.Second
 
-// snapshot lists the attempts that are being executed.
-func (r *runner) snapshot() []*attempt {
+// snapshot lists the attempts that are being executed, and those that wait for a slot.
+func (r *runner) snapshot() (running, queued []*attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := make([]*attempt, 0, len(r.running))
+	running = make([]*attempt, 0, len(r.running))
 	for _, a := range r.running {
-		list = append(list, a)
+		running = append(running, a)
 	}
-	return list
+	return running, slices.Clone(r.queue)
+}
+
+// withdraw takes attempts out of the queue, and returns those that had not begun.
+func (r *runner) withdraw(which map[*attempt]bool) []*attempt {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []*attempt
+	rest := r.queue[:0]
+	for _, a := range r.queue {
+		if which[a] {
+			out = append(out, a)
+		} else {
+			rest = append(rest, a)
+		}
+	}
+	r.queue = rest
+	return out
 }
 
 // slotLimit is how many jobs the host may run at a time. Where the config sets no limit, this is far more than it can.

@@ -73,22 +73,50 @@ func (b *batch) wake(row indexRow) error {
 	return b.failed
 }
 
-// endAllJoined ends the jobs that wait for the end of the holder of their key, and returns their ids.
+// endAllJoined ends the jobs that wait for the end of the holder of their key, and those that wait for them, and returns their
+// ids.
 func (b *batch) endAllJoined(holder string) ([]string, error) {
-	row, ok, err := b.tx.Job(holder)
-	if err != nil || !ok || !row.Status.Final() {
-		return nil, err
+	var ended []string
+	for todo := []string{holder}; len(todo) > 0; {
+		row, ok, err := b.tx.Job(todo[0])
+		if err != nil {
+			return nil, err
+		}
+		if !ok || !row.Status.Final() {
+			todo = todo[1:]
+			continue
+		}
+		joined, err := b.tx.Joined(row.ID, batchJobs)
+		if err != nil {
+			return nil, err
+		}
+		if len(joined) < batchJobs {
+			todo = todo[1:]
+		}
+		for _, j := range joined {
+			if err := b.endJoined(j.ID, j.TraceID, row); err != nil {
+				return nil, err
+			}
+			ended = append(ended, j.ID)
+			todo = append(todo, j.ID)
+		}
 	}
-	joined, err := b.tx.Joined(holder, batchJobs)
+	return ended, nil
+}
+
+// endLostJoined ends the jobs whose holder has ended in a batch that a crash cut short.
+func (b *batch) endLostJoined() ([]string, error) {
+	rows, err := b.tx.JoinedToEnded(batchJobs)
 	if err != nil {
 		return nil, err
 	}
 	var ended []string
-	for _, j := range joined {
-		if err := b.endJoined(j.ID, j.TraceID, row); err != nil {
+	for _, row := range rows {
+		list, err := b.endAllJoined(row.JoinedTo)
+		if err != nil {
 			return nil, err
 		}
-		ended = append(ended, j.ID)
+		ended = append(ended, list...)
 	}
 	return ended, nil
 }

@@ -61,6 +61,9 @@ func (p *Pipeline) Tick(ctx context.Context, o TickOptions, emit func(TickLine) 
 		defer t.watch.close()
 	}
 	err := t.run(ctx)
+	if err != nil {
+		p.misplaced = true // files that were to be put in place next may not be
+	}
 	return errors.Join(err, t.finish(context.WithoutCancel(ctx)))
 }
 
@@ -73,6 +76,7 @@ type ticker struct {
 	line      TickLine
 	committed time.Time // the last commit
 	scanned   time.Time // the last look at the inbox
+	recovered time.Time // the last look for what died
 	wrote     int       // p.wrote at the last commit
 }
 
@@ -124,6 +128,9 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 	t.p.placeLater(idle)
 	t.p.projected()
 	now := t.p.now()
+	if err := t.recover(ctx, now); err != nil {
+		return false, until, err
+	}
 	if idle || now.Sub(t.scanned) >= t.o.Interval || t.watch.fired() {
 		before := t.line.Received
 		if err := t.gate(ctx); err != nil {
@@ -163,6 +170,19 @@ func (t *ticker) worthWaiting(ctx context.Context, now time.Time) time.Time {
 		return time.Time{}
 	}
 	return next
+}
+
+// recover looks once in a while for what other processes left when they died: a loop may stay for years.
+func (t *ticker) recover(ctx context.Context, now time.Time) error {
+	if now.Sub(t.recovered) < t.o.Interval {
+		return nil
+	}
+	t.recovered = now
+	left, err := t.p.deserted(ctx)
+	if err != nil || !left {
+		return err
+	}
+	return t.p.Recover(ctx)
 }
 
 func (t *ticker) gate(ctx context.Context) error {

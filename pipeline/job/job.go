@@ -201,6 +201,7 @@ type Intake struct {
 	Key        string          `json:"inherited_key,omitempty"` // of the job that this one revises
 	Proposal   json.RawMessage `json:"proposal,omitempty"`
 	Raw        *Raw            `json:"raw,omitempty"`
+	Redacted   bool            `json:"redacted,omitempty"` // credentials were taken out of Proposal: it can never run
 }
 
 // Job is the state of a job with everything that is known of it.

@@ -101,8 +101,8 @@ func caches(find func(string) (string, bool, bool)) map[string]string {
 	return env
 }
 
-// finder looks for programs in the folders that only root can write to, and then where toolchains usually are. A program
-// in a root is none: jobs could replace it.
+// finder looks for programs in the folders that only root can write to, then where toolchains usually are, and then where
+// the one who runs init finds them. A program in a root is none: jobs could replace it.
 func finder(roots []string) func(string) (string, bool, bool) {
 	resolve := gates.NewResolver(append(slices.Clone(safePath), toolchainFolders...))
 	inRoot := func(path string) bool {
@@ -112,6 +112,11 @@ func finder(roots []string) func(string) (string, bool, bool) {
 	}
 	return func(program string) (string, bool, bool) {
 		found, err := resolve(program)
+		if err != nil {
+			if path, lookErr := exec.LookPath(program); lookErr == nil && filepath.IsAbs(path) {
+				found, err = resolve(filepath.Clean(path))
+			}
+		}
 		if err != nil || inRoot(found.Path) || inRoot(found.Real) {
 			return "", false, false
 		}

@@ -4,10 +4,13 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/vfs"
 )
 
 //go:embed schema.sql
@@ -34,17 +37,54 @@ type conn struct {
 	stmts map[string]*stmt
 }
 
-// openConn opens the database at path, and makes it where there is none.
-func openConn(path string) (*conn, error) {
-	raw, err := sqlite3.OpenFlags(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+// openConn opens the database at path. flags are OPEN_READWRITE, and OPEN_CREATE to make it where there is none.
+func openConn(path string, flags sqlite3.OpenFlag) (*conn, error) {
+	raw, err := sqlite3.OpenFlags(path, flags)
 	if err != nil {
 		return nil, describe(path, err)
 	}
 	c := &conn{Conn: raw, path: path, stmts: map[string]*stmt{}}
-	if err := c.setUp(); err != nil {
+	err = c.setUp()
+	if err == nil && path != "" {
+		// Database and WAL were opened by name, one after the other. They must be of the same index.
+		var moved bool
+		if moved, err = c.moved(); moved {
+			err = errMoved
+		}
+	}
+	if err != nil {
 		return nil, errors.Join(c.describe(err), c.close())
 	}
 	return c, nil
+}
+
+// file returns what is known of the file that is open, wherever it is by now.
+func (c *conn) file() (fs.FileInfo, error) {
+	f, err := c.FileControl("main", sqlite3.FCNTL_FILE_POINTER)
+	for err == nil {
+		if file, ok := f.(interface{ Stat() (fs.FileInfo, error) }); ok {
+			return file.Stat()
+		}
+		wrapped, ok := f.(vfs.FileUnwrap)
+		if !ok {
+			return nil, fmt.Errorf("%s: cannot tell which file it is", c.path)
+		}
+		f = wrapped.Unwrap()
+	}
+	return nil, c.describe(err)
+}
+
+// moved reports whether the file that is open is not the one at the path any more.
+func (c *conn) moved() (bool, error) {
+	open, err := c.file()
+	if err != nil {
+		return false, err
+	}
+	there, err := os.Stat(c.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return err == nil && !os.SameFile(open, there), err
 }
 
 // describe names the database in an error of SQLite; an interrupt becomes what interrupted.
@@ -71,10 +111,10 @@ func (c *conn) setUp() error {
 	if _, err := c.Config(sqlite3.DBCONFIG_NO_CKPT_ON_CLOSE, true); err != nil {
 		return err
 	}
-	version, err := c.version()
+	version, err := c.versionNow()
 	if err == nil && version == 0 {
 		if err = c.create(); err == nil {
-			version, err = c.version()
+			version, err = c.versionNow()
 		}
 	}
 	if err != nil {
@@ -90,6 +130,15 @@ func (c *conn) setUp() error {
 		return err
 	}
 	return c.WALAutoCheckpoint(checkpointPages)
+}
+
+// versionNow is version outside of a transaction. It takes one, or else could see half of what create does elsewhere.
+func (c *conn) versionNow() (int, error) {
+	if err := c.Exec("BEGIN"); err != nil {
+		return 0, err
+	}
+	version, err := c.version()
+	return version, errors.Join(err, c.Exec("ROLLBACK"))
 }
 
 // version reads the version of the schema, 0 where there is none. It reads the first page, and the index of the WAL: what is not

@@ -17,12 +17,12 @@ import (
 	"sync"
 
 	"github.com/ncruces/go-sqlite3"
-	"github.com/ncruces/go-sqlite3/vfs"
 )
 
 // DB is an open index. Its methods may be called from several goroutines; each transaction has a connection of its own.
 type DB struct {
 	path string
+	file fs.FileInfo // of all connections
 
 	mu    sync.Mutex
 	idle  []*conn
@@ -31,14 +31,42 @@ type DB struct {
 	cache *rowCache // of the last write transaction, valid while nobody else writes
 }
 
-// Open opens the database at path, and makes an empty one where there is none. It returns a *SchemaError where the file
-// was made by another version and a *GarbageError where it is not a database.
+// Open opens the database at path, and makes an empty one where there is none. The caller holds the lock of the workspace.
+// It returns a *SchemaError where the file was made by another version and a *GarbageError where it is not a database.
 func Open(path string) (*DB, error) {
-	c, err := openConn(path)
+	if _, err := os.Lstat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
+		// Somebody deleted the database and left these. Whoever has them open keeps them; a new database needs new ones.
+		for _, ext := range []string{"-wal", "-shm"} {
+			if err := os.Remove(path + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
+	}
+	return open(path, sqlite3.OPEN_READWRITE|sqlite3.OPEN_CREATE)
+}
+
+// OpenExisting is Open for a database that has to be there: the error satisfies fs.ErrNotExist where it is not. It needs no
+// lock.
+func OpenExisting(path string) (*DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	return open(path, sqlite3.OPEN_READWRITE)
+}
+
+func open(path string, flags sqlite3.OpenFlag) (*DB, error) {
+	c, err := openConn(path, flags)
 	if err != nil {
 		return nil, err
 	}
-	return &DB{path: path, idle: []*conn{c}, all: map[*conn]bool{c: true}}, nil
+	db := &DB{path: path, idle: []*conn{c}, all: map[*conn]bool{c: true}}
+	if path == "" {
+		return db, nil
+	}
+	if db.file, err = c.file(); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return db, nil
 }
 
 // Path returns the path that the database was opened by.
@@ -71,9 +99,17 @@ func (db *DB) take() (*conn, error) {
 		db.idle = db.idle[:n-1]
 		return c, nil
 	}
-	c, err := openConn(db.path)
+	c, err := openConn(db.path, sqlite3.OPEN_READWRITE)
 	if err != nil {
 		return nil, err
+	}
+	// It must be the file that the other connections have, not one that has taken its place.
+	file, err := c.file()
+	if err == nil && !os.SameFile(file, db.file) {
+		err = c.describe(errMoved)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
 	}
 	db.all[c] = true
 	return c, nil
@@ -109,33 +145,15 @@ func (db *DB) View(ctx context.Context, fn func(*Reader) error) (err error) {
 	return fn(&Reader{c: c})
 }
 
-// Stale reports whether the file at the path is no longer the one that is open: another process found it unusable and moved it
-// aside. It is to be asked after the lock was taken.
+// Stale reports whether the file at the path is no longer the one that is open: it was deleted, or another process found it
+// unusable and moved it aside. It is to be asked after the lock was taken.
 func (db *DB) Stale() (bool, error) {
 	c, err := db.take()
 	if err != nil {
 		return false, err
 	}
 	defer db.give(c)
-	// The file compares the inode that it has open with the one at its path.
-	f, err := c.FileControl("main", sqlite3.FCNTL_FILE_POINTER)
-	if err != nil {
-		return false, c.describe(err)
-	}
-	for {
-		if file, ok := f.(vfs.FileHasMoved); ok {
-			moved, err := file.HasMoved()
-			if err != nil {
-				err = fmt.Errorf("%s: %w", db.path, err)
-			}
-			return moved, err
-		}
-		wrapped, ok := f.(vfs.FileUnwrap)
-		if !ok {
-			return false, fmt.Errorf("%s: cannot tell whether it was moved", db.path)
-		}
-		f = wrapped.Unwrap()
-	}
+	return c.moved()
 }
 
 // Checkpoint writes the WAL back into the database, as far as readers in other processes allow, and truncates it where

@@ -56,6 +56,9 @@ func (r *Reader) eventQuery(f EventFilter) (*query, error) {
 			f.Trace, f.Trace, f.Trace)
 	}
 	q.equal("event", f.Event)
+	if f.Job == "" && f.Trace == "" && isWorkspaceEvent(job.EventName(f.Event)) {
+		q.where("job = -1") // as the index of these few says
+	}
 	q.equal("actor", f.Actor)
 	from, to := f.From, f.To
 	// Timestamps never go back along the ledger, so that a time is a place in it.

@@ -1,19 +1,10 @@
 package index
 
 import (
-	"os"
 	"time"
 
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
-
-// OpenExisting is Open for a database that has to be there: the error satisfies fs.ErrNotExist where it is not.
-func OpenExisting(path string) (*DB, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, err
-	}
-	return Open(path)
-}
 
 // Event returns the event with this number, and whether there is one.
 func (r *Reader) Event(seq int64) (found ledger.Event, ok bool, err error) {

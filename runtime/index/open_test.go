@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,8 +12,6 @@ import (
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
-
-	"github.com/sheratan/sheratan/pipeline/job"
 )
 
 func TestOpenMakesAndReopens(t *testing.T) {
@@ -60,11 +59,15 @@ func TestOpenIsFast(t *testing.T) {
 }
 
 func TestOpenByManyAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "index.db")
+	path := newFixture(t).db.Path()
 	var wg sync.WaitGroup
-	for range 8 {
+	for i := range 8 {
 		wg.Go(func() {
-			db, err := Open(path)
+			open := Open
+			if i%2 == 0 {
+				open = OpenExisting
+			}
+			db, err := open(path)
 			if err != nil {
 				t.Error(err)
 				return
@@ -262,143 +265,56 @@ func TestNewDatabaseIgnoresStaleWAL(t *testing.T) {
 	}
 }
 
-func TestCloseKeepsWALAndCheckpointEmptiesIt(t *testing.T) {
+// Somebody deletes the database, and only that, while it is open.
+func TestDeletedUnderneath(t *testing.T) {
 	f := newFixture(t)
 	f.propose("a", nil)
-	other, err := Open(f.db.Path())
+	path := f.db.Path()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if stale, err := f.db.Stale(); err != nil || !stale {
+		t.Fatalf("stale %t, %v", stale, err)
+	}
+	if _, err := OpenExisting(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("OpenExisting: %v", err)
+	}
+	fresh, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := other.Close(); err != nil {
-		t.Fatal(err)
-	}
-	size := func() int64 {
-		info, err := os.Stat(f.db.Path() + "-wal")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return info.Size()
-	}
-	if size() == 0 {
-		t.Error("closing wrote the WAL back")
-	}
-	if err := f.db.Checkpoint(); err != nil {
-		t.Fatal(err)
-	}
-	if size() != 0 {
-		t.Errorf("after the checkpoint the WAL has %d bytes", size())
-	}
+	second := &fixture{t: t, h: newHistory(), db: fresh}
+	second.propose("b", nil)
+	// The old one shows what it showed, and leaves no trace in the new one.
 	f.job("a")
-}
-
-func TestCheckpointDoesNotWaitForReaders(t *testing.T) {
-	f := newFixture(t)
-	f.propose("a", nil)
-	other, err := Open(f.db.Path())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	err = other.View(context.Background(), func(r *Reader) error {
-		if _, err := r.Exists("a"); err != nil {
-			return err
-		}
-		f.propose("b", nil)
-		start := time.Now()
-		if err := f.db.Checkpoint(); err != nil {
-			t.Error(err)
-		}
-		if took := time.Since(start); took > busyTimeout/2 {
-			t.Errorf("the checkpoint waited %v", took)
-		}
-		if exists, err := r.Exists("b"); err != nil || exists {
-			t.Errorf("a view sees what was committed after it began: %t, %v", exists, err)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestRollbackLeavesNothing(t *testing.T) {
-	f := newFixture(t)
-	f.propose("a", nil)
-	before := f.digest()
-	tx, err := f.db.Begin(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ev := f.h.make(job.JobApproved, "a", approved(epoch, true), nil)
-	if err := tx.Apply(&ev, f.h); err != nil {
-		t.Fatal(err)
-	}
-	if err := tx.Rollback(); err != nil {
-		t.Fatal(err)
-	}
-	if f.digest() != before {
-		t.Error("something was left")
-	}
-	// The rows in memory must have been dropped as well.
-	f.write(func(tx *Tx) {
-		if row, _, err := tx.Job("a"); err != nil || row.Ready {
-			t.Errorf("ready %t, %v", row.Ready, err)
-		}
-	})
-}
-
-func TestCommitNeedsPosition(t *testing.T) {
-	f := newFixture(t)
-	tx, err := f.db.Begin(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	ev := f.h.make(job.ProposalReceived, "a", received("agent"), nil)
-	if err := tx.Apply(&ev, f.h); err != nil {
-		t.Fatal(err)
-	}
-	if err := tx.Commit(); err == nil {
-		t.Error("events were committed without a position")
-	}
 	f.read(func(r *Reader) {
-		if exists, err := r.Exists("a"); err != nil || exists {
-			t.Errorf("exists %t, %v", exists, err)
+		if exists, err := r.Exists("b"); err != nil || exists {
+			t.Errorf("b: %t, %v", exists, err)
+		}
+		// This View has the only connection; another one must not reach the new database.
+		err := f.db.View(context.Background(), func(*Reader) error { return nil })
+		if !errors.Is(err, errMoved) {
+			t.Errorf("a second connection: %v", err)
 		}
 	})
-}
-
-// Two processes have one index open. What one keeps in memory must not hide what the other one wrote.
-func TestMemoryIsNotStale(t *testing.T) {
-	f := newFixture(t)
-	f.propose("a", nil)
-	f.approve("a", true) // now f.db keeps the row
-	other, err := Open(f.db.Path())
-	if err != nil {
+	f.propose("c", nil)
+	if err := f.db.Checkpoint(); err != nil {
+		t.Error(err)
+	}
+	second.job("b")
+	second.propose("d", nil)
+	if err := fresh.Check(context.Background()); err != nil {
+		t.Error(err)
+	}
+	if err := fresh.Close(); err != nil {
+		t.Error(err)
+	}
+	if fresh, err = Open(path); err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
-	mine := f.db
-	f.db = other
-	f.dispatch("a", 1)
-	f.db = mine
-	f.write(func(tx *Tx) {
-		if row, _, err := tx.Job("a"); err != nil || row.Host != "local" {
-			t.Errorf("host %q, %v", row.Host, err)
-		}
-	})
-}
-
-func TestInterrupt(t *testing.T) {
-	f := newFixture(t)
-	f.propose("a", nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	err := f.db.View(ctx, func(r *Reader) error {
-		cancel()
-		_, _, err := r.Job("a")
-		return err
-	})
-	if err == nil {
-		t.Error("a query ran to its end although its context did not")
+	second.db = fresh
+	second.job("d")
+	if err := fresh.Close(); err != nil {
+		t.Error(err)
 	}
-	f.job("a") // the connection works on
 }

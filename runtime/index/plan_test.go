@@ -72,7 +72,8 @@ func askEverything(t *testing.T, r *Reader) {
 		{Newest: true, After: &after, Limit: 1}, {After: &after, Limit: 1}} {
 		many(r.List(f))
 	}
-	for _, f := range []EventFilter{{Job: "a"}, {Trace: "t", Reverse: true}, {Since: epoch, Until: epoch, Limit: 1}, {From: 1, To: 2}} {
+	for _, f := range []EventFilter{{Job: "a"}, {Trace: "t", Reverse: true}, {Since: epoch, Until: epoch, Limit: 1}, {From: 1, To: 2},
+		{Event: string(job.ConfigLoaded), Reverse: true, Limit: 1}} {
 		check(r.Events(f, func(ledger.Event) error { return nil }))
 	}
 }

@@ -188,6 +188,8 @@ CREATE TABLE ledger_events (
   meta              TEXT NOT NULL
 ) STRICT;
 CREATE INDEX ledger_events_job ON ledger_events (job);
+-- The few that concern no job, for whoever asks which rules were loaded last.
+CREATE INDEX ledger_events_workspace ON ledger_events (event) WHERE job = -1;
 
 -- How much of the ledger is in here: ledger.Position as text.
 CREATE TABLE position (

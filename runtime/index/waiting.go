@@ -47,6 +47,17 @@ func (r *Reader) Joined(id string, limit int) ([]Row, error) {
   WHERE joined_to = ? AND joined_to <> '' AND status IN ('pending', 'throttled') ORDER BY seq LIMIT ?`, id, limit)
 }
 
+// JoinedToEnded returns up to limit jobs that share the end of one that is over, and have not ended: a crash lost the end of the
+// batch that ended it. It looks at every job that shares the end of another.
+func (r *Reader) JoinedToEnded(limit int) ([]Row, error) {
+	if err := r.sync(); err != nil {
+		return nil, err
+	}
+	return r.c.rows(selectRows+`INDEXED BY jobs_joined
+  WHERE joined_to <> '' AND status IN ('pending', 'throttled') AND EXISTS (SELECT 1 FROM jobs AS holder
+    WHERE holder.id = jobs.joined_to AND holder.status IN ('completed', 'failed', 'cancelled')) ORDER BY seq LIMIT ?`, limit)
+}
+
 // Leased returns the jobs that a host holds, "" being any host, in the order in which their leases end.
 func (r *Reader) Leased(host string) ([]Row, error) {
 	if err := r.sync(); err != nil {

@@ -20,7 +20,7 @@ func (e *EmptyError) Hint() string {
 	return "to begin with an empty ledger: mkdir -p " + e.Dir + "/outbox"
 }
 
-// Restore makes the folders of runtime/ again that are missing, and returns their names, relative to the workspace. What
+// Restore makes the folders of runtime/ again that are missing, and returns the outermost ones, relative to the workspace. What
 // cannot be made is left to whoever needs it. Files that were in them are gone: those of the zones are made from the
 // ledger, and that the ledger itself is shorter is found by those who read it. The error is an *EmptyError.
 func (w *Workspace) Restore() (made []string, err error) {
@@ -31,7 +31,7 @@ func (w *Workspace) Restore() (made []string, err error) {
 		if !strings.HasPrefix(f.name, "runtime/") {
 			continue
 		}
-		if os.Mkdir(w.path(f.name), f.mode) == nil {
+		if os.Mkdir(w.path(f.name), f.mode) == nil && (len(made) == 0 || !within(f.name, made[len(made)-1])) {
 			made = append(made, f.name)
 		}
 	}

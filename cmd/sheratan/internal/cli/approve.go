@@ -136,6 +136,14 @@ func reviewText(r pipeline.Review) string {
 		fmt.Fprintf(&b, ", calling itself %s", escape(j.ClaimedSource))
 	}
 	fmt.Fprintf(&b, "\nkind %s, priority %s, timeout %d s, %d retries\n", escape(j.Payload.Kind), j.Priority, j.TimeoutSeconds, j.MaxRetries)
+	for _, f := range []struct{ name, value string }{
+		{"mission", j.MissionID}, {"task", j.TaskID}, {"revises", j.Revises}, {"needs", strings.Join(j.RequiredCapabilities, ", ")},
+		{"signed by", j.Provenance.Signer}, {"follow-up of", j.Provenance.ParentID},
+	} {
+		if f.value != "" {
+			fmt.Fprintf(&b, "%s %s\n", f.name, escape(f.value))
+		}
+	}
 	if len(j.DependsOn) > 0 {
 		fmt.Fprintf(&b, "after %s\n", escape(strings.Join(j.DependsOn, ", ")))
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,27 +34,40 @@ sheratan completion fish > ~/.config/fish/completions/sheratan.fish`,
 	return c
 }
 
-// maxCompletions is how many ids a shell is offered: more would help nobody and take time.
-const maxCompletions = 100
+// A shell that completes is waiting: it is offered at most so many ids, and nothing where they cannot be had at once.
+const (
+	maxCompletions  = 100
+	completionLimit = time.Second
+)
 
 type completer = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective)
 
 // completeJobs offers the ids of jobs in one of the given states, or of all.
 func (a *app) completeJobs(status ...string) completer {
 	return func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+		ctx, cancel := context.WithTimeout(cmd.Context(), completionLimit)
+		defer cancel()
+		a.global.NoCommit = true
+		a.people.mute()
 		var ids []string
-		a.global.NoCommit, a.global.Quiet = true, true
-		err := a.with(cmd.Context(), func(p *pipeline.Pipeline) error {
-			return p.Jobs(cmd.Context(), pipeline.JobFilter{Status: status, Limit: maxCompletions},
-				func(l pipeline.JobLine) error {
-					ids = append(ids, l.ID+"\t"+string(l.Status)+" "+l.Payload.Kind)
-					return nil
-				})
+		err := a.with(ctx, func(p *pipeline.Pipeline) error {
+			return p.Jobs(ctx, pipeline.JobFilter{Status: status, Limit: maxCompletions}, func(l pipeline.JobLine) error {
+				ids = append(ids, l.ID+"\t"+escape(string(l.Status)+" "+l.Payload.Kind))
+				return nil
+			})
 		})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError
 		}
 		return ids, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// orFiles offers files too.
+func orFiles(complete completer) completer {
+	return func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+		ids, _ := complete(cmd, args, word)
+		return ids, cobra.ShellCompDirectiveDefault
 	}
 }
 

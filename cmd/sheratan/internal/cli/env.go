@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -95,6 +94,3 @@ func parentOf(pid int) int {
 	}
 	return ppid
 }
-
-// detached returns ctx without its cancellation, for what has to be finished after an interruption.
-func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

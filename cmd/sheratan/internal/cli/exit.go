@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/history"
 	"github.com/sheratan/sheratan/runtime/ledger"
 	"github.com/sheratan/sheratan/runtime/workspace"
 )
@@ -62,9 +65,17 @@ var exitTable = []exitRow{
 	{isType[*workspace.NotFoundError], exitNoWorkspace, "sheratan init"},
 	{isType[*pipeline.LoopRunningError], exitLoopRunning, "sheratan status"},
 	{isType[*ledger.TamperError], exitTampered, "sheratan ledger verify"},
+	{isType[*ledger.MissingError], exitTampered, "sheratan ledger verify"},
+	{isType[*ledger.DigestError], exitTampered, "sheratan ledger verify"},
+	{isType[*history.SegmentError], exitTampered, "sheratan ledger verify"},
 	{isType[*rules.InvalidError], exitError, "sheratan config check"},
 	{isType[*rules.LockedError], exitError, "sheratan config lock"},
 	{isError(pipeline.ErrWaitTimeout), exitTimeout, "sheratan status"},
+	{isError(syscall.ENOSPC), exitError, "sheratan doctor"},
+	{isError(syscall.EDQUOT), exitError, "sheratan doctor"},
+	{isError(syscall.EROFS), exitError, "sheratan doctor"},
+	{isError(syscall.EIO), exitError, "sheratan doctor"},
+	{isError(fs.ErrPermission), exitError, "sheratan doctor"},
 }
 
 func isType[T error](err error) bool {
@@ -134,7 +145,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitDone
 	case errors.As(err, &u):
 		return exitUsage
-	case errors.Is(err, context.Canceled) && interruption(ctx) != nil, errors.Is(err, ErrInterrupted):
+	case interrupted(ctx, err):
 		return exitInterrupted
 	case errors.As(err, &o):
 		return int(o)
@@ -147,11 +158,17 @@ func exitCode(ctx context.Context, err error) int {
 	return exitError
 }
 
-// interruption returns the signal that ended ctx, nil where none did.
-func interruption(ctx context.Context) error {
-	cause := context.Cause(ctx)
-	if errors.Is(cause, ErrInterrupted) || errors.Is(cause, ErrTerminated) {
-		return cause
+// interrupted reports whether err says only that a signal ended the command, and nothing else besides.
+func interrupted(ctx context.Context, err error) bool {
+	if err == nil {
+		return false
 	}
-	return nil
+	cause := context.Cause(ctx)
+	signalled := errors.Is(cause, ErrInterrupted) || errors.Is(cause, ErrTerminated)
+	for _, e := range flatten(err) {
+		if !errors.Is(e, ErrInterrupted) && !errors.Is(e, ErrTerminated) && !(signalled && errors.Is(e, context.Canceled)) {
+			return false
+		}
+	}
+	return true
 }

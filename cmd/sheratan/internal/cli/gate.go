@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -48,7 +46,7 @@ sheratan gate --blocked job-7`,
 	f.BoolVar(&o.DryRun, "dry-run", false, "only report")
 	f.BoolVar(&o.Settle, "settle", false, "wait for files that may still be growing")
 	f.StringVar(&o.Source, "source", "", "with --dry-run or -: judge as if from `SOURCE` (default operator)")
-	c.ValidArgsFunction = a.completeJobs(string(job.StatusQuarantined))
+	c.ValidArgsFunction = orFiles(a.completeJobs(string(job.StatusQuarantined)))
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
 		switch {
 		case o.DryRun && (o.Blocked || o.Settle):
@@ -201,125 +199,4 @@ func (g *gating) end() error {
 		return outcome(exitBlocked)
 	}
 	return nil
-}
-
-// runDryGate reports what the gates would say.
-func runDryGate(ctx context.Context, a *app, o *gateOptions, args []string) error {
-	ids, files, stdin := sortArgs(args)
-	if len(ids) > 0 {
-		// A file may have any name; here nothing else can be meant.
-		files = append(files, ids...)
-	}
-	ws, err := a.find()
-	var missing *workspace.NotFoundError
-	known := err == nil
-	if err != nil && (!errors.As(err, &missing) || a.global.Workspace != "") {
-		return err
-	}
-	if !known {
-		if len(args) == 0 {
-			return err
-		}
-		a.people.note("no workspace here: the default rules are used")
-	}
-	source := o.Source
-	if source == "" {
-		source = sourceOperator
-	}
-	if len(args) == 0 {
-		if files, err = inboxFiles(ws); err != nil {
-			return err
-		}
-	}
-	d := &dryGating{a: a, source: source}
-	if known {
-		d.ws = ws
-	}
-	for _, name := range files {
-		drafts, err := a.readDrafts(name)
-		if err != nil {
-			return err
-		}
-		if err := d.run(ctx, drafts); err != nil {
-			return err
-		}
-	}
-	if stdin {
-		err := a.stdinLines(ctx, rawLine, func(batch []inputLine) error { return d.run(ctx, lineDrafts(batch)) })
-		if err != nil {
-			return err
-		}
-	}
-	return d.v.outcome()
-}
-
-// dryGating is one run of gate --dry-run.
-type dryGating struct {
-	a      *app
-	ws     *workspace.Workspace // nil where there is none
-	source string
-	v      verdicts
-}
-
-func (d *dryGating) run(ctx context.Context, drafts []pipeline.Draft) error {
-	lines, err := pipeline.DryRun(ctx, d.ws, drafts, d.source, d.a.options())
-	if err != nil {
-		return err
-	}
-	for _, l := range lines {
-		d.v.add(l.Status)
-		if err := d.a.printVerdict(l); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// inboxFiles lists the proposals in the inbox.
-func inboxFiles(ws *workspace.Workspace) ([]string, error) {
-	var files []string
-	for _, pattern := range []string{"*.json", "*.jsonl", "*/*.json", "*/*.jsonl"} {
-		found, err := filepath.Glob(filepath.Join(ws.Inbox(), pattern))
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range found {
-			if info, err := os.Lstat(f); err == nil && info.Mode().IsRegular() {
-				files = append(files, f)
-			}
-		}
-	}
-	return files, nil
-}
-
-// printVerdict prints what the gates said of one job: a line, and one for each reason below it.
-func (a *app) printVerdict(l pipeline.GateLine) error {
-	if a.global.JSON {
-		return a.out.line(l)
-	}
-	s := a.out.style
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s", escape(l.JobID), s.word(l.Zone))
-	if l.Verdict != "" {
-		fmt.Fprintf(&b, "  %s", s.word(l.Verdict))
-	}
-	if l.NextAction != "" && l.NextAction != string(job.Allow) {
-		fmt.Fprintf(&b, "  %s", s.word(l.NextAction))
-	}
-	b.WriteByte('\n')
-	writeReasons(&b, l.Reports, "  ")
-	return a.out.printf("%s", b.String())
-}
-
-// writeReasons writes one line for each reason of the gates.
-func writeReasons(b *strings.Builder, reports []job.GateReport, indent string) {
-	for _, g := range reports {
-		for _, r := range g.Reasons {
-			fmt.Fprintf(b, "%s%s %s", indent, escape(g.GateID), escape(r.Code))
-			if r.Pointer != "" {
-				fmt.Fprintf(b, " %s", escape(r.Pointer))
-			}
-			fmt.Fprintf(b, ": %s\n", escape(r.Message))
-		}
-	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
 )
@@ -137,6 +138,8 @@ var jobColumns = map[string]func(*app, *pipeline.JobLine) string{
 	"mission":  func(_ *app, l *pipeline.JobLine) string { return l.MissionID },
 	"revises":  func(_ *app, l *pipeline.JobLine) string { return l.Revises },
 	"error":    func(_ *app, l *pipeline.JobLine) string { return firstLine(l.Error) },
+	"file":     func(_ *app, l *pipeline.JobLine) string { return fileOf(l.Provenance) },
+	"reason":   func(_ *app, l *pipeline.JobLine) string { return clip(strictestReason(l.GateDecisions), 100) },
 	"what":     func(_ *app, l *pipeline.JobLine) string { return clip(what(&l.Job), 60) },
 }
 
@@ -171,6 +174,36 @@ func what(j *job.Job) string {
 		return s
 	}
 	return ""
+}
+
+// fileOf names the inbox file that a proposal came in, with the line where it held several.
+func fileOf(p job.Provenance) string {
+	if p.Line > 0 {
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	return p.File
+}
+
+// strictestReason tells the reason that weighs most of those that the gates gave, the first of several, and how many more
+// there are. What could not be examined follows from another reason and is not counted.
+func strictestReason(reports []job.GateReport) string {
+	rank := []job.Level{job.Advisory, job.Soft, job.Hard}
+	best, text, more := -1, "", -1
+	for _, g := range reports {
+		for _, r := range g.Reasons {
+			if r.Code == gates.CodeNotExamined {
+				continue
+			}
+			more++
+			if n := slices.Index(rank, r.Level); n > best {
+				best, text = n, g.GateID+" "+r.Code+": "+r.Message
+			}
+		}
+	}
+	if more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
 }
 
 // took is how long the last attempt ran.

@@ -49,7 +49,13 @@ func parseLine(text []byte, number int) (inputLine, error) {
 		return &pipeline.InputError{File: "-", Line: number, Message: fmt.Sprintf(format, args...),
 			Way: "the lines are what --json prints, for example: sheratan jobs --json | sheratan COMMAND -"}
 	}
-	if err := json.Unmarshal(text, &v); err != nil {
+	var mistyped *json.UnmarshalTypeError
+	if err := json.Unmarshal(text, &v); errors.As(err, &mistyped) {
+		if mistyped.Field == "" {
+			return inputLine{}, bad("is a JSON %s, an object is expected", mistyped.Value)
+		}
+		return inputLine{}, bad("/%s: is a JSON %s, a string is expected", mistyped.Field, mistyped.Value)
+	} else if err != nil {
 		return inputLine{}, bad("not a line of JSON: %v", err)
 	}
 	if v.JobID == "" {

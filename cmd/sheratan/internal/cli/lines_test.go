@@ -31,8 +31,8 @@ func TestParseLine(t *testing.T) {
 		{text: `{"job_id":"a","id":"a","payload":{"kind":"noop"},"created_at":"2026-01-02T00:00:00Z"}`, id: "a"}, // a job document
 		{text: `{"status":"pending"}`, fails: "-:7: has neither payload nor job_id nor id"},
 		{text: `job-1`, fails: "-:7: not a line of JSON"},
-		{text: `["a"]`, fails: "-:7: not a line of JSON"},
-		{text: `{"job_id":7}`, fails: "-:7: not a line of JSON"},
+		{text: `["a"]`, fails: "-:7: is a JSON array, an object is expected"},
+		{text: `{"job_id":7}`, fails: "-:7: /job_id: is a JSON number, a string is expected"},
 	} {
 		got, err := parseLine([]byte(c.text), 7)
 		if c.fails != "" {

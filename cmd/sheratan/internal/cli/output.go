@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 )
 
@@ -86,6 +87,7 @@ type people struct {
 	// said holds warnings and hints that were given: each is given once.
 	said     map[string]bool
 	progress *progress
+	muted    bool
 }
 
 func newPeople(a *app) *people { return &people{a: a, said: map[string]bool{}} }
@@ -98,7 +100,7 @@ func (p *people) hint(format string, args ...any) { p.say("hint", fmt.Sprintf(fo
 func (p *people) say(level, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.a.global.Quiet && (level == "note" || level == "hint") {
+	if p.muted || p.a.global.Quiet && (level == "note" || level == "hint") {
 		return
 	}
 	if level != "error" && level != "note" {
@@ -118,7 +120,14 @@ func (p *people) say(level, text string) {
 	}
 	p.progress.clear()
 	_ = p.a.out.flush() // what was said before goes out before; its error is kept
-	fmt.Fprintf(p.a.env.Stderr, "sheratan: %s: %s\n", level, escapeBlock(text))
+	fmt.Fprintf(p.a.env.Stderr, "sheratan: %s: %s\n", level, strings.ReplaceAll(escapeBlock(text), "\n", "\n  "))
+}
+
+// mute ends all messages: the shell that completes a word has no place for them.
+func (p *people) mute() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.muted = true
 }
 
 // report says why the command ended as it did.
@@ -131,7 +140,7 @@ func (p *people) report(err error, code int) {
 		return
 	}
 	if code == exitInterrupted {
-		p.say("error", "interrupted")
+		p.say("error", exitTexts[exitInterrupted])
 		return
 	}
 	list := flatten(err)

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sheratan/sheratan/pipeline"
+	"github.com/sheratan/sheratan/pipeline/job"
 )
 
 // pauseLine is what pause and resume print with --json.
@@ -34,7 +35,10 @@ sheratan pause crawler --kill`,
 	c.Flags().StringVar(&reason, "reason", "", "say why, for the ledger and whoever asks")
 	c.Flags().BoolVar(&kill, "kill", false, "also end the jobs that run")
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
-		source := optional(args)
+		source, err := pausable(args)
+		if err != nil {
+			return err
+		}
 		return a.with(ctx, func(p *pipeline.Pipeline) error {
 			if err := p.Pause(ctx, source, reason, kill); err != nil {
 				return err
@@ -58,7 +62,10 @@ sheratan resume crawler`,
 			if err := a.refuseInsideJob("resume"); err != nil {
 				return err
 			}
-			source := optional(args)
+			source, err := pausable(args)
+			if err != nil {
+				return err
+			}
 			return a.with(ctx, func(p *pipeline.Pipeline) error {
 				if err := p.Resume(ctx, source); err != nil {
 					return err
@@ -67,6 +74,15 @@ sheratan resume crawler`,
 			})
 		}),
 	}
+}
+
+// pausable returns the source that is named, "" for all of them. One that no inbox can have is a slip of the hand.
+func pausable(args []string) (string, error) {
+	source := optional(args)
+	if len(args) > 0 && !job.ValidID(source) {
+		return "", usagef("%q: is no valid name of a source", source)
+	}
+	return source, nil
 }
 
 // optional returns the only argument, or "".

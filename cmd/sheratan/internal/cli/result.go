@@ -13,30 +13,6 @@ import (
 	"github.com/sheratan/sheratan/pipeline/job"
 )
 
-// verdicts collects what became of the jobs of a command, for its exit code.
-type verdicts struct{ blocked, failed bool }
-
-// add takes the state in which a job was left. A cancelled job did not do what was asked, so it counts as failed.
-func (v *verdicts) add(status string) {
-	switch job.Status(status) {
-	case job.StatusQuarantined:
-		v.blocked = true
-	case job.StatusFailed, job.StatusCancelled:
-		v.failed = true
-	}
-}
-
-// outcome returns the exit code as an error; failed wins over blocked.
-func (v *verdicts) outcome() error {
-	switch {
-	case v.failed:
-		return outcome(exitFailed)
-	case v.blocked:
-		return outcome(exitBlocked)
-	}
-	return nil
-}
-
 // follow waits for jobs and prints their results. With through, the job's output is passed on as if it had been started
 // here, and the rest goes to stderr.
 func follow(ctx context.Context, a *app, p *pipeline.Pipeline, ids []string, o pipeline.WaitOptions, through bool) error {

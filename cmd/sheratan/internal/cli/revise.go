@@ -97,7 +97,7 @@ func (a *app) edit(ctx context.Context, p *pipeline.Pipeline, id string) (pipeli
 	if err != nil {
 		return pipeline.Draft{}, err
 	}
-	if !a.env.StdinTTY || !a.env.StdoutTTY {
+	if !a.env.StdinTTY {
 		return pipeline.Draft{}, hint(errors.New("no terminal for an editor"), "sheratan revise "+shellWord(id)+" FILE")
 	}
 	dir, err := os.MkdirTemp("", "sheratan-revise-")

@@ -40,7 +40,7 @@ sheratan tick --loop
 		}
 		a.streaming()
 		err := a.with(ctx, func(p *pipeline.Pipeline) error { return p.Tick(ctx, o, a.printTick) })
-		if errors.Is(context.Cause(ctx), ErrTerminated) && (err == nil || isCancelled(err)) {
+		if errors.Is(context.Cause(ctx), ErrTerminated) && interrupted(ctx, err) {
 			return nil // drained, as asked
 		}
 		if err == nil && errors.Is(context.Cause(ctx), ErrInterrupted) {
@@ -49,16 +49,6 @@ sheratan tick --loop
 		return err
 	})
 	return c
-}
-
-// isCancelled reports whether err says only that the context ended, and nothing else besides.
-func isCancelled(err error) bool {
-	for _, e := range flatten(err) {
-		if !errors.Is(e, context.Canceled) && !errors.Is(e, ErrTerminated) {
-			return false
-		}
-	}
-	return true
 }
 
 func (a *app) printTick(l pipeline.TickLine) error {

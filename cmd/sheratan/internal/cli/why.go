@@ -41,7 +41,8 @@ sheratan why job-7 --json | jq -r .unblock[]`,
 func (a *app) whyText(w pipeline.Why) string {
 	s := a.out.style
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s  %s\n", s.bold(escape(w.JobID)), s.word(w.Status), escape(clip(w.Job.Payload.Kind+" "+what(&w.Job), 90)))
+	title := s.bold(escape(w.JobID)) + "  " + s.word(w.Status) + "  " + escape(clip(w.Job.Payload.Kind+" "+what(&w.Job), 90))
+	fmt.Fprintln(&b, strings.TrimRight(title, " "))
 	section := func(name string, lines ...string) {
 		for i, l := range lines {
 			if i > 0 {
@@ -52,13 +53,7 @@ func (a *app) whyText(w pipeline.Why) string {
 	}
 	section("proposed", a.provenanceText(&w.Job))
 	section("bytes", "sha256 "+escape(w.Report.DocumentSHA256))
-	for i, g := range w.Report.Gates {
-		name := ""
-		if i == 0 {
-			name = "gates"
-		}
-		section(name, gateText(s, g)...)
-	}
+	section("gates", gatesText(s, w.Report.Gates)...)
 	for _, waits := range w.WaitsFor {
 		section("waits for", escape(waits))
 	}
@@ -114,24 +109,30 @@ func (a *app) provenanceText(j *job.Job) string {
 	return strings.Join(parts, ", ")
 }
 
-// gateText is one line for a gate, and one for each of its reasons and ways out.
-func gateText(s style, g job.GateReport) []string {
-	lines := []string{fmt.Sprintf("%s %s", escape(g.GateID), s.word(string(g.Status)))}
-	for _, r := range g.Reasons {
-		line := "   " + escape(r.Code)
-		if r.Pointer != "" {
-			line += " " + escape(r.Pointer)
+// gatesText is one line with what each gate said, then one for each reason and each way out.
+func gatesText(s style, reports []job.GateReport) []string {
+	var words, lines []string
+	for _, g := range reports {
+		words = append(words, escape(g.GateID)+" "+s.word(string(g.Status)))
+		for _, r := range g.Reasons {
+			line := "  " + escape(g.GateID) + " " + escape(r.Code)
+			if r.Pointer != "" {
+				line += " " + escape(r.Pointer)
+			}
+			lines = append(lines, line+": "+escape(r.Message)+" ("+escape(string(r.Level))+")")
 		}
-		lines = append(lines, line+": "+escape(r.Message)+" ("+escape(string(r.Level))+")")
-	}
-	for _, p := range g.Suggestions {
-		line := fmt.Sprintf("   suggested: %s %s", escape(p.Op), escape(p.Path))
-		if p.Value != nil {
-			line += " " + escape(clip(string(p.Value), 80))
+		for _, p := range g.Suggestions {
+			line := fmt.Sprintf("  suggested: %s %s", escape(p.Op), escape(p.Path))
+			if p.Value != nil {
+				line += " " + escape(clip(string(p.Value), 80))
+			}
+			lines = append(lines, line)
 		}
-		lines = append(lines, line)
 	}
-	return lines
+	if len(words) == 0 {
+		return []string{"not yet"}
+	}
+	return append([]string{strings.Join(words, ", ")}, lines...)
 }
 
 // outputText says how the last attempt went and where its output lies.
