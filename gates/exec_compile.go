@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/sheratan/sheratan/hosts/roots"
@@ -37,8 +38,10 @@ type execCompiler struct {
 
 func (c *execCompiler) compile(rules []ExecRule) {
 	c.rules = &execRules{bySpelling: make(map[string]*programRules)}
+	compiled := make([]execRule, len(rules))
 	for i, r := range rules {
-		if err := c.add(i, r); err != nil {
+		var err error
+		if compiled[i], err = c.add(i, r); err != nil {
 			c.faults = append(c.faults, fmt.Errorf("/gates/exec/%d%w", i, err))
 		}
 	}
@@ -46,35 +49,35 @@ func (c *execCompiler) compile(rules []ExecRule) {
 		return
 	}
 	for i, r := range rules {
-		if err := c.examples(r); err != nil {
+		if err := c.examples(r, compiled[i]); err != nil {
 			c.faults = append(c.faults, fmt.Errorf("/gates/exec/%d%w", i, err))
 		}
 	}
 }
 
 // add compiles a rule and files it under the spellings of its program.
-func (c *execCompiler) add(index int, r ExecRule) error {
+func (c *execCompiler) add(index int, r ExecRule) (execRule, error) {
 	rule, err := compileExecRule(index, r)
 	if err != nil {
-		return err
+		return rule, err
 	}
 	if rule.rest && !r.Unsafe {
 		if why := runsOthers(r.Program); why != "" {
-			return fmt.Errorf("/args: %q %s, so \"...\" would allow any program; list the arguments, or say \"unsafe\": true", r.Program, why)
+			return rule, fmt.Errorf("/args: %q %s, so \"...\" would allow any program; list the arguments, or say \"unsafe\": true", r.Program, why)
 		}
 	}
 	p, err := c.program(r.Program)
 	if err != nil {
-		return fmt.Errorf("/program: %w", err)
+		return rule, fmt.Errorf("/program: %w", err)
 	}
 	if rule.rest && !r.Unsafe && p.Real != "" && stem(p.Real) != stem(r.Program) {
 		if why := runsOthers(p.Real); why != "" && !manyInOne(p.Real) {
-			return fmt.Errorf("/args: %q is %s, which %s, so \"...\" would allow any program; list the arguments, or say \"unsafe\": true",
+			return rule, fmt.Errorf("/args: %q is %s, which %s, so \"...\" would allow any program; list the arguments, or say \"unsafe\": true",
 				r.Program, p.Real, why)
 		}
 	}
 	p.rules = append(p.rules, rule)
-	return nil
+	return rule, nil
 }
 
 // program finds the entry of a program, or makes it. Two names are the same program where they lead to the same file
@@ -183,26 +186,22 @@ func compileExecRule(index int, r ExecRule) (execRule, error) {
 	return rule, nil
 }
 
-// compileArg anchors an expression at both ends. It is compiled alone first: "a)|(b" would be valid inside the group
+// compileArg anchors an expression at both ends. It is parsed alone first: "a)|(b" would be valid inside the group
 // that anchors it, and match what it does not say.
 func compileArg(expr string) (argPattern, error) {
-	alone, err := regexp.Compile(expr)
+	alone, err := syntax.Parse(expr, syntax.Perl)
 	if err != nil {
 		return argPattern{}, fmt.Errorf("%w; \\Q…\\E takes text as it is", err)
 	}
-	if literal, complete := alone.LiteralPrefix(); complete {
-		return argPattern{literal: literal}, nil
+	if alone.Op == syntax.OpLiteral && alone.Flags&syntax.FoldCase == 0 {
+		return argPattern{literal: string(alone.Rune)}, nil
 	}
 	anchored, err := regexp.Compile(`(?s)^(?:` + expr + `)$`)
 	return argPattern{expr: anchored}, err
 }
 
 // examples checks that a rule says of its examples what it claims to say: the rule alone, whatever others say.
-func (c *execCompiler) examples(r ExecRule) error {
-	rule, err := compileExecRule(0, r)
-	if err != nil {
-		return err
-	}
+func (c *execCompiler) examples(r ExecRule, rule execRule) error {
 	p := c.rules.bySpelling[r.Program]
 	about := func(argv []string) bool {
 		return len(argv) > 0 && c.rules.bySpelling[argv[0]] == p && rule.matches(argv[1:])

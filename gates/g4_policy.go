@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // policies is G4: does the operator's policy allow it? Rules, phrases that hint at an attempt to gain authority, and
@@ -13,6 +14,11 @@ func (e *evaluation) policies(v *verdict) {
 		e.notExamined(v)
 		e.rawCredentials(v)
 		return
+	}
+	if e.in.Intake.Redacted {
+		// What was found is gone from here, and what is here is not what was proposed.
+		e.secrets = true
+		v.add(CodeCredential, "", "there were credentials in it when it was received, and they were taken out")
 	}
 	credential, marker := e.rules.tripwires.Scan(e.look().normal)
 	if credential || marker {
@@ -64,8 +70,8 @@ func (e *evaluation) credentials(v *verdict, t text) {
 
 // rawCredentials looks through what could not be parsed, so that nobody prints or commits it unawares.
 func (e *evaluation) rawCredentials(v *verdict) {
-	if e.in.ParseErr != nil && len(e.in.Raw) == 0 {
-		e.secrets = true // for all that is known
+	if err := e.in.ParseErr; err != nil && len(e.in.Raw) == 0 && err.Code != schemas.CodeTooLarge && isRegular(e.in.FileType) {
+		e.secrets = true // for all that is known: the other two were not read, and nothing can repeat them
 	}
 	for _, f := range policy.FindCredentials(e.in.Raw) {
 		e.secrets = true

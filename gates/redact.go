@@ -32,7 +32,7 @@ func redactReport(r *job.Report, parseErr *schemas.ParseError) {
 			reason.Pointer = redactPointer(reason.Pointer)
 			if !quotesNothing(reason.Code) {
 				reason.Message = meaning(reason.Code)
-				if parseErr != nil && g.GateID == "G1" {
+				if parseErr != nil && parseErr.Line > 0 && g.GateID == "G1" {
 					reason.Message += fmt.Sprintf(", at line %d column %d", parseErr.Line, parseErr.Column)
 				}
 			}

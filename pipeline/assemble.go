@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -62,6 +63,10 @@ func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
 			return j, fmt.Errorf("%s: result: %w", row.ID, err)
 		}
 		j.Result = doc
+	} else if row.JoinedTo != "" && row.Status.Final() {
+		if j.Result, err = p.sharedResult(row); err != nil {
+			return j, err
+		}
 	}
 	rep, err := p.loadReport(row)
 	if err != nil {
@@ -69,6 +74,15 @@ func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
 	}
 	j.GateDecisions = rep.Gates
 	return j, nil
+}
+
+// sharedResult is the result of a job that had the outcome of another one, nil where that one never ran.
+func (p *Pipeline) sharedResult(row indexRow) (json.RawMessage, error) {
+	res, err := p.finalResult(context.Background(), row)
+	if err != nil || res.StartedAt == "" {
+		return nil, err
+	}
+	return json.Marshal(res)
 }
 
 // fillState copies what the index knows into the document.

@@ -27,8 +27,9 @@ type DispatchLine struct {
 	Reason     string `json:"reason"`
 }
 
-// Dispatch chooses a host for jobs that are ready, in the order of their class and due time, and leases them to it. With
-// ids only those are taken. It stops when no host has a free slot.
+// Dispatch chooses a host for jobs that are ready, in the order of their class and due time, and leases them to it. It
+// stops when no host has a free slot. With ids only those are taken, and all of them: they line up at the host, which runs
+// as many at a time as it has slots.
 func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(DispatchLine) error) error {
 	r, err := p.Rules(ctx)
 	if err != nil {
@@ -57,6 +58,12 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 		list, err := b.p.hosts(b.tx, r)
 		if err != nil {
 			return err
+		}
+		if ids != nil {
+			for i := range list {
+				list[i].MaxConcurrent = 0
+				list[i] = list[i].WithJobs(list[i].CurrentJobs)
+			}
 		}
 		for _, row := range rows {
 			line, ok, err := b.dispatch(r, list, row, nil)
@@ -94,7 +101,6 @@ func (b *batch) choose(ids []string, free int) (rows []indexRow, skipped []Dispa
 	if err != nil {
 		return nil, nil, err
 	}
-	ready = ready[:min(free, len(ready))]
 	for _, id := range ids {
 		if slices.ContainsFunc(ready, func(r indexRow) bool { return r.ID == id }) {
 			continue

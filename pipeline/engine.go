@@ -171,8 +171,9 @@ func (e *engine) step(ctx context.Context) error {
 	}
 	var fresh []*attempt
 	var over, changed []string
+	var also TickLine // jobs that ended, or were blocked, without an attempt of their own
 	err = p.transact(context.WithoutCancel(ctx), func(b *batch) error {
-		fresh, over, changed = nil, nil, nil
+		fresh, over, changed, also = nil, nil, nil, TickLine{}
 		if err := b.begun(begun); err != nil {
 			return err
 		}
@@ -188,6 +189,11 @@ func (e *engine) step(ctx context.Context) error {
 					return err
 				}
 				changed = append(changed, joined...)
+				if a.result.Status == job.StatusCompleted {
+					also.Completed += len(joined)
+				} else {
+					also.Failed += len(joined)
+				}
 			}
 		}
 		if err := b.returned(back); err != nil {
@@ -198,12 +204,14 @@ func (e *engine) step(ctx context.Context) error {
 			return err
 		}
 		changed = append(changed, failed...)
+		also.Failed += len(failed)
 		if appetite == 0 {
 			return nil
 		}
 		var blocked []string
 		fresh, blocked, err = e.source.lease(b, appetite)
 		changed = append(changed, blocked...)
+		also.Blocked = len(blocked)
 		return err
 	})
 	if err != nil {
@@ -219,6 +227,9 @@ func (e *engine) step(ctx context.Context) error {
 	e.idle = len(fresh) == 0 && len(changed) == 0 && (appetite > 0 || e.runner.empty())
 	e.runner.start(ctx, fresh)
 	e.tally.Dispatched += len(fresh)
+	e.tally.Completed += also.Completed
+	e.tally.Failed += also.Failed
+	e.tally.Blocked += also.Blocked
 	p.placeEnded(ended)
 	p.placeAll(changed)
 	p.placeStarted(begun)

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -70,11 +71,20 @@ func (p *Pipeline) Follow(ctx context.Context, from int64, emit func(line []byte
 
 // view reads the index in one consistent state.
 func (p *Pipeline) view(ctx context.Context, fn func(*index.Reader) error) error {
-	db, err := p.reader(ctx)
-	if err != nil {
-		return err
+	var err error
+	asked := false
+	for range indexTries {
+		var db *index.DB
+		if db, err = p.reader(ctx); err == nil {
+			err = db.View(ctx, func(r *index.Reader) error {
+				asked = true
+				return fn(r)
+			})
+		}
+		if asked || !errors.Is(err, index.ErrMoved) {
+			break
+		}
 	}
-	err = db.View(ctx, fn)
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx) // what the index says of an interruption names no reason
 	}

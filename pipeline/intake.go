@@ -414,12 +414,8 @@ func (in *intake) sign(claim workspace.Claim, c *candidate, raw []byte) error {
 
 // lastLine is the highest line of a claimed file of JSON lines that is in the ledger.
 func (p *Pipeline) lastLine(ctx context.Context, token string) (int, error) {
-	db, err := p.reader(ctx)
-	if err != nil {
-		return 0, err
-	}
 	line := 0
-	err = db.View(ctx, func(r *index.Reader) error {
+	err := p.view(ctx, func(r *index.Reader) error {
 		rows, err := r.ByToken(token)
 		for _, row := range rows {
 			line = max(line, row.Line)
@@ -435,12 +431,8 @@ func (p *Pipeline) queueFull(ctx context.Context, r *rules.Rules, source string,
 	if limit == 0 {
 		return false
 	}
-	db, err := p.reader(ctx)
-	if err != nil {
-		return true
-	}
 	full := true
-	err = db.View(ctx, func(x *index.Reader) error {
+	err := p.view(ctx, func(x *index.Reader) error {
 		count, err := x.CountsOf(source)
 		full = count.Queued()+more >= limit
 		return err

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/sheratan/sheratan/gates"
@@ -121,9 +122,18 @@ func (p *Pipeline) PolicySuggest(ctx context.Context, ids []string) (Suggestion,
 		if err != nil {
 			return Suggestion{}, err
 		}
+		if row.Status == job.StatusQuarantined && slices.ContainsFunc(allow, func(a job.Payload) bool { return sameCommand(a, prop.Payload) }) {
+			continue // the same command waits more than once: no rule could tell them apart
+		}
 		deny = append(deny, prop.Payload)
 	}
 	return suggest(ids, allow, deny)
+}
+
+func sameCommand(a, b job.Payload) bool {
+	x, ok := argvOf(a)
+	y, also := argvOf(b)
+	return ok && also && slices.Equal(x, y)
 }
 
 func suggest(ids []string, allow, deny []job.Payload) (Suggestion, error) {

@@ -55,6 +55,9 @@ func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) (err err
 	if b.out.Len() == 0 {
 		return tx.Commit() // nothing but what catchUp applied, which is to stay: a reader relies on it
 	}
+	if err := tx.Flush(); err != nil { // what the index does not take must not get into the ledger
+		return errors.Join(err, tx.Rollback())
+	}
 	if err := p.beginProjection(b.from, b.out.Position().Size); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
@@ -77,11 +80,7 @@ func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) (err err
 
 // beginLocked opens a write transaction on an index that knows the whole ledger. The caller holds the lock.
 func (p *Pipeline) beginLocked(ctx context.Context) (*index.Tx, ledger.Position, error) {
-	db, err := p.openIndex()
-	if err != nil {
-		return nil, ledger.Position{}, err
-	}
-	tx, err := db.Begin(ctx)
+	tx, err := p.begin(ctx)
 	if err != nil {
 		return nil, ledger.Position{}, err
 	}
@@ -93,6 +92,23 @@ func (p *Pipeline) beginLocked(ctx context.Context) (*index.Tx, ledger.Position,
 		return nil, ledger.Position{}, errors.Join(err, tx.Rollback())
 	}
 	return tx, pos, nil
+}
+
+// indexTries is how often the index is opened again where it is deleted while it is being opened.
+const indexTries = 20
+
+// begin opens the index, if need be, and a write transaction on it.
+func (p *Pipeline) begin(ctx context.Context) (tx *index.Tx, err error) {
+	for range indexTries {
+		var db *index.DB
+		if db, err = p.openIndex(); err == nil {
+			tx, err = db.Begin(ctx)
+		}
+		if !errors.Is(err, index.ErrMoved) {
+			break
+		}
+	}
+	return tx, err
 }
 
 // openIndex returns the open index, or opens it, and moves one aside that is garbage or of another version: the ledger

@@ -179,7 +179,7 @@ func (p *Pipeline) unblock(row indexRow, rep job.Report) []string {
 	for _, g := range rep.Gates {
 		for _, reason := range g.Reasons {
 			if reason.Code == gates.CodeNoRule && len(list) == 0 {
-				list = append(list, "sheratan policy suggest "+row.ID, "sheratan gate --blocked")
+				list = append(list, "sheratan policy suggest --write "+row.ID, "sheratan gate --blocked "+row.ID)
 			}
 		}
 	}

@@ -21,7 +21,7 @@ var fitting = map[string][]string{
 	},
 	"result": {`{"$schema":"sheratan.result/v1","job_id":"a","status":"completed","attempt":1,"exit_code":0,"host":"local",
 		"sandbox":"none","started_at":"2026-01-02T03:04:05.000006Z","completed_at":"","duration_ms":1,"cpu_ms":0,"max_rss_bytes":1,
-		"retryable":false,"programs":["a b"],"stdout":{"text":"x","bytes":1,"sha256":"","path":"p","truncated":false},
+		"signal":"","error":"","retryable":false,"programs":["a b"],"stdout":{"text":"x","bytes":1,"sha256":"","path":"p","truncated":false},
 		"stderr":{"text":"","bytes":0,"sha256":"","path":"","truncated":false}}`},
 	"report": {`{"$schema":"sheratan.report/v1","job_id":"a","document_sha256":"","rules_sha256":"","verdict":"FAIL",
 		"next_action":"QUARANTINE","gates":[{"gate_id":"G1","status":"FAIL","severity":"high","reasons":[{"code":"X_1","message":"m",

@@ -53,6 +53,9 @@ func Default() []byte { return append([]byte(nil), defaultFile...) }
 func Parse(name string, text []byte) (File, error) {
 	var f File
 	if err := schemas.Unmarshal(text, &f); err != nil {
+		if _, place := schemas.Parse(text, schemas.DefaultLimits); place != nil {
+			err = place // says line and column
+		}
 		return f, fmt.Errorf("%s: %w", name, err)
 	}
 	switch {

@@ -16,7 +16,7 @@ type Result struct {
 	Status         Status   `json:"status"`
 	Attempt        int      `json:"attempt"` // from 1
 	ExitCode       int      `json:"exit_code"`
-	Signal         string   `json:"signal,omitempty"`
+	Signal         string   `json:"signal"` // "" where none ended it
 	Host           string   `json:"host"`
 	Sandbox        string   `json:"sandbox"` // full, restricted or none
 	StartedAt      string   `json:"started_at"`
@@ -26,7 +26,7 @@ type Result struct {
 	MaxRSSBytes    int64    `json:"max_rss_bytes"`
 	Stdout         Output   `json:"stdout"`
 	Stderr         Output   `json:"stderr"`
-	Error          string   `json:"error,omitempty"`
+	Error          string   `json:"error"`                // "" where it succeeded
 	ErrorCode      string   `json:"error_code,omitempty"` // EXIT, SIGNAL, TIMEOUT, REFUSED, …
 	Retryable      bool     `json:"retryable"`            // whether repeating the attempt could succeed
 	Programs       []string `json:"programs,omitempty"`   // "PATH SHA256" of what was executed

@@ -14,7 +14,8 @@ func TestUsualLife(t *testing.T) {
 	f := newFixture(t)
 	f.propose("a", func(m *ledger.Received) { m.MissionID, m.Line = "m", 3 })
 	row := f.job("a")
-	if row.Zone != "inbox" || row.Ready || row.MissionID != "m" || row.Line != 3 || !row.CreatedAt.Equal(epoch) || row.Intake.Offset != 17 {
+	if row.Zone != "inbox" || row.Ready || row.MissionID != "m" || row.Line != 3 || !row.CreatedAt.Equal(epoch) ||
+		row.Intake.Offset != 17 {
 		t.Errorf("received: %+v", row)
 	}
 	f.h.now = epoch.Add(time.Second)
@@ -22,13 +23,15 @@ func TestUsualLife(t *testing.T) {
 		NextAction: "ALLOW"}, "report")
 	f.approve("a", true)
 	row = f.job("a")
-	if row.Zone != "approved" || !row.Ready || row.Report.Offset != 5 || row.Verdict != job.Warn || row.Basis != "gates" || !row.HoldsKey ||
-		!row.AcceptedAt.Equal(f.h.now) || !row.DueAt.Equal(f.h.now.Add(5*time.Minute)) || !row.Rerun || !row.UpdatedAt.Equal(f.h.now) {
+	if row.Zone != "approved" || !row.Ready || row.Report.Offset != 5 || row.Verdict != job.Warn || row.Basis != "gates" ||
+		!row.HoldsKey || !row.AcceptedAt.Equal(f.h.now) || !row.DueAt.Equal(f.h.now.Add(5*time.Minute)) ||
+		!row.Rerun || !row.UpdatedAt.Equal(f.h.now) {
 		t.Errorf("approved: %+v", row)
 	}
 	f.dispatch("a", 1)
 	row = f.job("a")
-	if row.Status != job.StatusPending || row.Ready || row.Host != "local" || row.Attempt != 1 || row.Runner.PID != 42 || row.LeaseUntil.IsZero() {
+	if row.Status != job.StatusPending || row.Ready || row.Host != "local" || row.Attempt != 1 ||
+		row.Runner.PID != 42 || row.LeaseUntil.IsZero() {
 		t.Errorf("dispatched: %+v", row)
 	}
 	f.start("a", 1)
@@ -38,8 +41,8 @@ func TestUsualLife(t *testing.T) {
 	}
 	f.complete("a")
 	row = f.job("a")
-	if row.Status != job.StatusCompleted || row.Zone != "outbox" || row.Host != "" || !row.LeaseUntil.IsZero() || row.Runner != (ledger.Runner{}) ||
-		row.Result.Bytes != 2 || row.ExecutedBy != "local" || !row.HoldsKey {
+	if row.Status != job.StatusCompleted || row.Zone != "outbox" || row.Host != "" || !row.LeaseUntil.IsZero() ||
+		row.Runner != (ledger.Runner{}) || row.Result.Bytes != 2 || row.ExecutedBy != "local" || !row.HoldsKey {
 		t.Errorf("completed: %+v", row)
 	}
 }
@@ -57,8 +60,8 @@ func TestRetries(t *testing.T) {
 	wake := epoch.Add(2 * time.Second)
 	f.event(job.JobRetryScheduled, "a", ledger.RetryScheduled{Retry: 1, WakeAt: job.FormatTime(wake)})
 	row := f.job("a")
-	if row.Status != job.StatusPending || row.Ready || row.Host != "" || row.RetryCount != 1 || !row.WakeAt.Equal(wake) || row.Error == "" ||
-		!row.LastRetryAt.Equal(epoch) || row.Zone != "approved" {
+	if row.Status != job.StatusPending || row.Ready || row.Host != "" || row.RetryCount != 1 || !row.WakeAt.Equal(wake) ||
+		row.Error == "" || !row.LastRetryAt.Equal(epoch) || row.Zone != "approved" {
 		t.Errorf("retry scheduled: %+v", row)
 	}
 	f.read(func(r *Reader) {
@@ -83,7 +86,8 @@ func TestRetries(t *testing.T) {
 		t.Errorf("failed: %+v", row)
 	}
 	f.event(job.JobRetryScheduled, "a", ledger.RetryScheduled{WakeAt: job.FormatTime(epoch), Operator: true})
-	if row := f.job("a"); row.RetryCount != 0 || row.Error != "" || row.Result != (ledger.Ref{}) || row.Attempt != 2 || row.Zone != "approved" {
+	if row := f.job("a"); row.RetryCount != 0 || row.Error != "" || row.Result != (ledger.Ref{}) ||
+		row.Attempt != 2 || row.Zone != "approved" {
 		t.Errorf("retried by the operator: %+v", row)
 	}
 }
@@ -182,7 +186,8 @@ func TestReject(t *testing.T) {
 	f.propose("a", nil)
 	f.event(job.JobBlocked, "a", ledger.Blocked{NextAction: "REQUIRE_OPERATOR_ACK", Code: "X"})
 	f.event(job.OperatorRejected, "a", ledger.Decided{Document: anyDigest, Report: anyDigest})
-	if row := f.job("a"); row.Status != job.StatusCancelled || row.Error != "REJECTED" || row.DecidedBy != "uid:1000" || row.Zone != "outbox" {
+	if row := f.job("a"); row.Status != job.StatusCancelled || row.Error != "REJECTED" || row.DecidedBy != "uid:1000" ||
+		row.Zone != "outbox" {
 		t.Errorf("%+v", row)
 	}
 }

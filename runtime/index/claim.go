@@ -163,7 +163,8 @@ const (
 	selectHeads = `SELECT class, due_at, seq FROM jobs INDEXED BY jobs_claim
   WHERE status = 'pending' AND ready = 1 AND bucket = ? AND source = ? ORDER BY class, due_at, seq LIMIT ?`
 	selectHeadsAfter = `SELECT class, due_at, seq FROM jobs INDEXED BY jobs_claim
-  WHERE status = 'pending' AND ready = 1 AND bucket = ? AND source = ? AND (class, due_at, seq) > (?, ?, ?) ORDER BY class, due_at, seq LIMIT ?`
+  WHERE status = 'pending' AND ready = 1 AND bucket = ? AND source = ? AND (class, due_at, seq) > (?, ?, ?)
+  ORDER BY class, due_at, seq LIMIT ?`
 )
 
 // fill reads the next page.

@@ -49,7 +49,7 @@ func openConn(path string, flags sqlite3.OpenFlag) (*conn, error) {
 		// Database and WAL were opened by name, one after the other. They must be of the same index.
 		var moved bool
 		if moved, err = c.moved(); moved {
-			err = errMoved
+			err = ErrMoved
 		}
 	}
 	if err != nil {

@@ -2,10 +2,9 @@
 // next. It follows from the ledger: it changes only by applying events, and one function, Tx.Apply, applies them, live,
 // in recovery and in a rebuild.
 //
-// The write path of a batch is Begin, then Apply for each event, before or after it is appended to the ledger, then
-// SetPosition, then Commit. An index may be behind its ledger, and catches up; it must not be ahead of it. So Commit comes
-// after the ledger is synced, and needs no sync of its own. Applying before appending has the advantage that an event which
-// the state table refuses never gets into the ledger.
+// The write path of a batch is Begin, Apply for each event, Flush, then the ledger is appended to and synced, then SetPosition
+// and Commit. An index may be behind its ledger, and catches up; it must not be ahead of it. So Commit comes last, and needs
+// no sync of its own; and what the index does not take never gets into the ledger.
 package index
 
 import (
@@ -101,12 +100,15 @@ func (db *DB) take() (*conn, error) {
 	}
 	c, err := openConn(db.path, sqlite3.OPEN_READWRITE)
 	if err != nil {
+		if _, statErr := os.Stat(db.path); db.path != "" && errors.Is(statErr, fs.ErrNotExist) {
+			err = &fileError{path: db.path, err: ErrMoved}
+		}
 		return nil, err
 	}
 	// It must be the file that the other connections have, not one that has taken its place.
 	file, err := c.file()
 	if err == nil && !os.SameFile(file, db.file) {
-		err = c.describe(errMoved)
+		err = c.describe(ErrMoved)
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.close())

@@ -30,10 +30,10 @@ func (e *GarbageError) Error() string {
 }
 func (e *GarbageError) Unwrap() error { return e.Err }
 
-var (
-	errForeign = errors.New("a database of another program")
-	errMoved   = errors.New("was moved away or deleted")
-)
+var errForeign = errors.New("a database of another program")
+
+// ErrMoved says that the file is no longer at its path, or another one is. Opening it again is the way out.
+var ErrMoved = errors.New("was moved away or deleted")
 
 // fileError names the database in an error of SQLite.
 type fileError struct {
@@ -55,11 +55,11 @@ func describe(path string, err error) error {
 	switch {
 	case err == nil, errors.As(err, &file), errors.As(err, &schema), errors.As(err, &garbage):
 		return err
-	case errors.As(err, &coded) && (coded.Code() == sqlite3.NOTADB || coded.Code() == sqlite3.CORRUPT):
-		return &GarbageError{Path: path, Err: coded} // without those that ending the transaction brought, which say the same
+	case errors.As(err, &code) && (code == sqlite3.NOTADB || code == sqlite3.CORRUPT):
+		return &GarbageError{Path: path, Err: code} // without those that ending the transaction brought, which say the same
 	case errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.CORRUPT), errors.Is(err, errForeign):
 		return &GarbageError{Path: path, Err: err}
-	case errors.As(err, &coded), errors.As(err, &code), errors.Is(err, errMoved):
+	case errors.As(err, &coded), errors.As(err, &code), errors.Is(err, ErrMoved):
 		return &fileError{path: path, err: err}
 	default:
 		return err

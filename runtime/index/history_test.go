@@ -38,7 +38,8 @@ func (h *history) Read(ref ledger.Ref) ([]byte, error) {
 	return doc, nil
 }
 
-func (h *history) Tail(from ledger.Position, fn func(*ledger.Event, []byte, ledger.Position) error) (ledger.Position, *ledger.TornTail, error) {
+func (h *history) Tail(from ledger.Position, fn func(*ledger.Event, []byte, ledger.Position) error) (ledger.Position,
+	*ledger.TornTail, error) {
 	for i := from.Size; i < int64(len(h.events)); i++ {
 		ev := h.events[i]
 		if err := fn(&ev, nil, h.at[i]); err != nil {

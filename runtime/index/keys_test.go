@@ -177,8 +177,8 @@ func TestHostsAndPauses(t *testing.T) {
 			t.Fatalf("%v, %v", hosts, err)
 		}
 		h := hosts[0]
-		if h.ID != "h" || h.Status != "offline" || h.MaxConcurrent != 5 || !slices.Equal(h.Capabilities, []string{"gpu", "net"}) || h.CurrentJobs != 1 ||
-			!h.LastHeartbeat.Equal(epoch) {
+		if h.ID != "h" || h.Status != "offline" || h.MaxConcurrent != 5 || !slices.Equal(h.Capabilities, []string{"gpu", "net"}) ||
+			h.CurrentJobs != 1 || !h.LastHeartbeat.Equal(epoch) {
 			t.Errorf("%+v", h)
 		}
 	})

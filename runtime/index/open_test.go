@@ -293,7 +293,7 @@ func TestDeletedUnderneath(t *testing.T) {
 		}
 		// This View has the only connection; another one must not reach the new database.
 		err := f.db.View(context.Background(), func(*Reader) error { return nil })
-		if !errors.Is(err, errMoved) {
+		if !errors.Is(err, ErrMoved) {
 			t.Errorf("a second connection: %v", err)
 		}
 	})

@@ -1,7 +1,6 @@
 package index
 
 import (
-	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -97,7 +96,7 @@ func TestNothingScans(t *testing.T) {
 	f.write(func(tx *Tx) {
 		askEverything(t, tx.Reader)
 		f.settleOne(tx)
-		if err := errors.Join(tx.flushRows(), tx.flushCounts()); err != nil {
+		if err := tx.Flush(); err != nil {
 			t.Fatal(err)
 		}
 		for _, sql := range statements(tx.c) {
@@ -169,7 +168,8 @@ func TestCheckPlanFindsScans(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.db.give(c)
-	for _, sql := range []string{"SELECT count(*) FROM jobs", selectRows + "WHERE host = 'h'", selectRows + "WHERE error = '' ORDER BY seq LIMIT 1",
+	for _, sql := range []string{"SELECT count(*) FROM jobs", selectRows + "WHERE host = 'h'",
+		selectRows + "WHERE error = '' ORDER BY seq LIMIT 1",
 		selectRows + "WHERE status = 'failed' ORDER BY error LIMIT 1"} {
 		found := false
 		for _, pattern := range []string{"SCAN jobs", "TEMP B-TREE"} {

@@ -47,7 +47,7 @@ func (r *Reader) positionText() (text string, err error) {
 // Job returns the job with this id, and whether there is one.
 func (r *Reader) Job(id string) (row Row, found bool, err error) {
 	if r.tx != nil {
-		e, err := r.tx.load(id)
+		e, err := r.tx.look(id)
 		if err != nil || e == nil {
 			return Row{}, false, err
 		}
@@ -60,7 +60,7 @@ func (r *Reader) Job(id string) (row Row, found bool, err error) {
 // Exists reports whether there is a job with this id.
 func (r *Reader) Exists(id string) (bool, error) {
 	if r.tx != nil {
-		e, err := r.tx.load(id)
+		e, err := r.tx.look(id)
 		return e != nil, err
 	}
 	return r.c.one("SELECT 1 FROM jobs WHERE id = ?", func(*stmt) error { return nil }, id)

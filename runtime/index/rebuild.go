@@ -77,7 +77,8 @@ func (tx *Tx) Rebuild(log Tailer, docs DocReader, progress func(int64)) (ledger.
 // CheckRebuild builds a second index from the ledger, as far as this one knows it, and returns up to limit rows in which
 // this one differs from it. It needs no lock. While it works, the second index takes as much room in the system's temporary
 // folder as the first one has.
-func (db *DB) CheckRebuild(ctx context.Context, log Scanner, docs DocReader, limit int, progress func(int64)) (diffs []Difference, err error) {
+func (db *DB) CheckRebuild(ctx context.Context, log Scanner, docs DocReader, limit int, progress func(int64)) (diffs []Difference,
+	err error) {
 	second, err := openScratch()
 	if err != nil {
 		return nil, err

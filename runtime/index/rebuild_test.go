@@ -188,10 +188,12 @@ func TestCheckRebuildFindsDifferences(t *testing.T) {
 	for name, c := range map[string]struct{ sql, undo, want string }{
 		"changed": {"UPDATE jobs SET source = 'mallory' WHERE id = 'job-3'", "UPDATE jobs SET source = 'agent' WHERE id = 'job-3'",
 			`source="mallory", and must be source="agent"`},
-		"added": {"INSERT INTO paused (source, reason, kill, since) VALUES ('x', '', 0, 0)", "DELETE FROM paused", "paused x: must not be there"},
+		"added": {"INSERT INTO paused (source, reason, kill, since) VALUES ('x', '', 0, 0)", "DELETE FROM paused",
+			"paused x: must not be there"},
 		"removed": {"DELETE FROM deps WHERE depends_on = 'job-4'", "INSERT INTO deps SELECT seq, 'job-4', 1 FROM jobs WHERE id = 'job-5'",
 			`is missing: job=`},
-		"count": {"UPDATE counts SET completed = completed + 1", "UPDATE counts SET completed = completed - 1", "completed=7, and must be completed=6"},
+		"count": {"UPDATE counts SET completed = completed + 1", "UPDATE counts SET completed = completed - 1",
+			"completed=7, and must be completed=6"},
 		"event": {"UPDATE ledger_events SET actor = 'nobody' WHERE seq = 5", "UPDATE ledger_events SET actor = 'uid:1000' WHERE seq = 5",
 			`ledger_events 5: actor="nobody"`},
 	} {

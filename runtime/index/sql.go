@@ -7,7 +7,8 @@ var (
 	rowColumns  = columnsOf(func(v visitor) { new(Row).visit(v) })
 	allColumns  = strings.Join(rowColumns, ", ")
 	insertRow   = "INSERT INTO jobs (" + allColumns + ") VALUES (?" + strings.Repeat(", ?", len(rowColumns)-1) + ")"
-	updateRow   = "UPDATE jobs SET " + strings.Join(columnsOf(func(v visitor) { new(Row).visitMoving(v) }), " = ?, ") + " = ? WHERE seq = ?"
+	moving      = columnsOf(func(v visitor) { new(Row).visitMoving(v) })
+	updateRow   = "UPDATE jobs SET " + strings.Join(moving, " = ?, ") + " = ? WHERE seq = ?"
 	selectRows  = "SELECT " + allColumns + " FROM jobs "
 	selectByID  = selectRows + "WHERE id = ?"
 	selectBySeq = selectRows + "WHERE seq = ?"

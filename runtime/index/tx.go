@@ -99,7 +99,7 @@ func (tx *Tx) Commit() error {
 	if tx.applied && !tx.positioned {
 		return errors.Join(fmt.Errorf("%s: events without a position", tx.db.path), tx.Rollback())
 	}
-	if err := errors.Join(tx.flushRows(), tx.flushCounts()); err != nil {
+	if err := tx.Flush(); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
 	// From here on it is either done or not; an interrupt would leave the caller in doubt.
@@ -151,6 +151,17 @@ func (tx *Tx) load(id string) (*entry, error) {
 	return e, nil
 }
 
+// look is load for a question from outside. Between two events nobody has an entry in hand, so that here is where the memory
+// can be kept from growing.
+func (tx *Tx) look(id string) (*entry, error) {
+	if len(tx.cache.rows) > cacheRows {
+		if err := tx.flushRows(); err != nil {
+			return nil, err
+		}
+	}
+	return tx.load(id)
+}
+
 // change puts the new state of a job in place of the old one.
 func (tx *Tx) change(e *entry, row *Row) {
 	tx.count(&e.row, -1)
@@ -165,6 +176,10 @@ func (tx *Tx) touch(e *entry) {
 		tx.dirty = append(tx.dirty, e)
 	}
 }
+
+// Flush writes what is kept in memory into the transaction. Called before the ledger is appended to, it makes sure that the
+// database takes the events: a CHECK that failed at Commit would fail for everybody who tried to catch up.
+func (tx *Tx) Flush() error { return errors.Join(tx.flushRows(), tx.flushCounts()) }
 
 // flushRows writes the rows that are kept in memory.
 func (tx *Tx) flushRows() error {

@@ -2,9 +2,8 @@ package index
 
 import "time"
 
-// The queries below name their index: it has a condition that is word for word theirs, and without statistics SQLite may
-// prefer one that takes it through all pending jobs.
-
+// wakeable finds the jobs that only an event keeps from being ready. As all queries below it names its index, which has the same
+// condition word for word: without statistics SQLite may prefer one that takes it through all pending jobs.
 const wakeable = "INDEXED BY jobs_wake WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' " +
 	"AND status IN ('pending', 'throttled')"
 
@@ -95,5 +94,6 @@ func (r *Reader) Awaiting(nextAction string, after int64, limit int) ([]Row, err
 	if nextAction == "" {
 		return r.c.rows(selectRows+"WHERE status = 'quarantined' AND seq > ? ORDER BY seq LIMIT ?", after, limit)
 	}
-	return r.c.rows(selectRows+"INDEXED BY jobs_blocked WHERE zone = 'blocked' AND next_action = ? AND seq > ? ORDER BY seq LIMIT ?", nextAction, after, limit)
+	return r.c.rows(selectRows+"INDEXED BY jobs_blocked WHERE zone = 'blocked' AND next_action = ? AND seq > ? ORDER BY seq LIMIT ?",
+		nextAction, after, limit)
 }

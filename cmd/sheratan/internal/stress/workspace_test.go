@@ -236,6 +236,15 @@ func (s *site) marked() map[string]int {
 	return count
 }
 
+// gitLog is the history of the ledger.
+func (s *site) gitLog() string {
+	out, err := exec.Command("git", "-C", s.path(), "log").Output()
+	if err != nil {
+		s.t.Error(err)
+	}
+	return strings.ReplaceAll(string(out), "    ", "")
+}
+
 // jobProcesses lists the processes of attempts of this workspace.
 func (s *site) jobProcesses() []string {
 	var pids []string

@@ -1,0 +1,71 @@
+package stress_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestWaiting: a source with very many jobs that wait for something unknown does not slow another source's jobs.
+func TestWaiting(t *testing.T) {
+	n, jobs := 10_000, 100
+	if long {
+		n = 100_000 // as many as the queue of a source takes
+	}
+	s := newSite(t, 4)
+	m := &mix{s: s, want: map[string]want{}}
+	before := s.batchTimes(m, jobs)
+
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `{"id":"w%06d","depends_on":["nobody"],"payload":{"kind":"noop","params":{}}}`+"\n", i)
+	}
+	s.put("waiter/many.ready.jsonl", b.String())
+	// The source that waits must not hold up the other one while it is being taken in, either.
+	taking := s.start("", "tick")
+	s.until("taken up", 20*time.Second, func() bool { return len(s.inbox()) == 0 })
+	s.must("submit", "--id", "meanwhile", "--source", "agent", "--kind", "noop")
+	took := s.until("completed", time.Minute, func() bool { s.must("tick"); return s.status("meanwhile") == "completed" })
+	t.Logf("a job that came while %d were taken in took %v", n, took)
+	if code := taking.wait(); code != 0 {
+		t.Fatalf("tick: exit %d: %s", code, taking.err.String())
+	}
+
+	after := s.batchTimes(m, jobs)
+	t.Logf("%d jobs took %v, and %v beside %d that wait", jobs, before, after, n)
+	if ratio := float64(slices.Min(after)) / float64(slices.Min(before)); ratio > 3 {
+		t.Errorf("%d jobs of another source take %.1f times as long beside %d that wait", jobs, ratio, n)
+	}
+	if out := s.must("status", "--json"); !strings.Contains(out, fmt.Sprintf(`"pending":%d`, n)) {
+		t.Errorf("status: %s", out)
+	}
+	for _, complaint := range s.inspect(expectation{jobs: m.known(), alive: true}) {
+		t.Error(complaint)
+	}
+}
+
+// batchTimes runs some batches of jobs, and returns how long the ticks took that did it.
+func (s *site) batchTimes(m *mix, jobs int) []time.Duration {
+	s.t.Helper()
+	var times []time.Duration
+	for range 4 {
+		var b strings.Builder
+		for i := range jobs {
+			id := fmt.Sprintf("o%06d", m.n)
+			m.n++
+			m.want[id] = want{fate: safe}
+			kind := `{"kind":"noop","params":{}}`
+			if i%5 == 0 {
+				kind = `{"kind":"exec","params":{"argv":["true"]}}`
+			}
+			fmt.Fprintf(&b, `{"id":%q,"payload":%s}`+"\n", id, kind)
+		}
+		s.put(fmt.Sprintf("agent/other-%d.ready.jsonl", m.n), b.String())
+		start := time.Now()
+		s.must("tick")
+		times = append(times, time.Since(start))
+	}
+	return times
+}

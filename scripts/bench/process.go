@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// spent is what a process took: by the clock, and of processors, with all its children.
+type spent struct{ wall, cpu time.Duration }
+
+// costs are repeated measurements of one kind of process.
+type costs struct{ wall, cpu series }
+
+func (c *costs) add(s spent) {
+	c.wall = append(c.wall, s.wall)
+	c.cpu = append(c.cpu, s.cpu)
+}
+
+// command is a process to be timed.
+type command struct {
+	dir   string
+	env   []string // on top of our own
+	stdin string
+	args  []string
+}
+
+// time runs the command to its end. A process that fails is an error: its time would mean nothing.
+func (c command) time(ctx context.Context) (spent, error) {
+	cmd := exec.CommandContext(ctx, c.args[0], c.args[1:]...)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), c.env...)
+	if c.stdin != "" {
+		cmd.Stdin = strings.NewReader(c.stdin)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	start := time.Now()
+	err := cmd.Run()
+	wall := time.Since(start)
+	if err != nil {
+		return spent{}, fmt.Errorf("%s: %w\n%s", strings.Join(c.args, " "), err, stderr.Bytes())
+	}
+	return spent{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, nil
+}
+
+// run runs the command without wanting its time.
+func (c command) run(ctx context.Context) error {
+	_, err := c.time(ctx)
+	return err
+}
+
+// ownCPU is the processor time of this process so far.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
