@@ -28,12 +28,13 @@ check:
 	CGO_ENABLED=1 $(GO) test -race -timeout 45m ./...
 	@scripts/govulncheck.sh "$(GO)" "$(GOVULNCHECK)"
 
-## bench: the measurements of docs/ARCHITECTURE.md, side by side and as ratios
+## bench: the measurements of docs/BENCHMARKS.md, side by side and as ratios
 bench:
 	$(GO) run ./scripts/bench
 
 ## demo: a workspace with some thirty proposals, from the inbox to the ledger
 demo: build
+	$(GO) build ./pipeline/job ./pipeline/kind # the standard library as the demo's jobs need it
 	scripts/demo.sh
 
 ## man: the manual pages, in bin/man

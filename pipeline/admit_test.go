@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
 func TestIdentity(t *testing.T) {
@@ -43,7 +44,7 @@ func TestLinesOfOneFile(t *testing.T) {
 	w.forward(3e9)
 	var got []string
 	for _, l := range w.gate() {
-		got = append(got, fmt.Sprint(len(l.JobID) == 1, l.Status, codes(l)))
+		got = append(got, fmt.Sprintf("%t %s %v", len(l.JobID) == 1, l.Status, codes(l)))
 	}
 	want := []string{"true pending []", "true pending []", "false quarantined [SYNTAX NOT_EXAMINED]", "false quarantined [ID_REUSED]",
 		"true pending []", "true quarantined [DEPENDENCY_CYCLE]", "false quarantined [TOO_LARGE NOT_EXAMINED]"}
@@ -168,7 +169,7 @@ func TestJoinedOfALostBatch(t *testing.T) {
 	w.propose(noop("b", k))
 	row := w.row("a")
 	w.check(w.p.transact(t.Context(), func(b *batch) error { // the end of the batch, with what becomes of b, is missing
-		b.jobEvent("operator", job.JobCancelled, row.ID, row.TraceID, "outbox", map[string]string{"reason": ""}, nil)
+		b.jobEvent("operator", job.JobCancelled, row.ID, row.TraceID, "outbox", ledger.Cancelled{}, nil)
 		return nil
 	}))
 	w.status("b", job.StatusPending)

@@ -39,7 +39,11 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 			meta.Slot = "" // counted by JOB_THROTTLED
 		}
 	}
-	b.jobEvent("gate", job.JobApproved, j.ID, trace, "approved", meta, &intake)
+	actor := "gate"
+	if basis == "operator" {
+		actor = b.p.opts.Actor
+	}
+	b.jobEvent(actor, job.JobApproved, j.ID, trace, "approved", meta, &intake)
 	if !until.IsZero() {
 		b.jobEvent("gate", job.JobThrottled, j.ID, trace, "approved", ledger.Throttled{Until: job.FormatTime(until)}, nil)
 	}

@@ -244,7 +244,7 @@ func (p *Pipeline) Revise(ctx context.Context, id string, d Draft) (GateLine, er
 	prov := in.Provenance
 	prov.File, prov.Line, prov.Token, prov.Signer = "", 0, token, ""
 	prov.Zone = job.ZoneOperator // the source stays: replies and the key are its
-	c := newCandidate(withoutID(d.Data), prov, p.stamp(), r.ParseLimits())
+	c := newCandidate(withoutID(d.Data, id), prov, p.stamp(), r.ParseLimits())
 	if c.parseErr != nil {
 		return GateLine{}, inputError(d.Name, c.parseErr)
 	}
@@ -293,17 +293,16 @@ func (b *batch) retire(c *candidate) error {
 	return err
 }
 
-// withoutID drops the id of the old version, which the new one cannot have.
-func withoutID(doc []byte) []byte {
-	var obj map[string]json.RawMessage
-	if json.Unmarshal(doc, &obj) != nil || obj["id"] == nil {
-		return doc
-	}
+// withoutID drops the id of the old version, which the new one cannot have. Another id is the proposer's to choose.
+func withoutID(doc []byte, id string) []byte {
 	v, err := schemas.Parse(doc, schemas.DefaultLimits)
 	if err != nil {
 		return doc // the parser of the intake says what is wrong
 	}
-	m := v.(map[string]any)
+	m, ok := v.(map[string]any)
+	if !ok || m["id"] != id {
+		return doc
+	}
 	delete(m, "id")
 	out, err := schemas.Marshal(m)
 	if err != nil {

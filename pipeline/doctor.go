@@ -28,7 +28,7 @@ func (p *Pipeline) Doctor(ctx context.Context) ([]workspace.Check, error) {
 	} else {
 		checks = append(checks, workspace.Check{Name: "ledger", Status: workspace.HealthOK, Detail: "the index and the end of the ledger agree"})
 	}
-	checks = append(checks, p.ws.Probe(ctx, workspace.ProbeOptions{Now: p.now(), LastEvent: last, Known: known})...)
+	checks = append(checks, p.ws.Probe(ctx, workspace.ProbeOptions{Now: p.opts.Now(), LastEvent: last, Known: known})...)
 	checks = append(checks, sandboxChecks()...)
 	if r, err := p.Rules(ctx); err != nil {
 		checks = append(checks, workspace.Check{Name: "config", Status: workspace.HealthBad, Detail: err.Error(), Fix: "sheratan config check"})

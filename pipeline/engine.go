@@ -45,7 +45,6 @@ type source struct {
 }
 
 func (p *Pipeline) newEngine(r *rules.Rules, from source, tally *TickLine, emit func(job.Result) error) *engine {
-	p.warnSandbox()
 	return &engine{p: p, rules: r, runner: p.newRunner(r), source: from, tally: tally, emit: emit}
 }
 
@@ -144,6 +143,14 @@ func (e *engine) look(between func(bool) (bool, time.Time, error)) error {
 	return err
 }
 
+// tend is what the engine does in the middle of other work of its process.
+func (e *engine) tend(ctx context.Context) error {
+	if err := e.obey(); err != nil {
+		return err
+	}
+	return e.step(ctx)
+}
+
 // step is one pass through the write path: it records what ended and began, wakes what waits, leases more, and puts
 // files in place.
 func (e *engine) step(ctx context.Context) error {
@@ -225,6 +232,9 @@ func (e *engine) step(ctx context.Context) error {
 		return err
 	}
 	e.idle = len(fresh) == 0 && len(changed) == 0 && (appetite > 0 || e.runner.empty())
+	if len(fresh) > 0 {
+		p.warnSandbox()
+	}
 	e.runner.start(ctx, fresh)
 	e.tally.Dispatched += len(fresh)
 	e.tally.Completed += also.Completed

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -47,15 +48,37 @@ type world struct {
 	warned []string
 }
 
+// template is a workspace as init makes it, with testConfig. It is made once: probing the machine takes longer than most tests.
+var template = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "sheratan-pipeline-")
+	if err != nil {
+		return dir, err
+	}
+	made, err := Init(context.Background(), workspace.InitOptions{Cwd: dir, Dir: dir}, Options{NoCommit: true})
+	if err != nil {
+		return dir, err
+	}
+	return dir, os.WriteFile(made.Workspace.Config(), []byte(testConfig), 0o600)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, _ := template(); dir != "" {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel()
 	w := &world{t: t, ahead: new(atomic.Int64)}
-	dir := t.TempDir()
-	made, err := Init(context.Background(), workspace.InitOptions{Cwd: dir, Dir: dir}, Options{Now: w.now, NoCommit: true})
+	from, err := template()
 	w.check(err)
-	w.ws = made.Workspace
-	w.write(w.ws.Config(), testConfig)
+	dir := t.TempDir()
+	w.check(os.CopyFS(dir, os.DirFS(from)))
+	w.ws, err = workspace.Open(dir)
+	w.check(err)
 	w.p = w.open()
 	return w
 }

@@ -20,6 +20,8 @@ type GateOptions struct {
 	Files   []string // paths of inbox files; empty is all of them
 	Blocked bool     // all blocked jobs again
 	Settle  bool     // wait for files that are still being written
+
+	pulse func(context.Context) error // called after each batch of the inbox; nil for nothing
 }
 
 // GateLine is what gate says of one job.
@@ -91,7 +93,11 @@ func (p *Pipeline) gateBlocked(ctx context.Context, r *rules.Rules, id string) (
 		}
 		if row.Status != job.StatusQuarantined && row.Zone != "inbox" || row.ErrorCode == codeOutcomeUnknown {
 			rep, err = p.loadReport(row)
-			p.note("%s: is %s, and only blocked jobs are gated again", id, row.Status)
+			if row.ErrorCode == codeOutcomeUnknown && row.Status == job.StatusQuarantined {
+				p.note("%s: the outcome of an attempt is not known, which is for an operator and not for the gates", id)
+			} else {
+				p.note("%s: is %s, and only blocked jobs are gated again", id, row.Status)
+			}
 			return err
 		}
 		var doc []byte

@@ -36,6 +36,7 @@ type intake struct {
 	rules    *rules.Rules
 	claimer  *workspace.Claimer
 	emit     func(GateLine) error
+	pulse    func(context.Context) error
 	only     map[string]bool // inbox paths; nil is all
 	summary  GateSummary
 	deferred map[string]string // source to reason
@@ -60,7 +61,7 @@ func (p *Pipeline) takeIn(ctx context.Context, o GateOptions, emit func(GateLine
 	}
 	claimer := p.ws.Claimer(workspace.ClaimerOptions{Now: p.opts.Now, Random: p.opts.Rand})
 	defer claimer.Close()
-	in := &intake{p: p, rules: r, claimer: claimer, emit: emit, deferred: map[string]string{}}
+	in := &intake{p: p, rules: r, claimer: claimer, emit: emit, pulse: o.pulse, deferred: map[string]string{}}
 	if len(o.Files) > 0 {
 		in.only = map[string]bool{}
 		for _, f := range o.Files {
@@ -357,6 +358,9 @@ func (in *intake) flush(ctx context.Context) error {
 		}
 	}
 	in.cands, in.done, in.bytes = in.cands[:0], in.done[:0], 0
+	if in.pulse != nil && len(out) > 0 {
+		return in.pulse(ctx)
+	}
 	return nil
 }
 
@@ -415,11 +419,8 @@ func (in *intake) sign(claim workspace.Claim, c *candidate, raw []byte) error {
 // lastLine is the highest line of a claimed file of JSON lines that is in the ledger.
 func (p *Pipeline) lastLine(ctx context.Context, token string) (int, error) {
 	line := 0
-	err := p.view(ctx, func(r *index.Reader) error {
-		rows, err := r.ByToken(token)
-		for _, row := range rows {
-			line = max(line, row.Line)
-		}
+	err := p.view(ctx, func(r *index.Reader) (err error) {
+		line, err = r.LastLine(token)
 		return err
 	})
 	return line, err

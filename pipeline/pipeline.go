@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sheratan/sheratan/pipeline/rules"
@@ -62,6 +63,7 @@ type Pipeline struct {
 	told        map[string]bool // what was said once and need not be said again
 	toldPack    bool
 	warned      bool // about the sandbox level
+	floor       atomic.Pointer[floor]
 	guarded     bool // the end of the documents was looked at
 	uncommitted bool // the last commit failed, and whoever asked for it knows
 }
@@ -124,7 +126,23 @@ func (p *Pipeline) Close(ctx context.Context) error {
 // Workspace returns the workspace that the pipeline works on.
 func (p *Pipeline) Workspace() *workspace.Workspace { return p.ws }
 
-func (p *Pipeline) now() time.Time { return p.opts.Now().UTC() }
+// now is the clock, or where that was set back to before the last event, the time of that event and what has passed since
+// it was seen.
+func (p *Pipeline) now() time.Time {
+	now := p.opts.Now()
+	if f := p.floor.Load(); f != nil {
+		if at := f.at.Add(now.Sub(f.seen)); at.After(now) {
+			now = at
+		}
+	}
+	return now.UTC()
+}
+
+// floor is a time that the clock must not be behind.
+type floor struct {
+	at   time.Time // of the last event
+	seen time.Time // what the clock, which was behind it, said then; with the monotonic reading that cannot be set
+}
 
 func (p *Pipeline) warn(format string, args ...any) {
 	p.opts.Notify(Notice{Level: "warning", Text: fmt.Sprintf(format, args...)})

@@ -71,8 +71,7 @@ func (p *Pipeline) projected() {
 	p.markers = p.markers[:0]
 }
 
-// reproject puts the files of those jobs in place whose process died before it did. After a reboot, when unsynced files
-// and markers may be gone alike, it looks at every job that is not over.
+// reproject lists the jobs whose process died before their files were in place, and the markers that say so.
 func (p *Pipeline) reproject(b *batch) ([]string, []string, error) {
 	names, err := p.projecting()
 	if err != nil {

@@ -16,7 +16,11 @@ import (
 func (p *Pipeline) Recover(ctx context.Context) error {
 	var changed, markers []string
 	var settled []indexRow // attempts of dead runners whose outcome the ledger has
-	err := p.transact(ctx, func(b *batch) error {
+	rebooted, err := p.rebooted()
+	if err != nil {
+		return err
+	}
+	err = p.transact(ctx, func(b *batch) error {
 		changed, markers, settled = nil, nil, nil
 		rows, err := b.tx.Leased(LocalHost)
 		if err != nil {
@@ -38,6 +42,9 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 		}
 		changed = append(changed, joined...)
 		ids, found, err := p.reproject(b)
+		if err == nil && rebooted {
+			ids, err = b.unsynced(ids)
+		}
 		if err != nil {
 			return err
 		}
@@ -65,6 +72,11 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 	if p.placeAll(changed) && !p.misplaced {
 		for _, m := range markers {
 			if err := remove(m); err != nil {
+				return err
+			}
+		}
+		if rebooted {
+			if err := p.settleBoot(); err != nil {
 				return err
 			}
 		}

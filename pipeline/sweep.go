@@ -19,8 +19,12 @@ func (b *batch) sweep() (ended []string, more bool, err error) {
 		return nil, false, err
 	}
 	for _, row := range due {
-		if err := b.wake(row); err != nil {
+		over, err := b.wake(row)
+		if err != nil {
 			return nil, false, err
+		}
+		if over {
+			ended = append(ended, row.ID)
 		}
 	}
 	orphans, err := b.tx.DepFailed(batchJobs)
@@ -43,26 +47,26 @@ func (b *batch) sweep() (ended []string, more bool, err error) {
 }
 
 // wake makes a waiting job ready, or throttles it where its source is over its rate. A job that was throttled has been
-// counted, and so has one that is only tried again.
-func (b *batch) wake(row indexRow) error {
+// counted, and so has one that is only tried again. It returns whether the job is over, by sharing the end of another.
+func (b *batch) wake(row indexRow) (over bool, err error) {
 	if row.Key != row.ID && !row.HoldsKey {
 		// A crash came between its approval and the event that joins it to the holder of its key.
 		holder, ok, err := b.tx.KeyHolder(row.Source, row.Key)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if ok && holder.ID != row.ID {
-			return b.join(row.ID, row.TraceID, holder)
+			return holder.Status.Final(), b.join(row.ID, row.TraceID, holder)
 		}
 	}
 	counted := row.Status == job.StatusThrottled || row.RetryCount > 0 || row.Attempt > 0
 	if counted {
 		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{}, nil)
-		return b.failed
+		return false, b.failed
 	}
 	window, until, err := b.slot(row.Bucket)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if until.IsZero() {
 		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{Slot: window}, nil)
@@ -70,7 +74,7 @@ func (b *batch) wake(row indexRow) error {
 		b.jobEvent("dispatch", job.JobThrottled, row.ID, row.TraceID, "approved",
 			ledger.Throttled{Until: job.FormatTime(until)}, nil)
 	}
-	return b.failed
+	return false, b.failed
 }
 
 // endAllJoined ends the jobs that wait for the end of the holder of their key, and those that wait for them, and returns their

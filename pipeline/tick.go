@@ -72,6 +72,7 @@ type ticker struct {
 	o         TickOptions
 	emit      func(TickLine) error
 	rules     *rules.Rules
+	engine    *engine // nil before it runs
 	watch     *watcher
 	line      TickLine
 	committed time.Time // the last commit
@@ -94,7 +95,9 @@ func (t *ticker) run(ctx context.Context) error {
 			return err
 		}
 		e := t.p.newEngine(r, queueHead(r), &t.line, nil)
+		t.engine = e
 		err = e.run(ctx, func(idle bool) (bool, time.Time, error) { return t.between(ctx, idle) })
+		t.engine = nil
 		if !errors.Is(err, errRulesChanged) {
 			return err
 		}
@@ -185,9 +188,18 @@ func (t *ticker) recover(ctx context.Context, now time.Time) error {
 	return t.p.Recover(ctx)
 }
 
+// pulse keeps the jobs that run from waiting until a large inbox has been taken in: their ends are recorded, what was
+// cancelled is ended, and the next ones begin.
+func (t *ticker) pulse(ctx context.Context) error {
+	if t.engine == nil {
+		return nil
+	}
+	return t.engine.tend(ctx)
+}
+
 func (t *ticker) gate(ctx context.Context) error {
 	t.scanned = t.p.now()
-	s, err := t.p.takeIn(ctx, GateOptions{Settle: t.o.Settle}, nil)
+	s, err := t.p.takeIn(ctx, GateOptions{Settle: t.o.Settle, pulse: t.pulse}, nil)
 	t.line.Received += s.Received
 	t.line.Approved += s.Approved
 	t.line.Blocked += s.Blocked

@@ -23,6 +23,7 @@ type batch struct {
 	now    time.Time
 	out    *ledger.Batch
 	from   int64             // sequence number of the first line
+	jobs   bool              // some events are about jobs, which have files
 	fresh  map[string][]byte // documents of this batch by digest
 	after  []func()          // what this process remembers once the batch is committed
 	failed error
@@ -58,12 +59,18 @@ func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) (err err
 	if err := tx.Flush(); err != nil { // what the index does not take must not get into the ledger
 		return errors.Join(err, tx.Rollback())
 	}
-	if err := p.beginProjection(b.from, b.out.Position().Size); err != nil {
-		return errors.Join(err, tx.Rollback())
+	if b.jobs {
+		if err := p.beginProjection(b.from, b.out.Position().Size); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
 	}
 	after, err := p.log.Write(b.out)
 	if err != nil {
-		return errors.Join(err, tx.Rollback(), p.endProjection(b.from))
+		err = errors.Join(err, tx.Rollback())
+		if b.jobs {
+			err = errors.Join(err, p.endProjection(b.from))
+		}
+		return err
 	}
 	p.wrote += b.out.Len()
 	if err := tx.SetPosition(after); err != nil {
@@ -206,7 +213,7 @@ func (p *Pipeline) moveTorn(tx *index.Tx, pos ledger.Position, torn *ledger.Torn
 }
 
 // eventTime is the time of a batch: the clock, but never before the last event, so that a clock set back neither
-// reorders history nor delays what waits.
+// reorders history nor delays what waits: from here on this process counts from that event.
 func (p *Pipeline) eventTime(tx *index.Tx, pos ledger.Position) (time.Time, error) {
 	now := p.now()
 	if pos.Size == 0 {
@@ -217,7 +224,8 @@ func (p *Pipeline) eventTime(tx *index.Tx, pos ledger.Position) (time.Time, erro
 		return now, err
 	}
 	at, err := job.ParseTime(last.Timestamp)
-	if now.Before(at) {
+	if err == nil && now.Before(at) {
+		p.floor.Store(&floor{at: at, seen: p.opts.Now()})
 		now = at
 	}
 	return now, err
@@ -253,6 +261,7 @@ func (b *batch) emit(ev ledger.Event, meta any, doc *ledger.Ref) {
 
 // jobEvent emits an event about a job.
 func (b *batch) jobEvent(actor string, name job.EventName, id, trace, zone string, meta any, doc *ledger.Ref) {
+	b.jobs = true
 	b.emit(ledger.Event{Actor: actor, Event: name, JobID: id, TraceID: trace, Zone: zone}, meta, doc)
 }
 

@@ -109,6 +109,9 @@ func (p *Pipeline) finalResult(ctx context.Context, row indexRow) (job.Result, e
 		}
 		res.DeduplicatedOf = row.JoinedTo
 	}
+	if res.Attempt == 0 && row.Status != job.StatusCompleted {
+		res.ExitCode = -1 // it never ran, and 0 would look like a success
+	}
 	res.Schema, res.JobID, res.Status = job.SchemaResult, row.ID, row.Status
 	if row.Status != job.StatusCompleted {
 		res.Error, res.ErrorCode = row.Error, row.ErrorCode

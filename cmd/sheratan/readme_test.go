@@ -57,6 +57,25 @@ func TestReadme(t *testing.T) {
 	}
 }
 
+// TestReadmeLinks: what the README links to is there.
+func TestReadmeLinks(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	links := regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(string(readme), -1)
+	if len(links) < 5 {
+		t.Errorf("%d links", len(links))
+	}
+	for _, m := range links {
+		if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 var runBlock = regexp.MustCompile("(?ms)^```sh run\n(.*?)^```\n")
 
 // command is one line after a "$ ", and what is shown below it.

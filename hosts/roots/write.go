@@ -2,6 +2,7 @@ package roots
 
 import (
 	"crypto/rand"
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +30,20 @@ func (r *Roots) WriteFile(path string, data []byte, mode Mode) error {
 // where there is none, or where mode is Create. Its errors are returned as they are. existed reports whether there was a
 // file.
 func (r *Roots) Update(path string, mode Mode, change func(old *os.File) ([]byte, error)) (existed bool, err error) {
+	for range appendTries {
+		existed, err = r.updateOnce(path, mode, change)
+		if p, ok := errors.AsType[*PathError](err); mode != Append || !ok || p.Code != Exists {
+			break
+		}
+		// Somebody else has made the file since it was looked for: there is one to append to now.
+	}
+	return existed, err
+}
+
+// appendTries bounds how often a file that comes and goes is looked for.
+const appendTries = 10
+
+func (r *Roots) updateOnce(path string, mode Mode, change func(old *os.File) ([]byte, error)) (existed bool, err error) {
 	var w walk
 	defer w.close()
 	names, dir, fail := r.start(&w, path)

@@ -31,7 +31,8 @@ type recorded struct {
 	Checkpoint []byte `json:"checkpoint,omitempty"` // outbox/checkpoint as committed
 
 	hash   plumbing.Hash
-	commit *object.Commit
+	line   []byte
+	commit *object.Commit // nil until the line was read
 }
 
 const (
@@ -51,20 +52,40 @@ func (r *Repository) readRecord() (record, error) {
 	}
 	var rec record
 	for line := range bytes.Lines(wholeLines(b)) { // a last line without its end was never synced, and is no commit
-		var e recorded
-		if err := json.Unmarshal(line, &e); err != nil {
+		name, ok := bytes.CutPrefix(line, []byte(linePrefix))
+		if !ok || len(name) < hashLen || !plumbing.IsHash(string(name[:hashLen])) {
+			return nil, &recordError{r.recordPath(), fmt.Errorf("line %d is not a commit", len(rec)+1)}
+		}
+		rec = append(rec, recorded{hash: plumbing.NewHash(string(name[:hashLen])), line: line})
+	}
+	// The two that are always needed. The others are read when they are found: all of them cost milliseconds.
+	for i := range rec {
+		if i > 0 && i < len(rec)-1 {
+			continue
+		}
+		if err := rec[i].read(); err != nil {
 			return nil, &recordError{r.recordPath(), err}
 		}
-		e.hash = plumbing.NewHash(e.Hash)
-		if plumbing.ComputeHash(plumbing.CommitObject, e.Raw) != e.hash {
-			return nil, &recordError{r.recordPath(), errContent}
-		}
-		if e.commit, err = parseCommit(e.Raw); err != nil {
-			return nil, &recordError{r.recordPath(), err}
-		}
-		rec = append(rec, e)
 	}
 	return rec, nil
+}
+
+// A line begins with the hash of its commit in hexadecimal.
+const (
+	linePrefix = `{"hash":"`
+	hashLen    = 40
+)
+
+// read takes the line of a commit apart, and compares the commit with its name.
+func (e *recorded) read() (err error) {
+	if err := json.Unmarshal(e.line, e); err != nil {
+		return err
+	}
+	if plumbing.NewHash(e.Hash) != e.hash || plumbing.ComputeHash(plumbing.CommitObject, e.Raw) != e.hash {
+		return errContent
+	}
+	e.commit, err = parseCommit(e.Raw)
+	return err
 }
 
 type recordError struct {
@@ -139,9 +160,10 @@ func (r *Repository) shortenRecord() error {
 	return durable.WriteFile(r.recordPath(), b, 0o600)
 }
 
+// find returns a commit of the record. One that is damaged there is not known.
 func (rec record) find(hash plumbing.Hash) (recorded, bool) {
 	for _, e := range rec {
-		if e.hash == hash {
+		if e.hash == hash && (e.commit != nil || e.read() == nil) {
 			return e, true
 		}
 	}

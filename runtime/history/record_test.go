@@ -46,6 +46,26 @@ func TestRepairAfterPowerLoss(t *testing.T) {
 	}
 }
 
+// Commits that are old in the record are checked only when they are needed, and are as good then.
+func TestRepairFromLongRecord(t *testing.T) {
+	t.Parallel()
+	w := newWriter(t)
+	for range recordKept + 8 {
+		w.add(2).commit()
+	}
+	before := w.log()
+	truncate(t, w.objectFile("main~36"))
+	rewriteRecord(t, w, func(s string) string { return strings.ReplaceAll(s, bootID(), "another") })
+	repairs, err := w.open().Repair(context.Background())
+	if err != nil || codes(repairs) != CommitRemade {
+		t.Errorf("repairs %v, %v", repairs, err)
+	}
+	if got := w.log(); strings.Join(got, " ") != strings.Join(before, " ") {
+		t.Errorf("history %v, want %v", got, before)
+	}
+	w.verify()
+}
+
 // A commit whose line in the record was cut off by a power loss was not made, and does not disturb the next.
 func TestUnfinishedRecord(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -40,6 +41,11 @@ type conn struct {
 // openConn opens the database at path. flags are OPEN_READWRITE, and OPEN_CREATE to make it where there is none.
 func openConn(path string, flags sqlite3.OpenFlag) (*conn, error) {
 	raw, err := sqlite3.OpenFlags(path, flags)
+	if flags&sqlite3.OPEN_CREATE != 0 && errors.Is(err, fs.ErrNotExist) {
+		if _, dirErr := os.Stat(filepath.Dir(path)); dirErr == nil {
+			return nil, &fileError{path: path, err: ErrMoved} // deleted between being made and being looked at
+		}
+	}
 	if err != nil {
 		return nil, describe(path, err)
 	}

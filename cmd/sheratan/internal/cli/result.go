@@ -68,7 +68,7 @@ func resultText(r job.Result) string {
 		parts = append(parts, "same key as "+r.DeduplicatedOf)
 	case r.Signal != "":
 		parts = append(parts, "signal "+r.Signal)
-	case r.StartedAt != "":
+	case r.StartedAt != "" && r.ExitCode >= 0: // below that there was no program, or none that ended
 		parts = append(parts, fmt.Sprintf("exit %d", r.ExitCode))
 	}
 	if r.StartedAt != "" {

@@ -144,7 +144,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestReturnLeases: a runner that has leased ahead gives back what it has not begun when it is told to end.
+// TestReturnLeases: a runner that has leased ahead begins nothing more when there is a pause, and gives back what it has not
+// begun when it is told to end.
 func TestReturnLeases(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2)
@@ -156,6 +157,18 @@ func TestReturnLeases(t *testing.T) {
 	}
 	loop := s.start("", "tick", "--loop", "--interval", "50ms")
 	s.until("at work", 20*time.Second, func() bool { return len(s.marked()) > 20 })
+	s.must("pause", "--reason", "a test")
+	time.Sleep(time.Second)
+	paused := len(s.marked())
+	time.Sleep(time.Second)
+	if now := len(s.marked()); now > paused {
+		t.Errorf("%d jobs were begun long after the pause", now-paused)
+	}
+	if paused > 300 {
+		t.Logf("the pause came too late to show anything: %d of 600 jobs had left marks", paused)
+	}
+	s.must("resume")
+	s.until("at work again", 20*time.Second, func() bool { return len(s.marked()) > paused })
 	loop.Process.Signal(syscall.SIGTERM)
 	if code := loop.wait(); code != 0 {
 		t.Errorf("loop: exit %d: %s", code, loop.err.String())

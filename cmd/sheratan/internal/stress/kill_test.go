@@ -156,7 +156,7 @@ func (k *killer) lethal(within time.Duration, stdin string, args ...string) (*pr
 
 // submit hands proposals in, again and again until that is acknowledged, as a client does whose first try was interrupted.
 func (k *killer) submit(text string) {
-	for range 50 {
+	for range 20 {
 		if p, ok := k.lethal(60*time.Millisecond, text, "submit", "-", "--source", "agent", "--json"); ok {
 			if n := strings.Count(p.out.String(), "\n"); n != roundSubmit {
 				k.t.Errorf("submit acknowledged %d of %d proposals", n, roundSubmit)
@@ -164,7 +164,8 @@ func (k *killer) submit(text string) {
 			return
 		}
 	}
-	if _, ok := k.lethal(time.Minute, text, "submit", "-", "--source", "agent", "--json"); !ok {
-		k.t.Error("submit never ends well")
+	p := k.start(text, "submit", "-", "--source", "agent", "--json")
+	if code := p.wait(); code != 0 {
+		k.t.Errorf("submit: exit %d: %s", code, p.err.String())
 	}
 }

@@ -2,8 +2,10 @@ package stress_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -68,4 +70,30 @@ func (s *site) batchTimes(m *mix, jobs int) []time.Duration {
 		times = append(times, time.Since(start))
 	}
 	return times
+}
+
+// TestLargeInbox: a loop that is taking in a very large file still ends what was cancelled.
+func TestLargeInbox(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 2)
+	loop := s.start("", "tick", "--loop", "--interval", "50ms")
+	s.must("submit", "--id", "long", "--", "sleep", "3600")
+	s.until("running", 20*time.Second, s.running("long"))
+	var b strings.Builder
+	for range 20_000 {
+		b.WriteString(`{"depends_on":["nobody"],"payload":{"kind":"noop","params":{}}}` + "\n")
+	}
+	s.put("waiter/many.ready.jsonl", b.String())
+	s.until("taken up", 20*time.Second, func() bool { return len(s.inbox()) == 0 })
+	s.must("cancel", "long")
+	if took := s.until("ended", 20*time.Second, func() bool { return len(s.jobProcesses()) == 0 }); took > 2*time.Second {
+		t.Errorf("cancel took %v", took)
+	}
+	if names, err := os.ReadDir(s.path(".sheratan", "claimed")); err != nil || len(names) == 0 {
+		t.Logf("the file was taken in before the job was cancelled (%v)", err)
+	}
+	loop.Process.Signal(syscall.SIGTERM)
+	if code := loop.wait(); code != 0 {
+		t.Errorf("loop: exit %d: %s", code, loop.err.String())
+	}
 }
