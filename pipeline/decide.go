@@ -4,12 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
-	"github.com/sheratan/sheratan/schemas"
 )
 
 // Decision is what an operator says.
@@ -217,96 +215,4 @@ func (p *Pipeline) Proposal(ctx context.Context, id string) (json.RawMessage, er
 		return nil, err
 	}
 	return json.MarshalIndent(v, "", "  ")
-}
-
-// Revise proposes a new version of a job that is blocked, failed or cancelled: a new id, the same key, all gates. The old
-// one, if it was blocked, is cancelled.
-func (p *Pipeline) Revise(ctx context.Context, id string, d Draft) (GateLine, error) {
-	r, err := p.Rules(ctx)
-	if err != nil {
-		return GateLine{}, err
-	}
-	old, err := p.row(ctx, id)
-	if err == nil {
-		err = revisable(old)
-	}
-	if err != nil {
-		return GateLine{}, err
-	}
-	in, _, err := p.loadIntake(old)
-	if err != nil {
-		return GateLine{}, err
-	}
-	token, err := p.random()
-	if err != nil {
-		return GateLine{}, err
-	}
-	prov := in.Provenance
-	prov.File, prov.Line, prov.Token, prov.Signer = "", 0, token, ""
-	prov.Zone = job.ZoneOperator // the source stays: replies and the key are its
-	c := newCandidate(withoutID(d.Data, id), prov, p.stamp(), r.ParseLimits())
-	if c.parseErr != nil {
-		return GateLine{}, inputError(d.Name, c.parseErr)
-	}
-	c.intake.Revises = id
-	if old.Key != old.ID {
-		c.intake.Key = old.Key
-	}
-	out, err := p.admit(ctx, r, []*candidate{c})
-	if err != nil {
-		return GateLine{}, err
-	}
-	p.projectAdmitted(out)
-	p.placeAll(append(c.retired, id))
-	p.projected()
-	return out[0].line, nil
-}
-
-// revisable refuses jobs of which there is no new version to be made.
-func revisable(row indexRow) error {
-	if slices.Contains([]job.Status{job.StatusQuarantined, job.StatusFailed, job.StatusCancelled}, row.Status) {
-		return nil
-	}
-	return &StateError{ID: row.ID, Status: string(row.Status), Want: "only blocked, failed and cancelled jobs are revised", Way: "sheratan why " + row.ID}
-}
-
-// retire makes room for the revision c: the old version can never run from here on, nor hold the key. It comes before the
-// events of the new one, in the same batch, so that the two are never both in the queue.
-func (b *batch) retire(c *candidate) error {
-	id := c.intake.Revises
-	row, ok, err := b.tx.Job(id)
-	if err == nil && !ok {
-		err = &UnknownJobError{id}
-	}
-	if err == nil {
-		err = revisable(row)
-	}
-	if err != nil {
-		return err
-	}
-	b.jobEvent(b.p.opts.Actor, job.JobRevised, id, row.TraceID, row.Zone, ledger.Revised{Revision: c.intake.JobID}, nil)
-	if row.Status == job.StatusQuarantined {
-		b.jobEvent(b.p.opts.Actor, job.JobCancelled, id, row.TraceID, "outbox",
-			ledger.Cancelled{Reason: "revised by " + c.intake.JobID}, nil)
-	}
-	c.retired, err = b.endAllJoined(id)
-	return err
-}
-
-// withoutID drops the id of the old version, which the new one cannot have. Another id is the proposer's to choose.
-func withoutID(doc []byte, id string) []byte {
-	v, err := schemas.Parse(doc, schemas.DefaultLimits)
-	if err != nil {
-		return doc // the parser of the intake says what is wrong
-	}
-	m, ok := v.(map[string]any)
-	if !ok || m["id"] != id {
-		return doc
-	}
-	delete(m, "id")
-	out, err := schemas.Marshal(m)
-	if err != nil {
-		return doc
-	}
-	return out
 }

@@ -85,6 +85,10 @@ func (p *Pipeline) view(ctx context.Context, fn func(*index.Reader) error) error
 			break
 		}
 	}
+	var garbage *index.GarbageError
+	if errors.As(err, &garbage) {
+		err = errors.Join(err, p.discardLocked(ctx, err))
+	}
 	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx) // what the index says of an interruption names no reason
 	}

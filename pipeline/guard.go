@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -72,6 +73,40 @@ func (p *Pipeline) guardDocuments(tx *index.Tx, pos ledger.Position) error {
 	}
 	p.guarded = true
 	return nil
+}
+
+// discardGarbage moves an index aside that turned out to be unusable after it was opened, and reports whether it did. The
+// next to ask makes it again from the ledger. The caller holds the lock.
+func (p *Pipeline) discardGarbage(err error) bool {
+	var garbage *index.GarbageError
+	if !errors.As(err, &garbage) {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.db == nil {
+		return false // done already, or it could not even be opened, and openIndex has dealt with that
+	}
+	p.db.Close() // nothing of it is needed
+	p.db = nil
+	path := p.ws.IndexDB()
+	aside, moveErr := index.MoveAside(path, p.now().Format("20060102T150405.000000000"))
+	if moveErr != nil {
+		p.warn("%v", moveErr)
+		return false
+	}
+	p.warn("%v; it was moved to %s and is made again from the ledger", garbage, aside)
+	return true
+}
+
+// discardLocked is discardGarbage for those who only read, and hold no lock.
+func (p *Pipeline) discardLocked(ctx context.Context, err error) error {
+	lock, lockErr := p.ws.Lock(ctx)
+	if lockErr != nil {
+		return lockErr
+	}
+	p.discardGarbage(err)
+	return lock.Unlock()
 }
 
 // errFound ends a search.

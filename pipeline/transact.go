@@ -41,7 +41,11 @@ func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) (err err
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	// What has begun is finished: it takes milliseconds, and an interrupted one would be reported as a fault of the index.
 	ctx = context.WithoutCancel(ctx)
+	defer func() { p.discardGarbage(err) }()
 	tx, pos, err := p.beginLocked(ctx)
+	if p.discardGarbage(err) {
+		tx, pos, err = p.beginLocked(ctx) // nothing was decided yet, so this is the same as never having had it
+	}
 	if err != nil {
 		return err
 	}

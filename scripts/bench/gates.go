@@ -63,15 +63,15 @@ func measureGates(ctx context.Context, b *bench) error {
 		{"sheratan gate, inbox to committed ledger", full},
 	} {
 		b.report.row(row.name, row.took.wall, fmt.Sprintf("CPU %s", short(row.took.cpu.median())))
-		b.rate("", n, row.took)
+		b.rate(n, row.took)
 	}
 	return nil
 }
 
-func (b *bench) rate(name string, n int, c costs) {
+// rate prints the rate of n proposals in the time of c beside the aim.
+func (b *bench) rate(n int, c costs) {
 	rate := perSecond(n, c.wall.median())
-	got := fmt.Sprintf("%.0f/s", rate)
-	b.report.ratio(name, got, fmt.Sprintf("(%.0f/s of CPU) aim ≥ 5000/s", perSecond(n, c.cpu.median())), rate >= 5000)
+	b.report.ratio("", fmt.Sprintf("%.0f/s", rate), fmt.Sprintf("(%.0f/s of CPU) aim ≥ 5000/s", perSecond(n, c.cpu.median())), rate >= 5000)
 }
 
 // onOneCore confines a command to one core, by taskset where that is there, and its Go code in any case.

@@ -10,6 +10,7 @@ import (
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/history"
+	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
 	"github.com/sheratan/sheratan/runtime/workspace"
 )
@@ -70,6 +71,7 @@ var exitTable = []exitRow{
 	{isType[*history.SegmentError], exitTampered, "sheratan ledger verify"},
 	{isType[*rules.InvalidError], exitError, "sheratan config check"},
 	{isType[*rules.LockedError], exitError, "sheratan config lock"},
+	{isType[*index.GarbageError], exitError, "the same command again: the index was moved aside and is made again from the ledger"},
 	{isError(pipeline.ErrWaitTimeout), exitTimeout, "sheratan status"},
 	{isError(syscall.ENOSPC), exitError, "sheratan doctor"},
 	{isError(syscall.EDQUOT), exitError, "sheratan doctor"},

@@ -2,5 +2,10 @@
 
 package stress_test
 
+import "time"
+
 // raceDetector builds the program with the race detector where the tests have it.
 const raceDetector = false
+
+// promptly is how soon the program has to do what should take it no time.
+const promptly = 2 * time.Second
