@@ -88,6 +88,10 @@ func (p *Pipeline) admitOnce(ctx context.Context, r *rules.Rules, cands []*candi
 			if state := (*StateError)(nil); errors.As(err, &state) {
 				return err // it is revised, and the old version has moved on: nothing is wrong with this one
 			}
+			var garbage *index.GarbageError
+			if errors.As(err, &garbage) {
+				return err // the fault of the machine is no fault of the job
+			}
 			if err != nil {
 				return &jobError{c, err}
 			}

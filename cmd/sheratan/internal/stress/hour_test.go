@@ -158,8 +158,13 @@ func TestReturnLeases(t *testing.T) {
 	loop := s.start("", "tick", "--loop", "--interval", "50ms")
 	s.until("at work", 20*time.Second, func() bool { return len(s.marked()) > 20 })
 	s.must("pause", "--reason", "a test")
-	time.Sleep(time.Second)
-	paused := len(s.marked())
+	paused := -1
+	s.until("at rest", 5*promptly, func() bool { // what runs may finish, and the runner may be busy writing results
+		before := paused
+		time.Sleep(500 * time.Millisecond)
+		paused = len(s.marked())
+		return paused == before
+	})
 	time.Sleep(time.Second)
 	if now := len(s.marked()); now > paused {
 		t.Errorf("%d jobs were begun long after the pause", now-paused)
