@@ -11,7 +11,7 @@ import (
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
-// trailerJobs is how many jobs a commit names; of more it gives the number.
+// trailerJobs is how many jobs a commit names; where there are more it names none.
 const trailerJobs = 20
 
 // Commit brings what is in the ledger and not in git into a commit, and returns its hash, "" where there was nothing to
@@ -96,7 +96,11 @@ func subject(t TickLine, pos ledger.Position) string {
 	if len(parts) == 0 {
 		return fmt.Sprintf("ledger: to event %d", pos.Size-1)
 	}
-	return "tick: " + strings.Join(parts, ", ")
+	what := "ledger"
+	if t.Events > 0 {
+		what = "tick"
+	}
+	return what + ": " + strings.Join(parts, ", ")
 }
 
 // trailers name the state of the ledger, and the jobs whose state changed since the last commit.
@@ -113,10 +117,12 @@ func (p *Pipeline) trailers(r *index.Reader, repo *history.Repository, pos ledge
 	if err != nil {
 		return nil, err
 	}
-	if len(ids) > trailerJobs {
-		return append(list, history.Trailer{Key: "Sheratan-Tick", Value: fmt.Sprintf("%d jobs", len(ids))}), nil
+	if last, ok, err := r.Event(pos.Size - 1); err == nil && ok && last.Event == job.Tick {
+		list = append(list, history.Trailer{Key: "Sheratan-Tick", Value: last.ID})
 	}
-	list = append(list, history.Trailer{Key: "Sheratan-Tick", Value: strings.TrimSpace(fmt.Sprintf("%d jobs", len(ids)))})
+	if len(ids) > trailerJobs {
+		return list, nil
+	}
 	for _, id := range ids {
 		row, ok, err := r.Job(id)
 		if err != nil {

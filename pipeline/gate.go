@@ -37,7 +37,10 @@ type GateLine struct {
 // Gate takes the inbox through the gates, or blocked jobs once more under the rules as they are now.
 func (p *Pipeline) Gate(ctx context.Context, o GateOptions, emit func(GateLine) error) (GateSummary, error) {
 	if len(o.IDs) == 0 && !o.Blocked {
-		return p.takeIn(ctx, o, emit)
+		sum, err := p.takeIn(ctx, o, emit)
+		p.did.Received += sum.Received
+		p.did.Blocked += sum.Blocked
+		return sum, err
 	}
 	r, err := p.Rules(ctx)
 	if err != nil {

@@ -17,7 +17,7 @@ type dueFile struct {
 
 // Bounds of putting off: for how long, and how many files are written in one pass of the engine.
 const (
-	laterFor  = time.Second
+	laterFor  = 3 * time.Second
 	laterPass = 200
 )
 

@@ -56,6 +56,7 @@ type Pipeline struct {
 	later       later
 	zones       *workspace.Zones
 	wrote       int             // events written by this process
+	did         TickLine        // what the command did, for the subject of its commit; ticks count for themselves
 	markers     []string        // of batches whose files are not in place yet
 	misplaced   bool            // a file of one of these could not be put in place
 	looked      time.Time       // when the engine last looked at what other processes did
@@ -113,7 +114,7 @@ func Open(_ context.Context, ws *workspace.Workspace, o Options) (*Pipeline, err
 func (p *Pipeline) Close(ctx context.Context) error {
 	var errs []error
 	if p.wrote > 0 && !p.opts.NoCommit && !p.uncommitted {
-		if _, err := p.Commit(ctx, TickLine{}); err != nil {
+		if _, err := p.Commit(ctx, p.did); err != nil {
 			errs = append(errs, err)
 		}
 	}

@@ -32,7 +32,10 @@ func (p *Pipeline) Run(ctx context.Context, ids []string, emit func(job.Result) 
 	}
 	var tally TickLine
 	e := p.newEngine(r, dispatched(wanted), &tally, emit)
-	return e.run(ctx, func(bool) (bool, time.Time, error) { return false, time.Time{}, nil })
+	err = e.run(ctx, func(bool) (bool, time.Time, error) { return false, time.Time{}, nil })
+	p.did.Completed += tally.Completed
+	p.did.Failed += tally.Failed
+	return err
 }
 
 // dispatched is the source of run: what was given to this host and is not taken by any process. Without wanted, all of it.

@@ -30,7 +30,6 @@ type twinJob struct {
 	due, wake, lease             time.Time
 	joined, host                 string
 	attempt, retries             int
-	unknown                      bool
 }
 
 type twinRate struct {
