@@ -26,10 +26,10 @@ func (r *Rules) compileEnv() []error {
 	return faults
 }
 
-// envAllowed reports whether a proposal may set a variable. A pattern never allows one that decides which code runs:
+// EnvAllowed reports whether a proposal may set a variable to a value. The executor asks the same. A pattern never allows one that decides which code runs:
 // that has to be named.
-func (r *Rules) envAllowed(name string) bool {
-	if strings.HasPrefix(name, reservedEnv) {
+func (r *Rules) EnvAllowed(name, value string) bool {
+	if strings.HasPrefix(name, reservedEnv) || namesFile(name, value) {
 		return false
 	}
 	for _, allowed := range r.env {
@@ -39,6 +39,19 @@ func (r *Rules) envAllowed(name string) bool {
 		if prefix, ok := strings.CutSuffix(allowed, "*"); ok && strings.HasPrefix(name, prefix) && !decidesCode(name) {
 			return true
 		}
+	}
+	return false
+}
+
+// namesFile reports whether the value makes the C library read a file of the proposer's choice, where a name is meant:
+// the data of a locale or of a time zone.
+func namesFile(name, value string) bool {
+	switch {
+	case name == "TZ":
+		value = strings.TrimPrefix(value, ":")
+		return strings.HasPrefix(value, "/") || strings.Contains(value, "..")
+	case name == "LANG", name == "LANGUAGE", strings.HasPrefix(name, "LC_"):
+		return strings.Contains(value, "/")
 	}
 	return false
 }

@@ -3,6 +3,7 @@ package gates
 import (
 	"strings"
 
+	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/schemas"
 )
 
@@ -87,9 +88,13 @@ func (e *evaluation) flaw(v *verdict, t text, f flaw, in *inspection) {
 	v.add(code, t.pointer, "character %d of %s, U+%04X, %s", in.at[f], what, in.first[f], flawNames[f])
 }
 
-// suggestClean offers the text without what was found: a new value, or for a name a new place.
+// suggestClean offers the text without what was found: a new value, or for a name a new place. Where that would put a
+// credential together which no pattern knows as it is, nothing is offered: the report goes where the proposal does.
 func (e *evaluation) suggestClean(v *verdict, t text) {
 	mended := clean(t.value, t.place)
+	if _, found := policy.Redact(mended); found > 0 {
+		return
+	}
 	if !t.name {
 		v.suggest("replace", t.pointer, mended)
 		return

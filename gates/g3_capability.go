@@ -167,15 +167,22 @@ func (e *evaluation) environment(v *verdict) {
 		return
 	}
 	names := make([]string, 0, len(env))
+	value := func(name string) string {
+		text, _ := env[name].(string) // G1 refuses anything else
+		return text
+	}
 	for name := range env {
-		if !e.rules.envAllowed(name) {
+		if !e.rules.EnvAllowed(name, value(name)) {
 			names = append(names, name)
 		}
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		pointer := "/payload/params/env/" + escape(name)
-		v.add("ENV_NOT_ALLOWED", pointer, "a proposal may not set the variable %q", clip(name, 80))
+		pointer, how := "/payload/params/env/"+escape(name), ""
+		if namesFile(name, value(name)) {
+			how = " to the path of a file"
+		}
+		v.add("ENV_NOT_ALLOWED", pointer, "a proposal may not set the variable %q%s", clip(name, 80), how)
 		if plain(name, identifier) {
 			v.suggest("remove", pointer, nil) // else G1 suggests another name, and this is judged again
 		}

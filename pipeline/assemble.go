@@ -49,27 +49,30 @@ func (p *Pipeline) readIntake(row indexRow) (job.Intake, job.Proposal, error) {
 	return in, looseProposal(obj), nil
 }
 
-// assemble makes the job document: what was received, and what the index knows of it since.
+// assemble makes the job document: what was received, and what the index knows of it since. What is in documents that cannot
+// be read is missing from it.
 func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
 	in, prop, err := p.loadIntake(row)
-	if err != nil {
+	if p.missed(err) {
+		in, prop = remains(row)
+	} else if err != nil {
 		return job.Job{}, err
 	}
 	j := job.New(in, prop)
 	fillState(&j, row)
 	if row.Result.SHA256 != "" {
 		doc, err := p.docs.Read(row.Result)
-		if err != nil {
+		if err != nil && !p.missed(fmt.Errorf("%s: result: %w", row.ID, err)) {
 			return j, fmt.Errorf("%s: result: %w", row.ID, err)
 		}
 		j.Result = doc
 	} else if row.JoinedTo != "" && row.Status.Final() {
-		if j.Result, err = p.sharedResult(row); err != nil {
+		if j.Result, err = p.sharedResult(row); err != nil && !p.missed(err) {
 			return j, err
 		}
 	}
 	rep, err := p.loadReport(row)
-	if err != nil {
+	if err != nil && !p.missed(err) {
 		return j, err
 	}
 	j.GateDecisions = rep.Gates

@@ -183,7 +183,7 @@ func (p *Pipeline) Reject(ctx context.Context, ids []string, d Decision, emit fu
 		p.placeAll(append(joined, id))
 		p.projected()
 		rep, err := p.loadReport(row)
-		if err != nil {
+		if err != nil && !p.missed(err) {
 			return err
 		}
 		if err := emit(gateLine(row, rep)); err != nil {

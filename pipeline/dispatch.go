@@ -41,11 +41,11 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 		if err := b.configured(r); err != nil {
 			return err
 		}
-		ended, _, err := b.sweep()
+		ended, blocked, err := b.sweep(r)
 		if err != nil {
 			return err
 		}
-		moved = append(moved[:0], ended...)
+		moved = append(append(moved[:0], ended...), blocked...)
 		free, err := b.freeSlots(r)
 		if err != nil {
 			return err
@@ -65,8 +65,16 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 				list[i] = list[i].WithJobs(list[i].CurrentJobs)
 			}
 		}
+		refused, err := b.gateStale(r, rows)
+		if err != nil {
+			return err
+		}
 		for _, row := range rows {
-			line, ok, err := b.dispatch(r, list, row, nil)
+			if line, ok := refused[row.ID]; ok {
+				lines, moved = append(lines, line), append(moved, row.ID)
+				continue
+			}
+			line, ok, err := b.dispatch(list, row, nil)
 			if err != nil {
 				return err
 			}
@@ -131,27 +139,24 @@ func dispatchLine(row indexRow) DispatchLine {
 		LeaseUntil: stampOf(row.LeaseUntil)}
 }
 
-// dispatch leases one job to one of the hosts in list, and to runner where that is given. A job that was gated under other rules is gated
-// again first, on the same bytes; it is blocked (false) where they do not allow it any more.
-func (b *batch) dispatch(r *rules.Rules, list []hosts.Host, row indexRow, runner *ledger.Runner) (DispatchLine, bool, error) {
-	if row.Rules != r.Digest {
-		ok, err := b.gateAgain(r, row)
-		if err != nil || !ok {
-			row, _, jobErr := b.tx.Job(row.ID)
-			if err == nil {
-				err = jobErr
-			}
-			line := dispatchLine(row)
-			line.Reason = "the rules have changed and do not allow it any more"
-			return line, false, err
-		}
-	}
+// dispatch leases one job to one of the hosts in list, and to runner where that is given. It is false where the job had to
+// be blocked instead: its document cannot be read, or no host offers what it needs, so that it would stand before the
+// others for ever.
+func (b *batch) dispatch(list []hosts.Host, row indexRow, runner *ledger.Runner) (DispatchLine, bool, error) {
 	in, prop, err := b.p.loadIntake(row)
+	if damaged(err) {
+		line, err := b.refuseDamaged(row, err)
+		return line, false, err
+	}
 	if err != nil {
 		return DispatchLine{}, false, err
 	}
 	need := job.New(in, prop).RequiredCapabilities
 	chosen, _, reason := hosts.Pick(list, need)
+	if chosen.ID == "" && !offered(list, need) {
+		line, err := b.refuse(row, job.RequireOperatorAck, codeNoHost, reason)
+		return line, false, err
+	}
 	if chosen.ID == "" {
 		line := dispatchLine(row)
 		line.Reason = reason
@@ -169,23 +174,9 @@ func (b *batch) dispatch(r *rules.Rules, list []hosts.Host, row indexRow, runner
 		LeaseUntil: meta.LeaseUntil, Reason: reason}, true, b.failed
 }
 
-// gateAgain runs the gates over the stored intake of an approved job. What an operator allowed stays allowed as long as no
-// hard reason has come up.
-func (b *batch) gateAgain(r *rules.Rules, row indexRow) (bool, error) {
-	rep, doc, err := b.p.regate(context.Background(), b.tx, r, row)
-	if err != nil {
-		return false, err
-	}
-	refs, err := b.store(doc)
-	if err != nil {
-		return false, err
-	}
-	b.jobEvent("dispatch", job.GatesReported, row.ID, row.TraceID, row.Zone, gated(rep, refs[0]), &refs[0])
-	if rep.Approved() || row.Basis == "operator" && rep.Overridable() {
-		return true, b.failed
-	}
-	b.block(row.ID, row.TraceID, "dispatch", rep)
-	return false, b.failed
+// offered reports whether one of the hosts, free or not, offers all that is needed.
+func offered(list []hosts.Host, need []string) bool {
+	return slices.ContainsFunc(list, func(h hosts.Host) bool { return len(h.Missing(need)) == 0 })
 }
 
 // hosts lists the known hosts. Of this machine the number of slots is what the rules say now, and its load is what the

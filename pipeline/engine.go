@@ -5,11 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/index"
-	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
 // Pace of the engine. Results are written together where more work is in hand; a start is worth a line of its own when
@@ -206,19 +204,19 @@ func (e *engine) step(ctx context.Context) error {
 		if err := b.returned(back); err != nil {
 			return err
 		}
-		failed, _, err := b.sweep()
+		failed, blocked, err := b.sweep(e.rules)
 		if err != nil {
 			return err
 		}
-		changed = append(changed, failed...)
+		changed = append(append(changed, failed...), blocked...)
 		also.Failed += len(failed)
+		also.Blocked = len(blocked)
 		if appetite == 0 {
 			return nil
 		}
-		var blocked []string
 		fresh, blocked, err = e.source.lease(b, appetite)
 		changed = append(changed, blocked...)
-		also.Blocked = len(blocked)
+		also.Blocked += len(blocked)
 		return err
 	})
 	if err != nil {
@@ -262,56 +260,6 @@ func (e *engine) worthLooking(ctx context.Context, appetite int) (bool, error) {
 	return worth, err
 }
 
-// store puts what attempts wrote on the disk: their output first, then the results that name it.
-func (e *engine) store(ended []*attempt) ([]ledger.Ref, error) {
-	results := make([]job.Result, len(ended))
-	for i, a := range ended {
-		results[i] = a.result
-	}
-	if err := e.runner.agent.Sync(results); err != nil {
-		return nil, err
-	}
-	return e.p.storeResults(ended)
-}
-
-// forget removes the start markers of attempts whose outcome is in the ledger.
-func (e *engine) forget(ended []*attempt) error {
-	for _, a := range ended {
-		if err := agent.Forget(e.p.ws.Jobs(), a.row.ID, a.number); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *engine) count(ended []*attempt, over []string) {
-	done := map[string]bool{}
-	for _, id := range over {
-		done[id] = true
-	}
-	for _, a := range ended {
-		switch {
-		case !done[a.row.ID]:
-		case a.result.Status == job.StatusCompleted:
-			e.tally.Completed++
-		default:
-			e.tally.Failed++
-		}
-	}
-}
-
-func (e *engine) report(ended []*attempt, over []string) error {
-	if e.emit == nil {
-		return nil
-	}
-	for _, a := range ended {
-		if err := e.emit(a.result); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // started keeps the attempts that have been running long enough.
 func started(list []*attempt, now time.Time) []*attempt {
 	var out []*attempt
@@ -321,28 +269,4 @@ func started(list []*attempt, now time.Time) []*attempt {
 		}
 	}
 	return out
-}
-
-// interrupt kills what runs, once, where the caller does not want to wait.
-func (e *engine) interrupt(ctx context.Context) {
-	if e.killing || !errors.Is(context.Cause(ctx), ErrInterrupted) {
-		return
-	}
-	e.killing = true
-	running, _ := e.runner.snapshot()
-	for _, a := range running {
-		a.cancel(ErrInterrupted)
-	}
-}
-
-// abandon ends the work after a failure of the write path: what runs is killed, because what cannot be recorded must not
-// go on. What became of it is for recovery to find out.
-func (e *engine) abandon(err error) error {
-	e.runner.giveBack(true, e.p.now())
-	running, _ := e.runner.snapshot()
-	for _, a := range running {
-		a.cancel(ErrInterrupted)
-	}
-	e.runner.wg.Wait()
-	return err
 }

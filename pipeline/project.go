@@ -186,7 +186,7 @@ func (p *Pipeline) placeBlocked(row indexRow, j job.Job, doc []byte) error {
 		return err
 	}
 	in, _, err := p.loadIntake(row)
-	if err != nil {
+	if err != nil && !p.missed(err) {
 		return err
 	}
 	if raw, err := rawBytes(in); err != nil {
@@ -197,7 +197,7 @@ func (p *Pipeline) placeBlocked(row indexRow, j job.Job, doc []byte) error {
 		}
 	}
 	rep, err := p.loadReport(row)
-	if err != nil {
+	if err != nil && !p.missed(err) {
 		return err
 	}
 	text, err := json.MarshalIndent(rep, "", "  ")

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,4 +215,31 @@ func TestRetryOfManyPassesOverTheUnfit(t *testing.T) {
 		t.Errorf("retried %v", retried)
 	}
 	w.is("plain", job.StatusPending, "")
+}
+
+// A job may not come to depend on another source's by being there first. What may depend on it, may in either order.
+func TestCrossSourceInEitherOrder(t *testing.T) {
+	w := newWorld(t)
+	w.write(w.ws.Config(), strings.Replace(testConfig, `"gates": {`, `"gates": {"cross_source_dependencies": [{"from": "friend", "to": "operator"}],`, 1))
+	w.p = w.open()
+	for _, source := range []string{"stranger", "friend", "operator"} {
+		w.proposeAs(source, noop(source+"-early", `"depends_on": ["dep"],`))
+	}
+	w.proposeAs("stranger", noop("stranger-orphan", `"depends_on": ["fails"],`))
+	w.tick()
+	w.is("stranger-early", job.StatusPending, "")
+	w.propose(noop("dep", ""))
+	w.propose(exec("fails", `"max_retries": 0,`, "false"))
+	w.tick()
+	w.is("stranger-early", job.StatusQuarantined, "")
+	w.is("stranger-orphan", job.StatusQuarantined, "")
+	w.is("friend-early", job.StatusCompleted, "")
+	w.is("operator-early", job.StatusCompleted, "")
+	if row := w.row("stranger-early"); row.ErrorCode != "CROSS_SOURCE" {
+		t.Error(row.ErrorCode)
+	}
+	if l := w.proposeAs("stranger", noop("late", `"depends_on": ["dep"],`)); !slices.Contains(codes(l), "CROSS_SOURCE") {
+		t.Errorf("%+v", l)
+	}
+	w.verify()
 }

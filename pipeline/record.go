@@ -114,8 +114,16 @@ func (b *batch) lease(r *rules.Rules, rows []indexRow) (list []*attempt, blocked
 			self = append(self, h)
 		}
 	}
+	refused, err := b.gateStale(r, rows)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, row := range rows {
-		line, ok, err := b.dispatch(r, self, row, &b.p.runner)
+		if _, ok := refused[row.ID]; ok {
+			blocked = append(blocked, row.ID)
+			continue
+		}
+		line, ok, err := b.dispatch(self, row, &b.p.runner)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -124,11 +132,6 @@ func (b *batch) lease(r *rules.Rules, rows []indexRow) (list []*attempt, blocked
 			continue
 		}
 		if line.Host == "" {
-			// An operator allowed it although no host offers what it needs. In the queue it would stand before the others
-			// for ever.
-			b.jobEvent("dispatch", job.JobBlocked, row.ID, row.TraceID, "blocked",
-				ledger.Blocked{NextAction: string(job.RequireOperatorAck), Code: "NO_HOST"}, nil)
-			blocked = append(blocked, row.ID)
 			continue
 		}
 		a, err := b.attempt(row.ID)
@@ -140,18 +143,26 @@ func (b *batch) lease(r *rules.Rules, rows []indexRow) (list []*attempt, blocked
 	return list, blocked, nil
 }
 
-// take leases jobs to this process that dispatch gave to this host without naming a process.
-func (b *batch) take(rows []indexRow) (list []*attempt, err error) {
+// take leases jobs to this process that dispatch gave to this host without naming a process. Those whose document cannot be
+// read are blocked.
+func (b *batch) take(rows []indexRow) (list []*attempt, blocked []string, err error) {
 	for _, row := range rows {
+		if _, _, err := b.p.loadIntake(row); damaged(err) {
+			if _, err := b.refuseDamaged(row, err); err != nil {
+				return nil, nil, err
+			}
+			blocked = append(blocked, row.ID)
+			continue
+		}
 		meta := ledger.Dispatched{Host: LocalHost, Attempt: row.Attempt, LeaseUntil: stampOf(row.LeaseUntil), Runner: &b.p.runner}
 		b.jobEvent("run", job.JobLeased, row.ID, row.TraceID, "approved", meta, nil)
 		a, err := b.attempt(row.ID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		list = append(list, a)
 	}
-	return list, b.failed
+	return list, blocked, b.failed
 }
 
 // attempt reads a job that was just leased, from the store and by the digest that the ledger approved.

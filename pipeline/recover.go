@@ -141,7 +141,7 @@ func (b *batch) recoverLease(row indexRow) (bool, error) {
 	if row.Status == job.StatusRunning && !row.CompletedAt.IsZero() {
 		// This attempt is known to have failed, and the end of the batch that recorded it was lost.
 		res, _, err := b.p.loadResult(row)
-		if err != nil {
+		if err != nil && !b.p.missed(err) { // without it nobody knows that it may be tried again, so it is not
 			return false, err
 		}
 		meta := ledger.Ended{Located: located(row.Result), Attempt: row.Attempt, ExitCode: row.ExitCode, Code: row.ErrorCode,

@@ -61,8 +61,7 @@ func dispatched(wanted map[string]bool) source {
 			if err != nil {
 				return nil, nil, err
 			}
-			list, err := b.take(rows)
-			return list, nil, err
+			return b.take(rows)
 		},
 	}
 }

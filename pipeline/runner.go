@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/workspace"
@@ -22,10 +21,10 @@ import (
 type runner struct {
 	p     *Pipeline
 	rules *rules.Rules
-	agent *agent.Agent
 
 	wg      sync.WaitGroup
 	mu      sync.Mutex
+	using   *executor // of the attempts that begin from now on
 	queue   []*attempt
 	running map[string]*attempt
 	ended   []*attempt
@@ -49,7 +48,7 @@ type attempt struct {
 }
 
 func (p *Pipeline) newRunner(r *rules.Rules) *runner {
-	return &runner{p: p, rules: r, agent: p.newAgent(r), running: map[string]*attempt{}, wake: make(chan struct{}, 1)}
+	return &runner{p: p, rules: r, using: &executor{agent: p.newAgent(r), users: 1}, running: map[string]*attempt{}, wake: make(chan struct{}, 1)}
 }
 
 // Bounds of what a runner leases ahead: about as much as it can do in the time, and never more than the number.
@@ -112,9 +111,7 @@ func (r *runner) hire(ctx context.Context) {
 // close waits for the goroutines of the slots and ends the agent's worker.
 func (r *runner) close() {
 	r.wg.Wait()
-	if err := r.agent.Close(); err != nil {
-		r.p.warn("worker: %v", err)
-	}
+	r.release(r.using)
 }
 
 // work executes queued attempts until there are none.
@@ -135,9 +132,12 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 		run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		a.cancel = cancel
 		r.running[a.row.ID] = a
+		by := r.using
+		by.users++
 		r.mu.Unlock()
-		a.result = r.agent.Attempt(run, a.job, a.number)
+		a.result = by.agent.Attempt(run, a.job, a.number)
 		cancel(nil)
+		r.release(by)
 		r.mu.Lock()
 		r.busy--
 		delete(r.running, a.row.ID)

@@ -60,14 +60,14 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 			now := p.now()
 			return p.ws.ResultFile(id, now, ".stdout"), p.ws.ResultFile(id, now, ".stderr")
 		},
-		Resolve:  func(argv []string) (string, string, error) { return resolve(r, argv) },
-		Env:      baseEnv(r),
-		EnvNames: r.Config.Gates.Env,
-		Limit:    int64(r.Config.Limits.OutputBytes),
-		Host:     LocalHost,
-		Redact:   func(s string) string { out, _ := policy.Redact(s); return out },
-		Now:      p.opts.Now,
-		Worker:   p.opts.Worker,
+		Resolve:    func(argv []string) (string, string, error) { return resolve(r, argv) },
+		EnvAllowed: r.Gates.EnvAllowed,
+		Env:        baseEnv(r),
+		Limit:      int64(r.Config.Limits.OutputBytes),
+		Host:       LocalHost,
+		Redact:     func(s string) string { out, _ := policy.Redact(s); return out },
+		Now:        p.opts.Now,
+		Worker:     p.opts.Worker,
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
@@ -11,17 +12,22 @@ import (
 const batchJobs = 1000
 
 // sweep moves the jobs that wait for nothing any more: those whose dependencies, backoff or rate window have let them
-// through become ready, those whose dependency failed fail, those that share the end of another job end with it. It
-// returns the ids of the jobs that ended. At most a batch of each is taken; more reports whether there are others.
-func (b *batch) sweep() (ended []string, more bool, err error) {
+// through become ready, those whose dependency failed fail, those that share the end of another job end with it. Those
+// whose dependency turned out to be none that they may have are blocked. It returns the ids of the jobs that ended or
+// were blocked. At most a batch of each is taken.
+func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 	due, err := b.tx.Due(b.now, batchJobs)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
+	}
+	due, blocked, err = b.gateCrossing(r, due)
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, row := range due {
 		over, err := b.wake(row)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		if over {
 			ended = append(ended, row.ID)
@@ -29,7 +35,11 @@ func (b *batch) sweep() (ended []string, more bool, err error) {
 	}
 	orphans, err := b.tx.DepFailed(batchJobs)
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
+	}
+	orphans, refused, err := b.gateCrossing(r, orphans)
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, row := range orphans {
 		b.jobEvent("dispatch", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{
@@ -38,12 +48,64 @@ func (b *batch) sweep() (ended []string, more bool, err error) {
 		ended = append(ended, row.ID)
 		joined, err := b.endAllJoined(row.ID)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		ended = append(ended, joined...)
-		more = true // its own dependents come next
 	}
-	return ended, more || len(due) == batchJobs, b.failed
+	return ended, append(blocked, refused...), b.failed
+}
+
+// gateCrossing gates those of the jobs again that depend on a job of another source, and returns those that may go on and
+// the ids of those that are blocked. A job may have been approved while nobody knew whose its dependency would be.
+func (b *batch) gateCrossing(r *rules.Rules, rows []indexRow) (rest []indexRow, blocked []string, err error) {
+	var crossing []indexRow
+	for _, row := range rows {
+		crosses, err := b.crosses(row)
+		if err != nil {
+			return nil, nil, err
+		}
+		if crosses {
+			crossing = append(crossing, row)
+		}
+	}
+	refused, err := b.gateAgain(r, crossing)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, row := range rows {
+		if _, ok := refused[row.ID]; ok {
+			blocked = append(blocked, row.ID)
+		} else {
+			rest = append(rest, row)
+		}
+	}
+	return rest, blocked, nil
+}
+
+// crosses reports whether a job that has not been in the queue yet depends on one of another source.
+func (b *batch) crosses(row indexRow) (bool, error) {
+	if counted(row) {
+		return false, nil
+	}
+	deps, err := b.tx.DependsOn(row.ID)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range deps {
+		dep, ok, err := b.tx.Job(d.ID)
+		if err != nil {
+			return false, err
+		}
+		if ok && dep.Source != row.Source {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// counted reports whether a job has had its place in a rate window: it was throttled, or is only tried again.
+func counted(row indexRow) bool {
+	return row.Status == job.StatusThrottled || row.RetryCount > 0 || row.Attempt > 0
 }
 
 // wake makes a waiting job ready, or throttles it where its source is over its rate. A job that was throttled has been
@@ -59,8 +121,7 @@ func (b *batch) wake(row indexRow) (over bool, err error) {
 			return holder.Status.Final(), b.join(row.ID, row.TraceID, holder)
 		}
 	}
-	counted := row.Status == job.StatusThrottled || row.RetryCount > 0 || row.Attempt > 0
-	if counted {
+	if counted(row) {
 		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{}, nil)
 		return false, b.failed
 	}

@@ -71,13 +71,14 @@ type ticker struct {
 	p         *Pipeline
 	o         TickOptions
 	emit      func(TickLine) error
-	rules     *rules.Rules
 	engine    *engine // nil before it runs
 	watch     *watcher
 	line      TickLine
 	committed time.Time // the last commit
 	scanned   time.Time // the last look at the inbox
 	recovered time.Time // the last look for what died
+	compared  time.Time // the last look at the rules
+	complaint string    // what was wrong with them then
 	wrote     int       // p.wrote at the last commit
 }
 
@@ -85,26 +86,16 @@ func (t *ticker) run(ctx context.Context) error {
 	if err := t.p.Recover(ctx); err != nil {
 		return err
 	}
-	for {
-		r, err := t.p.Rules(ctx)
-		if err != nil {
-			return err
-		}
-		t.rules = r
-		if err := t.gate(ctx); err != nil {
-			return err
-		}
-		e := t.p.newEngine(r, queueHead(r), &t.line, nil)
-		t.engine = e
-		err = e.run(ctx, func(idle bool) (bool, time.Time, error) { return t.between(ctx, idle) })
-		t.engine = nil
-		if !errors.Is(err, errRulesChanged) {
-			return err
-		}
-		if err := t.p.reloadRules(ctx); err != nil {
-			t.p.warn("%v; the rules in force stay as they were", err)
-		}
+	r, err := t.p.Rules(ctx)
+	if err != nil {
+		return err
 	}
+	if err := t.gate(ctx); err != nil {
+		return err
+	}
+	t.engine = t.p.newEngine(r, queueHead(r), &t.line, nil)
+	defer func() { t.engine = nil }()
+	return t.engine.run(ctx, func(idle bool) (bool, time.Time, error) { return t.between(ctx, idle) })
 }
 
 // queueHead is the source of a tick: what is next in the queue, dispatched and leased to this process in one step.
@@ -115,6 +106,9 @@ func queueHead(r *rules.Rules) source {
 			return len(rows) > 0, err
 		},
 		lease: func(b *batch, n int) ([]*attempt, []string, error) {
+			if err := b.configured(r); err != nil {
+				return nil, nil, err
+			}
 			rows, err := b.tx.Claim(n)
 			if err != nil {
 				return nil, nil, err
@@ -124,13 +118,45 @@ func queueHead(r *rules.Rules) source {
 	}
 }
 
-var errRulesChanged = errors.New("the rules changed")
+// rulesEvery is how often a loop looks whether its rules have changed.
+const rulesEvery = time.Second
+
+// reload takes up rules that have changed, whether there is work or not: what begins from now on begins under them. Rules
+// that cannot be loaded leave those in force as they are, which is said once.
+func (t *ticker) reload(ctx context.Context, now time.Time) error {
+	if now.Sub(t.compared) < rulesEvery {
+		return nil
+	}
+	t.compared = now
+	if !t.p.rulesChanged() {
+		return nil
+	}
+	if err := t.p.reloadRules(ctx); err != nil {
+		if text := err.Error(); text != t.complaint {
+			t.complaint = text
+			t.p.warn("%v; the rules in force stay as they were", err)
+		}
+		return nil
+	}
+	t.complaint = ""
+	r, err := t.p.Rules(ctx)
+	if err != nil || r.Digest == t.engine.rules.Digest {
+		return err
+	}
+	t.engine.adopt(r, queueHead(r))
+	return t.p.transact(ctx, func(b *batch) error { return b.configured(r) })
+}
 
 // between gates new proposals and decides whether a tick that has nothing to do is over.
 func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.Time, err error) {
 	t.p.placeLater(idle)
 	t.p.projected()
 	now := t.p.now()
+	if t.o.Loop {
+		if err := t.reload(ctx, now); err != nil {
+			return false, until, err
+		}
+	}
 	if err := t.recover(ctx, now); err != nil {
 		return false, until, err
 	}
@@ -146,9 +172,6 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 			if err := t.commit(ctx); err != nil {
 				return false, until, err
 			}
-		}
-		if idle && t.p.rulesChanged() {
-			return false, until, errRulesChanged
 		}
 		return more, now.Add(t.o.Interval), nil
 	}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sheratan/sheratan/gates"
@@ -48,21 +49,18 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 	if w.Job, err = p.assemble(row); err != nil {
 		return w, err
 	}
-	if w.Report, err = p.loadReport(row); err != nil {
+	if w.Report, err = p.loadReport(row); err != nil && !p.missed(err) {
 		return w, err
 	}
-	if res, ok, err := p.loadResult(row); err != nil {
+	if res, ok, err := p.loadResult(row); err != nil && !p.missed(err) {
 		return w, err
 	} else if ok {
 		w.Result = &res
 	}
 	w.Path = p.ws.Rel(p.placeOf(row))
 	err = p.view(ctx, func(r *index.Reader) error {
-		err := r.Events(index.EventFilter{Job: id, Limit: whySteps}, func(ev ledger.Event) error {
-			w.Steps = append(w.Steps, step(ev))
-			return nil
-		})
-		if err != nil {
+		var err error
+		if w.Steps, err = steps(r, id); err != nil {
 			return err
 		}
 		reasons, err := p.waits(r, row)
@@ -77,6 +75,27 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 	}
 	w.Unblock = append(w.Unblock, p.unblock(row, w.Report)...)
 	return w, nil
+}
+
+// steps reads the first and the last steps of a job, in order.
+func steps(r *index.Reader, id string) ([]Step, error) {
+	first, last := []Step{}, []Step{}
+	err := r.Events(index.EventFilter{Job: id, Limit: whySteps / 2}, func(ev ledger.Event) error {
+		first = append(first, step(ev))
+		return nil
+	})
+	if err != nil || len(first) < whySteps/2 {
+		return first, err
+	}
+	end := first[len(first)-1].Seq
+	err = r.Events(index.EventFilter{Job: id, Limit: whySteps / 2, Reverse: true}, func(ev ledger.Event) error {
+		if ev.Seq > end {
+			last = append(last, step(ev))
+		}
+		return nil
+	})
+	slices.Reverse(last)
+	return append(first, last...), err
 }
 
 // placeOf is where the job's file lies.
@@ -184,105 +203,4 @@ func (p *Pipeline) unblock(row indexRow, rep job.Report) []string {
 		}
 	}
 	return append(list, "sheratan revise "+row.ID, "sheratan reject "+row.ID)
-}
-
-// step tells one event in a line.
-func step(ev ledger.Event) Step {
-	return Step{Seq: ev.Seq, Time: ev.Timestamp, Event: ev.Event, Actor: ev.Actor, Text: Describe(ev)}
-}
-
-// Describe tells an event in one line. Ids and times in it are as the event has them.
-func Describe(ev ledger.Event) string {
-	switch ev.Event {
-	case job.ProposalReceived:
-		var m ledger.Received
-		_ = ev.DecodeMeta(&m) // every line was checked when it was read; a zero meta tells less, not wrong
-		return fmt.Sprintf("proposed by %s: %s, priority %s", m.Source, orNothing(m.Kind), job.Priority(m.Priority))
-	case job.GatesReported:
-		var m ledger.Gated
-		_ = ev.DecodeMeta(&m)
-		var parts []string
-		for _, g := range []string{"G0", "G1", "G2", "G3", "G4"} {
-			parts = append(parts, g+" "+m.Gates[g])
-		}
-		return fmt.Sprintf("%s, %s (%s)", m.Verdict, m.NextAction, strings.Join(parts, ", "))
-	case job.JobApproved:
-		var m ledger.Approved
-		_ = ev.DecodeMeta(&m)
-		return fmt.Sprintf("allowed by %s, for document %.12s under rules %.12s", m.Basis, ev.ArtifactSHA256, m.Rules)
-	case job.JobBlocked:
-		var m ledger.Blocked
-		_ = ev.DecodeMeta(&m)
-		return fmt.Sprintf("blocked: %s, %s", m.Code, m.NextAction)
-	case job.OperatorApproved, job.OperatorRejected:
-		var m ledger.Decided
-		_ = ev.DecodeMeta(&m)
-		return fmt.Sprintf("decided on document %.12s%s", m.Document, because(m.Reason))
-	case job.JobRevised:
-		var m ledger.Revised
-		_ = ev.DecodeMeta(&m)
-		return "revised by " + m.Revision
-	case job.JobDeduplicated:
-		var m ledger.Deduplicated
-		_ = ev.DecodeMeta(&m)
-		if m.Resubmitted {
-			return "proposed once more, word for word"
-		}
-		return "shares the outcome of " + m.Of
-	case job.JobThrottled:
-		var m ledger.Throttled
-		_ = ev.DecodeMeta(&m)
-		return "over the rate of its source, until " + m.Until
-	case job.JobDispatched, job.JobLeased:
-		var m ledger.Dispatched
-		_ = ev.DecodeMeta(&m)
-		return fmt.Sprintf("attempt %d to host %s, lease until %s", m.Attempt, m.Host, m.LeaseUntil)
-	case job.JobStarted:
-		var m ledger.Started
-		_ = ev.DecodeMeta(&m)
-		return fmt.Sprintf("attempt %d started at %s", m.Attempt, m.StartedAt)
-	case job.JobAttemptFailed, job.JobCompleted, job.JobFailed:
-		return endText(ev)
-	case job.JobRetryScheduled:
-		var m ledger.RetryScheduled
-		_ = ev.DecodeMeta(&m)
-		return fmt.Sprintf("retry %d at %s", m.Retry, m.WakeAt)
-	case job.JobCancelled:
-		var m ledger.Cancelled
-		_ = ev.DecodeMeta(&m)
-		return "cancelled" + because(m.Reason)
-	case job.OutcomeUnknown, job.LeaseExpired:
-		var m ledger.Unknown
-		_ = ev.DecodeMeta(&m)
-		return fmt.Sprintf("attempt %d: %s", m.Attempt, m.Reason)
-	default:
-		return strings.ToLower(strings.ReplaceAll(string(ev.Event), "_", " "))
-	}
-}
-
-func endText(ev ledger.Event) string {
-	var m ledger.Ended
-	_ = ev.DecodeMeta(&m)
-	switch {
-	case m.DeduplicatedOf != "":
-		return "ended as " + m.DeduplicatedOf + " did" + because(m.Error)
-	case m.Error != "":
-		return fmt.Sprintf("attempt %d: %s", m.Attempt, m.Error)
-	default:
-		return fmt.Sprintf("attempt %d: exit code %d", m.Attempt, m.ExitCode)
-	}
-}
-
-func because(reason string) string {
-	if reason == "" {
-		return ""
-	}
-	return ": " + reason
-}
-
-func orNothing(s string) string {
-	if s == "" {
-		return "no usable kind"
-	}
-	return s
 }

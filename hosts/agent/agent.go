@@ -53,14 +53,16 @@ type Options struct {
 	// moment, or an error, which refuses the job.
 	Resolve func(argv []string) (path, sha256 string, err error)
 
-	Env      []string // NAME=value, given to every job
-	EnvNames []string // that a job may set itself
-	Limit    int64    // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
-	Host     string   // its id
-	Sandbox  sandbox.Level
-	Redact   func(string) string // takes credentials out of text; nil changes nothing
-	Now      func() time.Time    // nil is time.Now
-	Worker   []string            // argv that ends in WorkerMain; argv[0] is an absolute path
+	// EnvAllowed reports whether a job may set a variable itself; nil allows none.
+	EnvAllowed func(name, value string) bool
+
+	Env     []string // NAME=value, given to every job
+	Limit   int64    // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
+	Host    string   // its id
+	Sandbox sandbox.Level
+	Redact  func(string) string // takes credentials out of text; nil changes nothing
+	Now     func() time.Time    // nil is time.Now
+	Worker  []string            // argv that ends in WorkerMain; argv[0] is an absolute path
 }
 
 // Agent executes jobs, any number at a time.

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -12,8 +11,8 @@ func reserved(name string) bool {
 }
 
 func (a *Agent) checkEnv(env map[string]string) *failure {
-	for name := range env {
-		if reserved(name) || !slices.Contains(a.opt.EnvNames, name) {
+	for name, value := range env {
+		if reserved(name) || a.opt.EnvAllowed == nil || !a.opt.EnvAllowed(name, value) {
 			return failed(CodeRefused, false, "the environment variable %q is not allowed", name)
 		}
 	}

@@ -80,7 +80,7 @@ func newFixture(t testing.TB, change ...func(*Options)) fixture {
 			}
 			return path, strings.Repeat("0", 64), err
 		},
-		Env: []string{"PATH=" + os.Getenv("PATH"), "LANG=C"}, EnvNames: []string{"GREETING"},
+		Env: []string{"PATH=" + os.Getenv("PATH"), "LANG=C"}, EnvAllowed: func(name, _ string) bool { return name == "GREETING" },
 		Host: "local", Worker: []string{self, workerArg},
 	}
 	for _, f := range change {

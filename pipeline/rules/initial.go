@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,7 +75,20 @@ func initialConfig(roots []string, agent string) Config {
 	find := finder(roots)
 	cfg.Gates.Exec = initialExec(find)
 	cfg.Host.Env = caches(find)
+	if _, _, ok := find("git"); ok {
+		maps.Copy(cfg.Host.Env, carefulGit)
+	}
 	return cfg
+}
+
+// carefulGit keeps git from repositories that anybody can make without a .git, which the file kinds never touch: a folder
+// with a HEAD, a config, objects and refs is a bare repository, and its config names programs to run. And git that only
+// looks takes no locks.
+var carefulGit = map[string]string{
+	"GIT_CONFIG_COUNT":   "1",
+	"GIT_CONFIG_KEY_0":   "safe.bareRepository",
+	"GIT_CONFIG_VALUE_0": "explicit",
+	"GIT_OPTIONAL_LOCKS": "0",
 }
 
 // caches are the folders in which Go keeps what it has built and downloaded. In the empty HOME of a job it would build the

@@ -68,8 +68,13 @@ var toolchains = []gates.ExecRule{
 	{Program: "cargo", Args: []string{`check|test|build|clippy|tree`, each(`--(release|all|workspace|all-targets|all-features|no-default-features|locked|frozen|offline|lib|bins|tests|quiet)|-[vqp]+|\w[\w-]*`)},
 		Match: forms{{"test", "--locked", "-p", "x"}}, NoMatch: forms{{"run"}, {"test", "--config=x"}, {"install", "x"}, {"build", "--target-dir=/x"}}},
 	{Program: "cargo", Args: []string{`fmt`, `--check`}, Match: forms{{"fmt", "--check"}}, NoMatch: forms{{"fmt"}}},
-	{Program: "python3", Args: []string{`-m`, `unittest|pytest`, each(`-[qvx]+|` + filePath)}, Match: forms{{"-m", "unittest", "-v"}},
-		NoMatch: forms{{"-c", "x"}, {"-m", "http.server"}, {"-m", "pytest", "-p", "x"}}},
+	// No names of modules: unittest calls what a dotted name leads to, and code.interact reads its program from stdin.
+	{Program: "python3", Args: []string{`-m`, `unittest`, each(`-[bcfqv]+|(\w+/)+\w+\.py|test_\w+\.py`)}, Match: forms{{"-m", "unittest", "-v"}, {"-m", "unittest", "tests/test_x.py"}},
+		NoMatch: forms{{"-c", "x"}, {"-m", "http.server"}, {"-m", "unittest", "code.interact"}, {"-m", "unittest", "venv.__main__"}}},
+	{Program: "python3", Args: []string{`-m`, `unittest`, `discover`, each(`-[bcfqv]+|-[st]|\.|\./\w+(/\w+)*|tests(/\w+)*`)}, Match: forms{{"-m", "unittest", "discover", "-s", "tests"}},
+		NoMatch: forms{{"-m", "unittest", "discover", "venv.__main__"}, {"-m", "unittest", "discover", "antigravity"}}},
+	{Program: "python3", Args: []string{`-m`, `pytest`, each(`-[qvx]+|` + filePath)}, Match: forms{{"-m", "pytest", "-q", "tests"}},
+		NoMatch: forms{{"-m", "pytest", "-p", "x"}, {"-m", "pytest", "--pyargs", "x"}}},
 	{Program: "npm", Args: []string{`test`}, Decision: gates.DecisionAsk, Match: forms{{"test"}}, NoMatch: forms{{"exec", "x"}, {"test", "--script-shell=x"}}},
 	{Program: "make", Args: []string{`test|check|build|lint`}, Decision: gates.DecisionAsk, Match: forms{{"test"}}, NoMatch: forms{{"-f", "x"}, {"SHELL=x", "test"}}},
 }

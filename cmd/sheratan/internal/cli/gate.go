@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -65,10 +66,12 @@ func runGate(ctx context.Context, a *app, o *gateOptions, args []string) error {
 	if o.Blocked && len(files) > 0 {
 		return usagef("%s: --blocked takes ids of jobs", files[0])
 	}
-	source, err := a.source(o.Source)
-	if err != nil {
-		return err
+	if stdin { // it may bring proposals
+		if err := a.refuseFollowUp("gate -"); err != nil {
+			return err
+		}
 	}
+	source := cmp.Or(o.Source, sourceOperator)
 	return a.with(ctx, func(p *pipeline.Pipeline) error {
 		g := &gating{a: a, p: p, bar: a.progress("gating")}
 		o := pipeline.GateOptions{IDs: ids, Blocked: o.Blocked && len(ids) == 0 && !stdin, Settle: o.Settle}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -10,11 +11,8 @@ import (
 	"github.com/sheratan/sheratan/pipeline/job"
 )
 
-// Sources of what is submitted here: by a person, and from inside a job.
-const (
-	sourceOperator = "operator"
-	sourceInbox    = "inbox"
-)
+// sourceOperator is the source of what a person submits.
+const sourceOperator = "operator"
 
 type submitOptions struct {
 	proposalOptions
@@ -91,10 +89,10 @@ func runSubmit(ctx context.Context, a *app, o *submitOptions, cmd *cobra.Command
 		}
 		return nil
 	}
-	source, err := a.source(o.Source)
-	if err != nil {
+	if err := a.refuseFollowUp("submit"); err != nil {
 		return err
 	}
+	source := cmp.Or(o.Source, sourceOperator)
 	return a.with(ctx, func(p *pipeline.Pipeline) error {
 		return submitAndWait(ctx, a, p, o, source, drafts, stdin)
 	})
@@ -132,18 +130,15 @@ func (a *app) drafts(cmd *cobra.Command, o *submitOptions, files, argv []string)
 	return drafts, stdin, nil
 }
 
-// source decides in whose name is submitted. What a job submits is not the operator's word.
-func (a *app) source(asked string) (string, error) {
-	inside := a.env.InsideJob(a.env.Getenv)
-	switch {
-	case asked == sourceOperator && inside != "":
-		return "", fmt.Errorf("--source operator: this runs inside job %s, and a job is not the operator", inside)
-	case asked != "":
-		return asked, nil
-	case inside != "":
-		return sourceInbox, nil
+// refuseFollowUp stops a job from submitting. What it proposes would be a follow-up, which has to carry its parent and its
+// depth in a way that the job cannot forge, and a file in the inbox carries neither.
+func (a *app) refuseFollowUp(command string) error {
+	id := a.env.InsideJob(a.env.Getenv)
+	if id == "" {
+		return nil
 	}
-	return sourceOperator, nil
+	return hint(fmt.Errorf("%s: this runs inside job %s, and jobs cannot propose jobs yet", command, escape(id)),
+		"sheratan submit --after "+escape(id)+" -- PROGRAM ARG..., outside of the job")
 }
 
 // submitAndWait submits and, with --wait, follows what it submitted.

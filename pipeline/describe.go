@@ -1,0 +1,110 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// step tells one event in a line.
+func step(ev ledger.Event) Step {
+	return Step{Seq: ev.Seq, Time: ev.Timestamp, Event: ev.Event, Actor: ev.Actor, Text: Describe(ev)}
+}
+
+// Describe tells an event in one line. Ids and times in it are as the event has them.
+func Describe(ev ledger.Event) string {
+	switch ev.Event {
+	case job.ProposalReceived:
+		var m ledger.Received
+		_ = ev.DecodeMeta(&m) // every line was checked when it was read; a zero meta tells less, not wrong
+		return fmt.Sprintf("proposed by %s: %s, priority %s", m.Source, orNothing(m.Kind), job.Priority(m.Priority))
+	case job.GatesReported:
+		var m ledger.Gated
+		_ = ev.DecodeMeta(&m)
+		var parts []string
+		for _, g := range []string{"G0", "G1", "G2", "G3", "G4"} {
+			parts = append(parts, g+" "+m.Gates[g])
+		}
+		return fmt.Sprintf("%s, %s (%s)", m.Verdict, m.NextAction, strings.Join(parts, ", "))
+	case job.JobApproved:
+		var m ledger.Approved
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("allowed by %s, for document %.12s under rules %.12s", m.Basis, ev.ArtifactSHA256, m.Rules)
+	case job.JobBlocked:
+		var m ledger.Blocked
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("blocked: %s, %s", m.Code, m.NextAction)
+	case job.OperatorApproved, job.OperatorRejected:
+		var m ledger.Decided
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("decided on document %.12s%s", m.Document, because(m.Reason))
+	case job.JobRevised:
+		var m ledger.Revised
+		_ = ev.DecodeMeta(&m)
+		return "revised by " + m.Revision
+	case job.JobDeduplicated:
+		var m ledger.Deduplicated
+		_ = ev.DecodeMeta(&m)
+		if m.Resubmitted {
+			return "proposed once more, word for word"
+		}
+		return "shares the outcome of " + m.Of
+	case job.JobThrottled:
+		var m ledger.Throttled
+		_ = ev.DecodeMeta(&m)
+		return "over the rate of its source, until " + m.Until
+	case job.JobDispatched, job.JobLeased:
+		var m ledger.Dispatched
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("attempt %d to host %s, lease until %s", m.Attempt, m.Host, m.LeaseUntil)
+	case job.JobStarted:
+		var m ledger.Started
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("attempt %d started at %s", m.Attempt, m.StartedAt)
+	case job.JobAttemptFailed, job.JobCompleted, job.JobFailed:
+		return endText(ev)
+	case job.JobRetryScheduled:
+		var m ledger.RetryScheduled
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("retry %d at %s", m.Retry, m.WakeAt)
+	case job.JobCancelled:
+		var m ledger.Cancelled
+		_ = ev.DecodeMeta(&m)
+		return "cancelled" + because(m.Reason)
+	case job.OutcomeUnknown, job.LeaseExpired:
+		var m ledger.Unknown
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("attempt %d: %s", m.Attempt, m.Reason)
+	default:
+		return strings.ToLower(strings.ReplaceAll(string(ev.Event), "_", " "))
+	}
+}
+
+func endText(ev ledger.Event) string {
+	var m ledger.Ended
+	_ = ev.DecodeMeta(&m)
+	switch {
+	case m.DeduplicatedOf != "":
+		return "ended as " + m.DeduplicatedOf + " did" + because(m.Error)
+	case m.Error != "":
+		return fmt.Sprintf("attempt %d: %s", m.Attempt, m.Error)
+	default:
+		return fmt.Sprintf("attempt %d: exit code %d", m.Attempt, m.ExitCode)
+	}
+}
+
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+func orNothing(s string) string {
+	if s == "" {
+		return "no usable kind"
+	}
+	return s
+}
