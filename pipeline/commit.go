@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/history"
@@ -53,6 +54,24 @@ func (p *Pipeline) commitNow(ctx context.Context, t TickLine) (string, error) {
 	}
 	p.pack(ctx, repo)
 	return done.Hash, nil
+}
+
+// mendHistory looks through the last commits, which the first commit of a process begins with, while jobs run. The function
+// that it returns waits for it.
+func (p *Pipeline) mendHistory(ctx context.Context) (wait func()) {
+	repo, err := p.repository()
+	if err != nil {
+		return func() {} // the commit says so
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		// What cannot be mended is found and told by the commit as well.
+		repairs, _ := repo.Repair(context.WithoutCancel(ctx))
+		for _, r := range repairs {
+			p.warn("git: %s", r.Message)
+		}
+	})
+	return wg.Wait
 }
 
 // repository opens the ledger's repository once in the life of a process.

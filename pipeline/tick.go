@@ -90,11 +90,17 @@ func (t *ticker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := t.gate(ctx); err != nil {
-		return err
-	}
 	t.engine = t.p.newEngine(r, queueHead(r), &t.line, nil)
 	defer func() { t.engine = nil }()
+	// The engine is there already: while a large inbox is gated, what was gated first runs.
+	if err := t.gate(ctx); err != nil {
+		err = t.engine.abandon(err)
+		t.engine.runner.close()
+		return err
+	}
+	if t.p.wrote > 0 && !t.p.opts.NoCommit {
+		defer t.p.mendHistory(ctx)()
+	}
 	return t.engine.run(ctx, func(idle bool) (bool, time.Time, error) { return t.between(ctx, idle) })
 }
 
