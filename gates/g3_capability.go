@@ -2,6 +2,7 @@ package gates
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strconv"
@@ -144,6 +145,7 @@ func (e *evaluation) command(v *verdict) {
 		v.note("program", d.Program)
 		v.note("program_sha256", d.SHA256)
 	}
+	e.closedArguments(v, argv[1:])
 	program := clip(argv[0], 80)
 	switch {
 	case d.Missing:
@@ -158,6 +160,40 @@ func (e *evaluation) command(v *verdict) {
 	default:
 		v.add(CodeNoRule, at+"/0", "there is no exec rule for the program %q", program)
 	}
+}
+
+// closedArguments refuses arguments that name what is closed to jobs: config/, runtime/ and missions/ can lie in a root, and
+// an exec rule for a harmless program does not know that. It is a tripwire and no boundary: an argument is taken for a path
+// as it stands or behind a "=", and what a program makes of the others only a sandbox can tell. A .git is left to the rules,
+// because programs are given its name for honest reasons.
+func (e *evaluation) closedArguments(v *verdict, args []string) {
+	cwd, _ := e.params["cwd"].(string)
+	for i, arg := range args {
+		_, value, _ := strings.Cut(arg, "=")
+		for _, text := range [...]string{arg, value} {
+			if text == "" {
+				continue
+			}
+			if !filepath.IsAbs(text) {
+				text = filepath.Join(cwd, text)
+			}
+			var fault *roots.PathError
+			if err := e.rules.roots.Check(text); errors.As(err, &fault) && fault.Code == roots.ForbiddenPath && !namesGit(text) {
+				v.add(string(fault.Code), "/payload/params/argv/"+strconv.Itoa(i+1), "%s", fault.Message)
+				break
+			}
+		}
+	}
+}
+
+// namesGit reports whether a part of the path is .git, in any case.
+func namesGit(path string) bool {
+	for _, part := range strings.Split(path, "/") {
+		if strings.EqualFold(part, ".git") {
+			return true
+		}
+	}
+	return false
 }
 
 // environment checks the names of the variables that the job wants to set.
