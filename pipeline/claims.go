@@ -33,6 +33,12 @@ func (in *intake) take(ctx context.Context, claim workspace.Claim, recovered boo
 		return in.add(ctx, c, len(claim.Token), &claimEnd{claim: claim, keep: true, job: c})
 	}
 	prov.OwnerUID = claim.Content.OwnerUID
+	if claim.Content.Bytes > maxFile {
+		data := claim.Content.Data
+		c := in.parse(data, &oversize{size: claim.Content.Bytes, sha256: schemas.Digest(data)}, prov, in.rules.ParseLimits())
+		c.recovered = recovered
+		return in.add(ctx, c, len(data), &claimEnd{claim: claim, keep: true, job: c})
+	}
 	if claim.Lines {
 		f, err := in.claimer.Open(claim)
 		if recovered && errors.Is(err, fs.ErrNotExist) {
@@ -108,6 +114,10 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 		}
 	}
 }
+
+// maxFile is the length of a file, in bytes, from which on it is not even measured: a sparse file of a terabyte costs whoever
+// drops it nothing. It is kept as it is.
+const maxFile = 1 << 30
 
 // parse makes a candidate of raw; rest is what of it was not read because it is too long.
 func (in *intake) parse(raw []byte, rest *oversize, prov job.Provenance, lim schemas.Limits) *candidate {

@@ -185,7 +185,7 @@ const (
 
 // Raw keeps a proposal that could not be parsed.
 type Raw struct {
-	SHA256 string `json:"sha256"`
+	SHA256 string `json:"sha256"` // of all bytes; where there are more than a gigabyte, of those that were read
 	Bytes  int64  `json:"bytes"`
 	Base64 string `json:"base64,omitempty"` // absent where the bytes are too many; they lie in queue/blocked/ID/raw
 }
