@@ -20,8 +20,10 @@ const (
 	CodeGateError   = "GATE_ERROR"
 	CodeManualKind  = "MANUAL_KIND"
 	CodeNotExamined = "NOT_EXAMINED"
-	CodeNoRule      = "NO_EXEC_RULE"
-	CodeUnknownKind = "UNKNOWN_KIND"
+	// CodePipelineError is not given by a gate: it blocks what could not be brought through them, or not be run.
+	CodePipelineError = "PIPELINE_ERROR"
+	CodeNoRule        = "NO_EXEC_RULE"
+	CodeUnknownKind   = "UNKNOWN_KIND"
 )
 
 const (
@@ -120,4 +122,6 @@ var Reasons = []ReasonInfo{
 
 	{CodeNotExamined, "*", "there is no document to look at", hard, false, true, "see the reason of the gate before"},
 	{CodeGateError, "*", "the gate itself failed; this is a fault of the program", hard, false, true, "report it, with the proposal"},
+	{CodePipelineError, "*", "the job could not be processed, or one of its documents cannot be read", hard, false, true,
+		"mend what the message names, then sheratan gate --blocked ID"},
 }

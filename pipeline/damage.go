@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
@@ -59,5 +60,5 @@ func (b *batch) refuse(row indexRow, next job.NextAction, code, reason string) (
 // refuseDamaged blocks a job of which a document cannot be read.
 func (b *batch) refuseDamaged(row indexRow, err error) (DispatchLine, error) {
 	b.p.missed(err)
-	return b.refuse(row, job.Quarantine, codePipelineError, err.Error())
+	return b.refuse(row, job.Quarantine, gates.CodePipelineError, err.Error())
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/durable"
 	"github.com/sheratan/sheratan/runtime/ledger"
@@ -54,7 +55,7 @@ func TestDamagedDocument(t *testing.T) {
 			w.is("a", job.StatusCompleted, "")
 			w.is("b", job.StatusCompleted, "")
 			w.is("bad", job.StatusQuarantined, "")
-			if row := w.row("bad"); row.ErrorCode != codePipelineError || row.NextAction != job.Quarantine {
+			if row := w.row("bad"); row.ErrorCode != gates.CodePipelineError || row.NextAction != job.Quarantine {
 				t.Errorf("%s, %s", row.ErrorCode, row.NextAction)
 			}
 			if len(w.warned) == 0 {

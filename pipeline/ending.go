@@ -47,7 +47,7 @@ func (e *engine) count(ended []*attempt, over []string) {
 	}
 }
 
-func (e *engine) report(ended []*attempt, over []string) error {
+func (e *engine) report(ended []*attempt) error {
 	if e.emit == nil {
 		return nil
 	}

@@ -244,7 +244,7 @@ func (e *engine) step(ctx context.Context) error {
 	p.placeLater(false)
 	p.projected()
 	e.count(ended, over)
-	return e.report(ended, over)
+	return e.report(ended)
 }
 
 // worthLooking reports whether there is anything to lease or to wake, without taking the lock.

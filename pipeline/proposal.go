@@ -91,8 +91,9 @@ func (c *candidate) setRaw(raw []byte) {
 	}
 }
 
-// identify decides the id: the proposer's where it is usable, not taken by another proposal and no credential (it becomes the
-// name of files, and stands in the ledger), else one made from the token. A proposal that may not have the id that it asks for still needs one of its own to be blocked under.
+// identify decides the id: the proposer's where it is usable, not taken by another proposal and no credential (it becomes
+// the name of files, and stands in the ledger), else one made from the token. A proposal that may not have the id that it
+// asks for still needs one of its own to be blocked under.
 func (c *candidate) identify(taken bool) {
 	if taken || !job.ValidID(c.proposal.ID) || len(policy.FindCredentials([]byte(c.proposal.ID))) > 0 {
 		c.intake.JobID = generatedID(c.intake.Provenance.Token, c.intake.Provenance.Line)
@@ -250,16 +251,13 @@ func whole(v any) *int {
 	return &x
 }
 
-// codePipelineError is the reason of a job that could not be processed by a fault of ours or of the machine.
-const codePipelineError = "PIPELINE_ERROR"
-
 // brokenReport blocks a job that the pipeline failed on. What the gates would say does not matter any more.
 func brokenReport(r *rules.Rules, err error) job.Report {
 	rep := job.Report{Schema: job.SchemaReport, RulesSHA256: r.Digest, Verdict: job.Fail, NextAction: job.Quarantine}
 	for _, id := range []string{"G0", "G1", "G2", "G3", "G4"} {
 		message, _ := policy.Redact(err.Error())
 		rep.Gates = append(rep.Gates, job.GateReport{GateID: id, Status: job.Fail, Severity: "high", NextAction: job.Quarantine,
-			Reasons:  []job.Reason{{Code: codePipelineError, Message: message, Level: job.Hard}},
+			Reasons:  []job.Reason{{Code: gates.CodePipelineError, Message: message, Level: job.Hard}},
 			Evidence: map[string]any{}, Suggestions: []job.Patch{}})
 	}
 	return rep

@@ -277,11 +277,7 @@ func (b *batch) workspaceEvent(actor string, name job.EventName, meta any, doc *
 // store appends documents inside the lock, for those that only the state under the lock could decide. Most documents are
 // stored before it is taken.
 func (b *batch) store(docs ...[]byte) ([]ledger.Ref, error) {
-	refs, err := b.p.docs.Append(docs)
-	if err != nil {
-		return nil, err
-	}
-	return refs, nil
+	return b.p.docs.Append(docs)
 }
 
 // remember keeps a document that Apply is going to read.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -217,7 +218,7 @@ func (b *batch) settleBlocked(r *rules.Rules, v *verdict, keys map[[2]string]boo
 			return false, nil // as it was
 		}
 		b.jobEvent("gate", job.JobBlocked, row.ID, row.TraceID, "blocked",
-			ledger.Blocked{NextAction: string(job.Quarantine), Code: codePipelineError}, nil)
+			ledger.Blocked{NextAction: string(job.Quarantine), Code: gates.CodePipelineError}, nil)
 		return true, b.reread(v)
 	}
 	if v.doc == nil {

@@ -26,7 +26,6 @@ func (a *app) options() pipeline.Options {
 		Actor:    a.actor(),
 		NoCommit: a.global.NoCommit,
 		Worker:   workerArgv(),
-		Version:  buildVersion().Version,
 	}
 }
 
