@@ -61,7 +61,7 @@ func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
 	j := job.New(in, prop)
 	fillState(&j, row)
 	if row.Result.SHA256 != "" {
-		doc, err := p.docs.Read(row.Result)
+		doc, err := p.resultDocument(row)
 		if err != nil && !p.missed(fmt.Errorf("%s: result: %w", row.ID, err)) {
 			return j, fmt.Errorf("%s: result: %w", row.ID, err)
 		}
@@ -77,6 +77,14 @@ func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
 	}
 	j.GateDecisions = rep.Gates
 	return j, nil
+}
+
+// resultDocument returns the document of the latest result.
+func (p *Pipeline) resultDocument(row indexRow) ([]byte, error) {
+	if r := p.memo.get(row.ID); r.resultSHA256 == row.Result.SHA256 {
+		return r.resultDoc, nil
+	}
+	return p.docs.Read(row.Result)
 }
 
 // sharedResult is the result of a job that had the outcome of another one, nil where that one never ran.

@@ -18,34 +18,26 @@ const trailerJobs = 20
 // Commit brings what is in the ledger and not in git into a commit, and returns its hash, "" where there was nothing to
 // commit. The subject says what the tick did.
 func (p *Pipeline) Commit(ctx context.Context, t TickLine) (string, error) {
-	hash, err := p.commitNow(ctx, t)
-	p.uncommitted = err != nil
-	return hash, err
+	return p.commitWhile(ctx, t, nil)
 }
 
-func (p *Pipeline) commitNow(ctx context.Context, t TickLine) (string, error) {
+// commitWhile is Commit that does something else beside it, as soon as it has read what it needs from the index.
+func (p *Pipeline) commitWhile(ctx context.Context, t TickLine, beside func()) (hash string, err error) {
+	defer func() { p.uncommitted = err != nil }()
 	repo, err := p.repository()
 	if err != nil {
 		return "", err
 	}
-	var pos ledger.Position
-	var trailers []history.Trailer
-	err = p.view(ctx, func(r *index.Reader) error {
-		if pos, err = r.Position(); err != nil {
-			return err
-		}
-		trailers, err = p.trailers(r, repo, pos)
-		return err
-	})
-	if err != nil || pos.Size == 0 {
+	snapshot, err := p.snapshot(ctx, repo, t)
+	var wg sync.WaitGroup
+	if beside != nil {
+		wg.Go(beside)
+		defer wg.Wait()
+	}
+	if err != nil || snapshot.Ledger.Size == 0 {
 		return "", err
 	}
-	done, changed, err := repo.Commit(ctx, history.Snapshot{
-		Ledger:   history.Position{Size: pos.Size, Segment: pos.Segment, Offset: pos.Offset},
-		Subject:  subject(t, pos),
-		Trailers: trailers,
-		Time:     p.now(),
-	})
+	done, changed, err := repo.Commit(ctx, snapshot)
 	for _, r := range done.Repairs {
 		p.warn("git: %s", r.Message)
 	}
@@ -54,6 +46,25 @@ func (p *Pipeline) commitNow(ctx context.Context, t TickLine) (string, error) {
 	}
 	p.pack(ctx, repo)
 	return done.Hash, nil
+}
+
+// snapshot is the ledger as the index knows it, which is what a commit is made of.
+func (p *Pipeline) snapshot(ctx context.Context, repo *history.Repository, t TickLine) (history.Snapshot, error) {
+	var pos ledger.Position
+	var trailers []history.Trailer
+	err := p.view(ctx, func(r *index.Reader) (err error) {
+		if pos, err = r.Position(); err != nil || pos.Size == 0 {
+			return err
+		}
+		trailers, err = p.trailers(r, repo, pos, t)
+		return err
+	})
+	return history.Snapshot{
+		Ledger:   history.Position{Size: pos.Size, Segment: pos.Segment, Offset: pos.Offset},
+		Subject:  subject(t, pos),
+		Trailers: trailers,
+		Time:     p.now(),
+	}, err
 }
 
 // mendHistory looks through the last commits, which the first commit of a process begins with, while jobs run. The function
@@ -123,7 +134,7 @@ func subject(t TickLine, pos ledger.Position) string {
 }
 
 // trailers name the state of the ledger, and the jobs whose state changed since the last commit.
-func (p *Pipeline) trailers(r *index.Reader, repo *history.Repository, pos ledger.Position) ([]history.Trailer, error) {
+func (p *Pipeline) trailers(r *index.Reader, repo *history.Repository, pos ledger.Position, t TickLine) ([]history.Trailer, error) {
 	from := int64(0)
 	if head, err := repo.Head(); err == nil && head.LedgerSize > 0 && head.LedgerSize <= pos.Size {
 		from = head.LedgerSize
@@ -132,15 +143,15 @@ func (p *Pipeline) trailers(r *index.Reader, repo *history.Repository, pos ledge
 		{Key: "Ledger-Root", Value: pos.RootHex()},
 		{Key: "Ledger-Range", Value: fmt.Sprintf("%d-%d", from, max(from, pos.Size-1))},
 	}
-	ids, err := r.JobsOfEvents(from, pos.Size)
-	if err != nil {
-		return nil, err
-	}
 	if last, ok, err := r.Event(pos.Size - 1); err == nil && ok && last.Event == job.Tick {
 		list = append(list, history.Trailer{Key: "Sheratan-Tick", Value: last.ID})
 	}
-	if len(ids) > trailerJobs {
-		return list, nil
+	if max(t.Received, t.Completed+t.Failed) > trailerJobs {
+		return list, nil // without asking for each of them
+	}
+	ids, err := r.JobsOfEvents(from, pos.Size)
+	if err != nil || len(ids) > trailerJobs {
+		return list, err
 	}
 	for _, id := range ids {
 		row, ok, err := r.Job(id)
@@ -155,11 +166,14 @@ func (p *Pipeline) trailers(r *index.Reader, repo *history.Repository, pos ledge
 }
 
 // checkpoint writes the WAL of the index back, so that it does not grow for ever.
-func (p *Pipeline) checkpoint() error {
+func (p *Pipeline) checkpoint() {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.db == nil {
-		return nil
+	db := p.db
+	p.mu.Unlock()
+	if db == nil {
+		return
 	}
-	return p.db.Checkpoint()
+	if err := db.Checkpoint(); err != nil {
+		p.warn("%v", err)
+	}
 }

@@ -176,7 +176,8 @@ func (e *engine) step(ctx context.Context) error {
 	}
 	var fresh []*attempt
 	var over, changed []string
-	var also TickLine // jobs that ended, or were blocked, without an attempt of their own
+	var touched []indexRow // of the attempts that ended or began
+	var also TickLine      // jobs that ended, or were blocked, without an attempt of their own
 	err = p.transact(context.WithoutCancel(ctx), func(b *batch) error {
 		fresh, over, changed, also = nil, nil, nil, TickLine{}
 		if err := b.begun(begun); err != nil {
@@ -211,12 +212,14 @@ func (e *engine) step(ctx context.Context) error {
 		changed = append(append(changed, failed...), blocked...)
 		also.Failed += len(failed)
 		also.Blocked = len(blocked)
-		if appetite == 0 {
-			return nil
+		if appetite > 0 {
+			if fresh, blocked, err = e.source.lease(b, appetite); err != nil {
+				return err
+			}
+			changed = append(changed, blocked...)
+			also.Blocked += len(blocked)
 		}
-		fresh, blocked, err = e.source.lease(b, appetite)
-		changed = append(changed, blocked...)
-		also.Blocked += len(blocked)
+		touched, err = b.rows(ended, begun)
 		return err
 	})
 	if err != nil {
@@ -238,9 +241,8 @@ func (e *engine) step(ctx context.Context) error {
 	e.tally.Completed += also.Completed
 	e.tally.Failed += also.Failed
 	e.tally.Blocked += also.Blocked
-	p.placeEnded(ended)
+	p.placeRows(touched)
 	p.placeAll(changed)
-	p.placeStarted(begun)
 	p.placeLater(false)
 	p.projected()
 	e.count(ended, over)

@@ -14,8 +14,12 @@ import (
 	"github.com/sheratan/sheratan/schemas"
 )
 
-// Limits of one batch of the intake: jobs, and bytes of proposals.
-const batchBytes = 4 << 20
+// Limits of one batch of the intake, beside batchJobs: bytes of proposals, and jobs in the first batch of a tick. That one is
+// small, and each one is twice as large as the one before, so that the slots have work while the rest is gated.
+const (
+	batchBytes = 4 << 20
+	firstBatch = 64
+)
 
 // GateSummary counts what an intake did.
 type GateSummary struct{ Received, Approved, Blocked, Deferred int }
@@ -33,6 +37,7 @@ type intake struct {
 	queued   map[string]int    // by source: its jobs in the queue, as of this portion of the scan and with what came since
 	waiting  int               // entries that are still being written
 	cands    []*candidate
+	most     int // of them in this batch
 	bytes    int
 	done     []claimEnd // claims whose last proposal is in cands
 }
@@ -45,7 +50,10 @@ func (p *Pipeline) takeIn(ctx context.Context, o GateOptions, emit func(GateLine
 	}
 	claimer := p.ws.Claimer(workspace.ClaimerOptions{Now: p.opts.Now, Random: p.opts.Rand})
 	defer claimer.Close()
-	in := &intake{p: p, rules: r, claimer: claimer, emit: emit, pulse: o.pulse, deferred: map[string]string{}, queued: map[string]int{}}
+	in := &intake{p: p, rules: r, claimer: claimer, emit: emit, pulse: o.pulse, deferred: map[string]string{}, queued: map[string]int{}, most: batchJobs}
+	if in.pulse != nil {
+		in.most = firstBatch
+	}
 	if len(o.Files) > 0 {
 		in.only = map[string]bool{}
 		for _, f := range o.Files {
@@ -197,7 +205,7 @@ func (in *intake) add(ctx context.Context, c *candidate, size int, end *claimEnd
 	if end != nil {
 		in.done = append(in.done, *end)
 	}
-	if len(in.cands) >= batchJobs || in.bytes >= batchBytes {
+	if len(in.cands) >= in.most || in.bytes >= batchBytes {
 		return in.flush(ctx)
 	}
 	return nil
@@ -235,6 +243,7 @@ func (in *intake) flush(ctx context.Context) error {
 		}
 	}
 	in.cands, in.done, in.bytes = in.cands[:0], in.done[:0], 0
+	in.most = min(2*in.most, batchJobs)
 	if in.pulse != nil && len(out) > 0 {
 		return in.pulse(ctx)
 	}

@@ -16,6 +16,9 @@ type remembered struct {
 	proposal     job.Proposal
 	reportSHA256 string
 	report       job.Report
+	resultSHA256 string
+	result       job.Result
+	resultDoc    []byte
 }
 
 // maxRemembered bounds a memo; an entry takes a few kilobytes.
@@ -48,6 +51,11 @@ func (m *memo) keepIntake(id, sha256 string, in job.Intake, p job.Proposal) {
 func (m *memo) keepReport(id, sha256 string, rep job.Report) {
 	r := m.entry(id)
 	r.reportSHA256, r.report = sha256, rep
+}
+
+func (m *memo) keepResult(id, sha256 string, res job.Result, doc []byte) {
+	r := m.entry(id)
+	r.resultSHA256, r.result, r.resultDoc = sha256, res, doc
 }
 
 func (m *memo) drop(id string) { delete(m.jobs, id) }

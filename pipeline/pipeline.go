@@ -55,6 +55,7 @@ type Pipeline struct {
 	later       later
 	zones       *workspace.Zones
 	wrote       int             // events written by this process
+	at          int64           // length of the ledger behind the last of them
 	did         TickLine        // what the command did, for the subject of its commit; ticks count for themselves
 	markers     []string        // of batches whose files are not in place yet
 	misplaced   bool            // a file of one of these could not be put in place

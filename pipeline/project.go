@@ -218,12 +218,17 @@ func remove(path string) error {
 }
 
 // moved returns those of the jobs whose files were just written that another process has moved on meanwhile: what that one
-// put in place may have been undone by our files, which came later and say less.
+// put in place may have been undone by our files, which came later and say less. The rows are as this process's last
+// transaction left them, or newer.
 func (p *Pipeline) moved(rows []indexRow) (ids []string, err error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
 	err = p.view(context.Background(), func(r *index.Reader) error {
+		pos, err := r.Position()
+		if err != nil || pos.Size == p.at {
+			return err // nobody else wrote since this process did
+		}
 		for _, was := range rows {
 			now, ok, err := r.Job(was.ID)
 			if err != nil {
@@ -238,9 +243,24 @@ func (p *Pipeline) moved(rows []indexRow) (ids []string, err error) {
 	return ids, err
 }
 
+// resultOf reads the result in a job document, nil where it has none.
+func (p *Pipeline) resultOf(row indexRow, j job.Job) *job.Result {
+	if len(j.Result) == 0 {
+		return nil
+	}
+	if r := p.memo.get(row.ID); r.resultSHA256 == row.Result.SHA256 && r.resultSHA256 != "" {
+		return &r.result
+	}
+	var res job.Result
+	if json.Unmarshal(j.Result, &res) != nil {
+		return nil
+	}
+	return &res
+}
+
 // reply tells the proposer what became of its proposal.
 func (p *Pipeline) reply(row indexRow, j job.Job) error {
-	doc, err := schemas.Marshal(replyOf(row, j, p.ws.Rel))
+	doc, err := schemas.Marshal(p.replyOf(row, j))
 	if err != nil {
 		return fmt.Errorf("%s: reply: %w", row.ID, err)
 	}

@@ -180,6 +180,22 @@ func (b *batch) attempt(id string) (*attempt, error) {
 	return &attempt{row: row, job: j, number: row.Attempt, queued: b.now}, nil
 }
 
+// rows returns the rows of attempts as they are now.
+func (b *batch) rows(lists ...[]*attempt) (rows []indexRow, err error) {
+	for _, list := range lists {
+		for _, a := range list {
+			row, ok, err := b.tx.Job(a.row.ID)
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				rows = append(rows, row)
+			}
+		}
+	}
+	return rows, nil
+}
+
 // returned records that attempts were not begun and may be leased by others.
 func (b *batch) returned(list []*attempt) error {
 	for _, a := range list {
@@ -207,5 +223,12 @@ func (p *Pipeline) storeResults(list []*attempt) ([]ledger.Ref, error) {
 	if len(docs) == 0 {
 		return nil, nil
 	}
-	return p.docs.Append(docs)
+	refs, err := p.docs.Append(docs)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range list {
+		p.memo.keepResult(a.row.ID, refs[i].SHA256, a.result, docs[i])
+	}
+	return refs, nil
 }

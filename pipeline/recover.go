@@ -184,9 +184,21 @@ func (p *Pipeline) endOrphan(row indexRow) {
 // placeAll puts the files of jobs where the index says now. It reports whether all could be; a failure is a warning,
 // because the ledger has what the file would say.
 func (p *Pipeline) placeAll(ids []string) bool {
+	if len(ids) == 0 {
+		return true
+	}
+	rows, err := p.rows(ids)
+	if err != nil {
+		p.warn("%v", err)
+		p.misplaced = true
+	}
+	return p.placeRows(rows) && err == nil
+}
+
+// placeRows is placeAll for rows that this process's last transaction has seen.
+func (p *Pipeline) placeRows(rows []indexRow) bool {
 	whole := true
-	for len(ids) > 0 {
-		rows, err := p.rows(ids)
+	for len(rows) > 0 {
 		for _, row := range rows {
 			if err := p.place(row); err != nil {
 				p.warn("%v", err)
@@ -197,12 +209,13 @@ func (p *Pipeline) placeAll(ids []string) bool {
 				p.memo.drop(row.ID)
 			}
 		}
-		if err == nil {
-			ids, err = p.moved(rows)
+		ids, err := p.moved(rows)
+		if rows = nil; err == nil && len(ids) > 0 {
+			rows, err = p.rows(ids)
 		}
 		if err != nil {
 			p.warn("%v", err)
-			whole, ids = false, nil
+			whole = false
 		}
 	}
 	p.misplaced = p.misplaced || !whole
@@ -226,18 +239,6 @@ func (p *Pipeline) rows(ids []string) ([]indexRow, error) {
 	})
 	return rows, err
 }
-
-// placeEnded puts the files of jobs in place whose attempt this process has just recorded.
-func (p *Pipeline) placeEnded(list []*attempt) {
-	ids := make([]string, len(list))
-	for i, a := range list {
-		ids[i] = a.row.ID
-	}
-	p.placeAll(ids)
-}
-
-// placeStarted shows in queue/approved that jobs are running.
-func (p *Pipeline) placeStarted(list []*attempt) { p.placeEnded(list) }
 
 // projectAdmitted puts the files of newly admitted jobs in place, and keeps the originals of redacted ones.
 func (p *Pipeline) projectAdmitted(out []outcome) {

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -35,7 +34,7 @@ type ReplyReason struct {
 
 // replyOf makes the answer. An agent with a user of its own can read nothing but its replies, so they carry the beginning
 // of the output too.
-func replyOf(row indexRow, j job.Job, rel func(string) string) Reply {
+func (p *Pipeline) replyOf(row indexRow, j job.Job) Reply {
 	r := Reply{Schema: job.SchemaReply, JobID: j.ID, Status: j.Status, Verdict: string(row.Verdict), NextAction: string(row.NextAction),
 		Reasons: []ReplyReason{}, Suggestions: []job.Patch{}, Error: j.Error, UpdatedAt: j.UpdatedAt}
 	for _, g := range j.GateDecisions {
@@ -46,9 +45,9 @@ func replyOf(row indexRow, j job.Job, rel func(string) string) Reply {
 			r.Suggestions = append(r.Suggestions, g.Suggestions...)
 		}
 	}
-	if j.Status.Final() && len(j.Result) > 0 {
-		var res job.Result
-		if json.Unmarshal(j.Result, &res) == nil {
+	if j.Status.Final() {
+		r.ResultPath = p.ws.Rel(p.ws.Result(row.ID, row.CompletedAt))
+		if res := p.resultOf(row, j); res != nil {
 			r.ExitCode = &res.ExitCode
 			r.Stdout, r.Stderr = res.Stdout.Text, res.Stderr.Text
 		}

@@ -255,13 +255,10 @@ func (t *ticker) commit(ctx context.Context) error {
 	t.p.projected()
 	t.line.Events = t.p.wrote - t.wrote
 	t.wrote = t.p.wrote
-	if !t.p.opts.NoCommit {
-		if t.line.Commit, err = t.p.Commit(ctx, t.line); err != nil {
-			return err
-		}
-	}
-	if err := t.p.checkpoint(); err != nil {
-		t.p.warn("%v", err)
+	if t.p.opts.NoCommit {
+		t.p.checkpoint()
+	} else if t.line.Commit, err = t.p.commitWhile(ctx, t.line, t.p.checkpoint); err != nil {
+		return err
 	}
 	line := t.line
 	t.line = TickLine{}

@@ -83,6 +83,7 @@ func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) (err err
 	if err := tx.Commit(); err != nil {
 		return err
 	}
+	p.at = after.Size
 	for _, f := range b.after {
 		f()
 	}

@@ -95,8 +95,7 @@ func (r *Repository) attempt(ctx context.Context, s Snapshot) (done Commit, chan
 		return done, false, err
 	}
 	o := openObjects(r.git)
-	o.deflate = r.deflate
-	defer func() { o.discard(); r.deflate = o.deflate }()
+	defer o.discard()
 	base := plumbing.ZeroHash
 	if !head.IsZero() {
 		c, err := o.commit(head)

@@ -22,7 +22,6 @@
 package history
 
 import (
-	"compress/zlib"
 	"context"
 	"errors"
 	"fmt"
@@ -53,7 +52,6 @@ type Repository struct {
 
 	turn    chan struct{} // holds one token while a goroutine may use what is below, and the lock file
 	checked bool          // Repair has been run through this handle
-	deflate *zlib.Writer  // kept because making one takes 600 KB and a tenth of a commit's time
 }
 
 // Init makes the repository of runtimeDir, or what is missing of its frame. It does nothing where it is complete.

@@ -1,17 +1,18 @@
 package history
 
 import (
-	"compress/zlib"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"runtime"
 
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+	"golang.org/x/sync/errgroup"
 )
 
 // ObjectError says that a git object is missing or damaged: empty, cut short, or with another content than its name says.
@@ -38,7 +39,7 @@ type objects struct {
 	thorough bool
 	trees    map[plumbing.Hash][]object.TreeEntry // those read last
 	pending  []looseObject
-	deflate  *zlib.Writer
+	writes   errgroup.Group // of the pending ones
 }
 
 // looseObject is one that is written and has not got its name yet.
@@ -49,6 +50,7 @@ type looseObject struct {
 
 func openObjects(git string) *objects {
 	o := &objects{git: git, trees: map[plumbing.Hash][]object.TreeEntry{}}
+	o.writes.SetLimit(runtime.GOMAXPROCS(0))
 	o.reopen()
 	return o
 }

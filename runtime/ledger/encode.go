@@ -5,8 +5,8 @@ import (
 	"fmt"
 
 	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-	jsonv1 "github.com/go-json-experiment/json/v1"
+
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // NewMeta returns v, one of the meta structs of this package or a map, in RFC 8785 form; nil gives {}.
@@ -14,13 +14,8 @@ func NewMeta(v any) (json.RawMessage, error) {
 	if v == nil {
 		return json.RawMessage("{}"), nil
 	}
-	// The tags are written for encoding/json, where omitempty leaves out 0 and false as well.
-	b, err := jsonv2.Marshal(v, jsonv1.OmitEmptyWithLegacySemantics(true))
+	m, err := schemas.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("ledger meta %T: %w", v, err)
-	}
-	m := jsontext.Value(b)
-	if err := m.Canonicalize(); err != nil {
 		return nil, fmt.Errorf("ledger meta %T: %w", v, err)
 	}
 	if len(m) == 0 || m[0] != '{' {
