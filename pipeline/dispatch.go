@@ -50,7 +50,7 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 		if err != nil {
 			return err
 		}
-		rows, skipped, err := b.choose(ids, free)
+		rows, skipped, err := b.choose(r, ids, free)
 		if err != nil {
 			return err
 		}
@@ -100,15 +100,20 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 
 // choose picks the jobs to dispatch: the first of the queue, or those named that are ready. For the others named it says
 // why not.
-func (b *batch) choose(ids []string, free int) (rows []indexRow, skipped []DispatchLine, err error) {
+func (b *batch) choose(r *rules.Rules, ids []string, free int) (rows []indexRow, skipped []DispatchLine, err error) {
 	if ids == nil {
-		rows, err = b.tx.Claim(free)
+		rows, err = b.claim(r, free)
 		return rows, nil, err
 	}
 	ready, err := b.tx.ClaimIDs(ids)
 	if err != nil {
 		return nil, nil, err
 	}
+	room, err := b.room(r, len(ready))
+	if err != nil {
+		return nil, nil, err
+	}
+	ready = ready[:room]
 	for _, id := range ids {
 		if slices.ContainsFunc(ready, func(r indexRow) bool { return r.ID == id }) {
 			continue

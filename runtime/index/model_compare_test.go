@@ -69,6 +69,13 @@ func (m *model) compare(r *Reader) {
 			m.rt.Fatal(err)
 		}
 		same("rate", []any{l.Count, l.Window, l.Concurrent}, []any{w.rates[bucket].count, parse(w.rates[bucket].window), w.concurrent(bucket)})
+		for _, now := range []time.Time{epoch.Add(2 * time.Minute), epoch.Add(3 * time.Hour)} {
+			used, err := r.RetriesUsed(bucket, now)
+			if err != nil {
+				m.rt.Fatal(err)
+			}
+			same("retries used", used, w.retriesUsed(bucket, now))
+		}
 	}
 	m.compareCounts(r, same)
 }

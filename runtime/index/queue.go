@@ -75,6 +75,7 @@ func (tx *Tx) retry(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 	if err != nil {
 		return nil, err
 	}
+	before := row.RetryCount
 	row.stopWaiting()
 	row.release()
 	row.WakeAt, row.RetryCount, row.LastRetryAt = wake, m.Retry, at
@@ -87,8 +88,12 @@ func (tx *Tx) retry(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		row.RetryCount = 0
 		row.Error, row.ErrorCode, row.ExitCode, row.Result = "", "", 0, ledger.Ref{}
 	}
+	var after []func(*entry) error
 	if from != job.StatusRunning && row.Zone == zoneApproved {
-		return []func(*entry) error{tx.takeKey}, nil
+		after = append(after, tx.takeKey)
 	}
-	return nil, nil
+	if !m.Operator && m.Retry > before {
+		after = append(after, func(e *entry) error { return tx.countRetry(e.row.Bucket, at) })
+	}
+	return after, nil
 }

@@ -139,6 +139,13 @@ CREATE TABLE rate_limits (
   window_start      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- How many attempts of a bucket were repeated in its present hour.
+CREATE TABLE retries (
+  bucket            TEXT PRIMARY KEY,
+  current_count     INTEGER NOT NULL CHECK (current_count > 0),
+  window_start      INTEGER NOT NULL     -- of the hour: the time of the first of them
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE paused (
   source            TEXT PRIMARY KEY,    -- '' is all of them
   reason            TEXT NOT NULL,

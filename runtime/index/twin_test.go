@@ -15,6 +15,7 @@ type twin struct {
 	order  []string // by arrival
 	keys   map[[2]string]string
 	rates  map[string]twinRate
+	again  map[string][]time.Time // when attempts of a bucket were repeated
 	limits map[string][2]int
 	paused map[string]bool
 }
@@ -38,7 +39,7 @@ type twinRate struct {
 }
 
 func newTwin() *twin {
-	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, limits: map[string][2]int{},
+	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, again: map[string][]time.Time{}, limits: map[string][2]int{},
 		paused: map[string]bool{}}
 }
 
@@ -149,6 +150,9 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 	case ledger.RetryScheduled:
 		idle()
 		free()
+		if !m.Operator && m.Retry > j.retries {
+			w.again[j.bucket] = append(w.again[j.bucket], parse(ev.Timestamp))
+		}
 		j.wake, j.retries = parse(m.WakeAt), m.Retry
 		if m.Operator {
 			j.retries = 0
@@ -293,4 +297,20 @@ func (w *twin) claim(limit int) []string {
 		}
 	}
 	return claimed
+}
+
+// retriesUsed counts the repeated attempts of a bucket in the hour that now lies in; an hour begins with the first that no
+// hour has.
+func (w *twin) retriesUsed(bucket string, now time.Time) (used int) {
+	var start time.Time
+	for _, at := range w.again[bucket] {
+		if start.IsZero() || !at.Before(start.Add(time.Hour)) {
+			start, used = at, 0
+		}
+		used++
+	}
+	if start.IsZero() || !now.Before(start.Add(time.Hour)) {
+		return 0
+	}
+	return used
 }
