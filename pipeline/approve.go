@@ -19,7 +19,7 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 	if err != nil {
 		return err
 	}
-	holder, held, err := b.keyHolder(j)
+	holder, held, err := b.keyHolder(r, j)
 	if err != nil {
 		return err
 	}
@@ -28,24 +28,20 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 		DueAt: job.FormatTime(b.now.Add(j.Priority.Target())),
 	}
 	waits := held || row.DepsLeft > 0 || row.DepFailed != ""
-	var until time.Time
+	var throttled *ledger.Throttled
 	if !waits {
-		meta.Slot, until, err = b.slot(row.Bucket)
-		if err != nil {
+		if meta.Slot, throttled, err = b.turn(row); err != nil {
 			return err
 		}
-		meta.Ready = until.IsZero()
-		if !meta.Ready {
-			meta.Slot = "" // counted by JOB_THROTTLED
-		}
+		meta.Ready = throttled == nil
 	}
 	actor := "gate"
 	if basis == "operator" {
 		actor = b.p.opts.Actor
 	}
 	b.jobEvent(actor, job.JobApproved, j.ID, trace, "approved", meta, &intake)
-	if !until.IsZero() {
-		b.jobEvent("gate", job.JobThrottled, j.ID, trace, "approved", ledger.Throttled{Until: job.FormatTime(until)}, nil)
+	if throttled != nil {
+		b.jobEvent("gate", job.JobThrottled, j.ID, trace, "approved", throttled, nil)
 	}
 	if held {
 		return b.join(j.ID, trace, holder)
@@ -64,7 +60,7 @@ func (b *batch) join(id, trace string, holder indexRow) error {
 
 // keyHolder finds the job that a new one with the same key shares its outcome with. The gates have made sure that their
 // payloads are the same.
-func (b *batch) keyHolder(j job.Job) (indexRow, bool, error) {
+func (b *batch) keyHolder(r *rules.Rules, j job.Job) (indexRow, bool, error) {
 	if j.IdempotencyKey == j.ID {
 		return indexRow{}, false, nil
 	}
@@ -72,7 +68,39 @@ func (b *batch) keyHolder(j job.Job) (indexRow, bool, error) {
 	if err != nil || !ok || row.ID == j.ID || row.ID == j.Revises {
 		return indexRow{}, false, err
 	}
-	return row, true, nil
+	if !keyExpired(r, row, b.now) {
+		return row, true, nil
+	}
+	b.jobEvent("gate", job.KeyExpired, row.ID, row.TraceID, row.Zone, ledger.KeyLapsed{Key: row.Key, For: j.ID}, nil)
+	return indexRow{}, false, b.failed
+}
+
+// keyExpired reports whether the holder of a key ended so long ago that the key is free for others.
+func keyExpired(r *rules.Rules, holder indexRow, now time.Time) bool {
+	held := time.Duration(r.Config.Limits.KeySeconds) * time.Second
+	return held > 0 && holder.Status.Final() && !now.Before(holder.CompletedAt.Add(held))
+}
+
+// turn says whether a job that waits for nothing else may become ready, and in which rate window it is counted; or else what
+// it waits for, which counts it instead. One that has been counted is not counted again.
+func (b *batch) turn(row indexRow) (window string, wait *ledger.Throttled, err error) {
+	var until time.Time
+	if !counted(row) {
+		if window, until, err = b.slot(row.Bucket); err != nil {
+			return "", nil, err
+		}
+		if !until.IsZero() {
+			return "", &ledger.Throttled{Until: job.FormatTime(until)}, nil
+		}
+	}
+	if row.Lane == "" {
+		return window, nil, nil
+	}
+	taken, err := b.tx.LaneTaken(row.Source, row.Lane)
+	if err != nil || !taken {
+		return window, nil, err
+	}
+	return "", &ledger.Throttled{Lane: true, Slot: window}, nil
 }
 
 // slot finds the rate window in which a job of the bucket may become ready: the window that is being filled, at once

@@ -73,6 +73,9 @@ func replyMessage(r Reply, row indexRow) string {
 		}
 		return "an operator has to decide; nothing for you to do"
 	case job.StatusThrottled:
+		if row.LaneWaits {
+			return fmt.Sprintf("accepted; it runs when no other job with the concurrency key %s does", row.Lane)
+		}
 		return fmt.Sprintf("accepted; the rate of source %s lets it run from %s", row.Source, stampOf(row.WakeAt))
 	default:
 		return "accepted"

@@ -16,6 +16,9 @@ const batchJobs = 1000
 // whose dependency turned out to be none that they may have are blocked. It returns the ids of the jobs that ended or
 // were blocked. At most a batch of each is taken.
 func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
+	if err := b.wakeLanes(); err != nil {
+		return nil, nil, err
+	}
 	due, err := b.tx.Due(b.now, batchJobs)
 	if err != nil {
 		return nil, nil, err
@@ -25,7 +28,7 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 		return nil, nil, err
 	}
 	for _, row := range due {
-		over, err := b.wake(row)
+		over, err := b.wake(r, row)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -110,32 +113,39 @@ func counted(row indexRow) bool {
 
 // wake makes a waiting job ready, or throttles it where its source is over its rate. A job that was throttled has been
 // counted, and so has one that is only tried again. It returns whether the job is over, by sharing the end of another.
-func (b *batch) wake(row indexRow) (over bool, err error) {
+func (b *batch) wake(r *rules.Rules, row indexRow) (over bool, err error) {
 	if row.Key != row.ID && !row.HoldsKey {
 		// A crash came between its approval and the event that joins it to the holder of its key.
 		holder, ok, err := b.tx.KeyHolder(row.Source, row.Key)
 		if err != nil {
 			return false, err
 		}
-		if ok && holder.ID != row.ID {
+		if ok && holder.ID != row.ID && !keyExpired(r, holder, b.now) {
 			return holder.Status.Final(), b.join(row.ID, row.TraceID, holder)
 		}
 	}
-	if counted(row) {
-		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{}, nil)
-		return false, b.failed
-	}
-	window, until, err := b.slot(row.Bucket)
+	window, wait, err := b.turn(row)
 	if err != nil {
 		return false, err
 	}
-	if until.IsZero() {
-		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{Slot: window}, nil)
+	if wait != nil {
+		b.jobEvent("dispatch", job.JobThrottled, row.ID, row.TraceID, "approved", wait, nil)
 	} else {
-		b.jobEvent("dispatch", job.JobThrottled, row.ID, row.TraceID, "approved",
-			ledger.Throttled{Until: job.FormatTime(until)}, nil)
+		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{Slot: window}, nil)
 	}
 	return false, b.failed
+}
+
+// wakeLanes makes the jobs ready whose turn it is among those with their concurrency key.
+func (b *batch) wakeLanes() error {
+	next, err := b.tx.NextInLane(batchJobs)
+	if err != nil {
+		return err
+	}
+	for _, row := range next {
+		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{}, nil)
+	}
+	return b.failed
 }
 
 // endAllJoined ends the jobs that wait for the end of the holder of their key, and those that wait for them, and returns their

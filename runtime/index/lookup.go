@@ -32,6 +32,9 @@ func (r *Reader) Waking(now time.Time) (bool, error) {
 	if err != nil || len(due) > 0 {
 		return len(due) > 0, err
 	}
-	failed, err := r.DepFailed(1)
-	return len(failed) > 0, err
+	if failed, err := r.DepFailed(1); err != nil || len(failed) > 0 {
+		return len(failed) > 0, err
+	}
+	next, err := r.NextInLane(1)
+	return len(next) > 0, err
 }

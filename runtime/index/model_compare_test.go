@@ -63,6 +63,16 @@ func (m *model) compare(r *Reader) {
 	ids("joined", rows, err, w.where(func(j *twinJob) bool {
 		return j.joined == "a" && (j.status == job.StatusPending || j.status == job.StatusThrottled)
 	}))
+	rows, err = r.NextInLane(10)
+	ids("next in lane", rows, err, w.nextInLane())
+	for _, source := range modelSources {
+		taken, err := r.LaneTaken(source, "l")
+		if err != nil {
+			m.rt.Fatal(err)
+		}
+		holding, waiting := w.lane(source, "l")
+		same("lane taken", taken, holding+len(waiting) > 0)
+	}
 	for _, bucket := range []string{"x", "*"} {
 		l, err := r.RateWindow(bucket)
 		if err != nil {

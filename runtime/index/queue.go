@@ -31,7 +31,8 @@ func (tx *Tx) queue(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		if err != nil {
 			return nil, err
 		}
-		row.Ready, row.WakeAt, row.JoinedTo = true, time.Time{}, ""
+		row.stopWaiting()
+		row.Ready = true
 		return []func(*entry) error{tx.takeKey, tx.countWindow(window)}, nil
 	case job.JobThrottled:
 		var m ledger.Throttled
@@ -42,9 +43,17 @@ func (tx *Tx) queue(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		if err != nil {
 			return nil, err
 		}
+		window := until
+		if m.Lane {
+			if window, err = optionalTime(ev, m.Slot); err != nil {
+				return nil, err
+			}
+		}
 		row.release()
-		row.Ready, row.WakeAt = false, until
-		return []func(*entry) error{tx.countWindow(until)}, nil
+		row.Ready, row.WakeAt, row.LaneWaits = false, until, m.Lane && row.Lane != ""
+		return []func(*entry) error{tx.countWindow(window)}, nil
+	case job.KeyExpired:
+		return []func(*entry) error{tx.dropKey}, nil
 	case job.JobRetryScheduled:
 		return tx.retry(row, from, ev, at)
 	case job.JobCancelled:

@@ -43,6 +43,7 @@ type Spec struct {
 	Backoff        job.Backoff
 	Key            string
 	PayloadSHA256  string
+	Lane           string // its concurrency key
 }
 
 // Judgement is what gates, auditor and operator made of a job.
@@ -67,6 +68,7 @@ type Queue struct {
 	WakeAt    time.Time // when to make it ready; zero is as soon as its dependencies allow
 	DepsLeft  int       // dependencies that are not completed
 	DepFailed string    // the first of them, by name, that failed or was cancelled
+	LaneWaits bool      // for the jobs with the same concurrency key
 	HoldsKey  bool
 	JoinedTo  string // the job whose end it shares
 	RevisedBy string
@@ -127,6 +129,7 @@ func (r *Row) visitFixed(v visitor) {
 	v.text("retry_backoff", (*string)(&r.Backoff))
 	v.text("idempotency_key", &r.Key)
 	v.text("payload_sha256", &r.PayloadSHA256)
+	v.text("concurrency_key", &r.Lane)
 	v.text("task_id", &r.TaskID)
 	v.text("mission_id", &r.MissionID)
 	v.text("trace_id", &r.TraceID)
@@ -162,6 +165,7 @@ func (r *Row) visitMoving(v visitor) {
 	v.bool("ready", &r.Ready)
 	v.time("due_at", &r.DueAt)
 	v.time("wake_at", &r.WakeAt)
+	v.bool("lane_waits", &r.LaneWaits)
 	v.bool("holds_key", &r.HoldsKey)
 	v.text("joined_to", &r.JoinedTo)
 	v.text("revised_by", &r.RevisedBy)

@@ -23,6 +23,8 @@ type twin struct {
 type twinJob struct {
 	seq                          int64
 	source, bucket, key, revises string
+	lane                         string
+	laneWaits                    bool
 	class                        int
 	deps                         []string
 	status                       job.Status
@@ -63,7 +65,7 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 		if m.Priority == 0 {
 			class = 0
 		}
-		w.jobs[ev.JobID] = &twinJob{seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, class: class,
+		w.jobs[ev.JobID] = &twinJob{seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, lane: m.ConcurrencyKey, class: class,
 			deps: slices.Compact(deps), status: job.StatusPending}
 		w.order = append(w.order, ev.JobID)
 		return
@@ -74,6 +76,9 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 		defer func() {
 			if j.status != job.StatusPending {
 				j.ready = false
+			}
+			if j.status != job.StatusThrottled {
+				j.laneWaits = false
 			}
 			if j.status != job.StatusPending && j.status != job.StatusRunning {
 				j.host, j.lease = "", time.Time{}
@@ -98,11 +103,12 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 }
 
 func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
-	idle := func() { j.ready, j.wake, j.joined = false, time.Time{}, "" }
+	idle := func() { j.ready, j.wake, j.laneWaits, j.joined = false, time.Time{}, false, "" }
 	free := func() { j.host, j.lease = "", time.Time{} }
 	switch m := meta.(type) {
 	case ledger.Approved:
 		j.gated, j.accepted, j.joined, j.due, j.wake = true, true, "", parse(m.DueAt), time.Time{}
+		j.laneWaits = false
 		j.ready = m.Ready && j.host == ""
 		w.take(ev.JobID, j)
 		w.rate(j, m.Slot)
@@ -113,14 +119,20 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 		w.drop(ev.JobID, j)
 		j.gated = true
 	case ledger.Ready:
-		j.joined, j.wake = "", time.Time{}
+		j.joined, j.wake, j.laneWaits = "", time.Time{}, false
 		j.ready = j.gated && j.host == ""
 		w.take(ev.JobID, j)
 		w.rate(j, m.Slot)
 	case ledger.Throttled:
 		free()
-		j.ready, j.wake = false, parse(m.Until)
-		w.rate(j, m.Until)
+		j.ready, j.wake, j.laneWaits = false, parse(m.Until), m.Lane && j.lane != ""
+		if m.Lane {
+			w.rate(j, m.Slot)
+		} else {
+			w.rate(j, m.Until)
+		}
+	case ledger.KeyLapsed:
+		w.drop(ev.JobID, j)
 	case ledger.Deduplicated:
 		if !m.Resubmitted && (j.status == job.StatusPending || j.status == job.StatusThrottled) {
 			idle()
@@ -257,7 +269,7 @@ func (w *twin) waiting(j *twinJob) bool {
 func (w *twin) due(now time.Time) []string {
 	ids := w.where(func(j *twinJob) bool {
 		left, _ := w.deps(j)
-		return w.waiting(j) && !j.ready && left == 0 && j.joined == "" && !j.wake.After(now)
+		return w.waiting(j) && !j.ready && !j.laneWaits && left == 0 && j.joined == "" && !j.wake.After(now)
 	})
 	sort.SliceStable(ids, func(a, b int) bool { return w.jobs[ids[a]].wake.Before(w.jobs[ids[b]].wake) })
 	return ids
@@ -313,4 +325,32 @@ func (w *twin) retriesUsed(bucket string, now time.Time) (used int) {
 		return 0
 	}
 	return used
+}
+
+// lane counts the jobs that have a concurrency key of a source, and returns those that wait for it in the order of their turn.
+func (w *twin) lane(source, key string) (holding int, waiting []string) {
+	in := func(j *twinJob) bool { return j.source == source && j.lane == key }
+	holding = len(w.where(func(j *twinJob) bool { return in(j) && (j.ready || j.host != "" || j.status == job.StatusRunning) }))
+	waiting = w.where(func(j *twinJob) bool { return in(j) && j.laneWaits })
+	sort.SliceStable(waiting, func(a, b int) bool {
+		x, y := w.jobs[waiting[a]], w.jobs[waiting[b]]
+		if x.class != y.class {
+			return x.class < y.class
+		}
+		return x.due.Before(y.due)
+	})
+	return holding, waiting
+}
+
+// nextInLane returns the first of those who wait for a concurrency key that nobody has.
+func (w *twin) nextInLane() []string {
+	ids := []string{}
+	for _, source := range modelSources {
+		for _, key := range modelLanes {
+			if holding, waiting := w.lane(source, key); key != "" && holding == 0 && len(waiting) > 0 {
+				ids = append(ids, waiting[0])
+			}
+		}
+	}
+	return ids
 }

@@ -4,8 +4,8 @@ import "time"
 
 // wakeable finds the jobs that only an event keeps from being ready. As all queries below it names its index, which has the same
 // condition word for word: without statistics SQLite may prefer one that takes it through all pending jobs.
-const wakeable = "INDEXED BY jobs_wake WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' " +
-	"AND status IN ('pending', 'throttled')"
+const wakeable = "INDEXED BY jobs_wake WHERE ready = 0 AND deps_left = 0 AND lane_waits = 0 AND host = '' AND joined_to = '' " +
+	"AND zone = 'approved' AND status IN ('pending', 'throttled')"
 
 // Due returns up to limit jobs that wait for nothing any more: their dependencies are completed, and the time of their retry
 // or of their rate window has come. The earliest are first. An event has to make them ready.
