@@ -168,7 +168,8 @@ func (b *batch) dispatch(list []hosts.Host, row indexRow, runner *ledger.Runner)
 		return line, true, nil
 	}
 	until := b.now.Add(time.Duration(row.TimeoutSeconds)*time.Second + leaseSlack)
-	meta := ledger.Dispatched{Host: chosen.ID, Attempt: row.Attempt + 1, LeaseUntil: job.FormatTime(until), Runner: runner}
+	meta := ledger.Dispatched{Host: chosen.ID, Attempt: row.Attempt + 1, LeaseUntil: job.FormatTime(until), Runner: runner,
+		WaitedMS: max(0, b.now.Sub(row.ReadyAt).Milliseconds())}
 	b.jobEvent("dispatch", job.JobDispatched, row.ID, row.TraceID, "approved", meta, nil)
 	for i := range list {
 		if list[i].ID == chosen.ID && runner == nil {

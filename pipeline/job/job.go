@@ -274,6 +274,7 @@ type State struct {
 	Error                string          `json:"error,omitempty"`
 	GateDecisions        []GateReport    `json:"gate_decisions,omitempty"`
 	AuditDecision        json.RawMessage `json:"audit_decision,omitempty"`
+	WaitedMS             int64           `json:"waited_ms,omitempty"` // of the last attempt, from being ready to being dispatched
 	ExecutedBy           string          `json:"executed_by,omitempty"`
 	ExecutionStartedAt   string          `json:"execution_started_at,omitempty"`
 	ExecutionCompletedAt string          `json:"execution_completed_at,omitempty"`

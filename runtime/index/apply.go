@@ -129,6 +129,9 @@ func (tx *Tx) applyJob(ev *ledger.Event, at time.Time) (int64, error) {
 	}
 	row.LaneWaits = row.LaneWaits && to == job.StatusThrottled
 	row.Ready = row.Ready && to == job.StatusPending && row.Zone == zoneApproved && row.Host == "" && row.JoinedTo == ""
+	if row.Ready && !e.row.Ready {
+		row.ReadyAt = at
+	}
 	if row.Lane != "" {
 		if err := tx.moveInLane(&e.row, &row); err != nil {
 			return 0, err

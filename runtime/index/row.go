@@ -64,6 +64,7 @@ type Queue struct {
 	Zone      string // inbox, approved, blocked or outbox
 	UpdatedAt time.Time
 	Ready     bool      // may be claimed: approved, pending, without a lease
+	ReadyAt   time.Time // when it became ready last
 	DueAt     time.Time // the order of claims within a class
 	WakeAt    time.Time // when to make it ready; zero is as soon as its dependencies allow
 	DepsLeft  int       // dependencies that are not completed
@@ -80,6 +81,7 @@ type Execution struct {
 	Host        string // that holds the lease; "" without one
 	LeaseUntil  time.Time
 	Runner      ledger.Runner
+	WaitedMS    int64 // from being ready to that attempt
 	RetryCount  int
 	LastRetryAt time.Time
 	ExecutedBy  string // the host of the last attempt that started
@@ -163,6 +165,7 @@ func (r *Row) visitMoving(v visitor) {
 	v.int64("report_bytes", &r.Report.Bytes)
 	v.text("report_sha256", &r.Report.SHA256)
 	v.bool("ready", &r.Ready)
+	v.time("ready_at", &r.ReadyAt)
 	v.time("due_at", &r.DueAt)
 	v.time("wake_at", &r.WakeAt)
 	v.bool("lane_waits", &r.LaneWaits)
@@ -175,6 +178,7 @@ func (r *Row) visitMoving(v visitor) {
 	v.text("runner_boot", &r.Runner.Boot)
 	v.int("runner_pid", &r.Runner.PID)
 	v.int64("runner_start", &r.Runner.Start)
+	v.int64("waited_ms", &r.WaitedMS)
 	v.int("retry_count", &r.RetryCount)
 	v.time("last_retry_at", &r.LastRetryAt)
 	v.text("executed_by", &r.ExecutedBy)

@@ -56,6 +56,7 @@ CREATE TABLE jobs (
 
   -- its place in the queue
   ready             INTEGER NOT NULL CHECK (ready IN (0, 1)),
+  ready_at          INTEGER NOT NULL,    -- when it became ready last
   due_at            INTEGER NOT NULL,
   wake_at           INTEGER NOT NULL,
   lane_waits        INTEGER NOT NULL CHECK (lane_waits IN (0, 1)), -- for the jobs with the same concurrency key
@@ -70,6 +71,7 @@ CREATE TABLE jobs (
   runner_boot       TEXT NOT NULL,
   runner_pid        INTEGER NOT NULL,
   runner_start      INTEGER NOT NULL,
+  waited_ms         INTEGER NOT NULL,    -- from being ready to being dispatched, of the last attempt
   retry_count       INTEGER NOT NULL,
   last_retry_at     INTEGER NOT NULL,
   executed_by       TEXT NOT NULL,

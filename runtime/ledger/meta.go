@@ -110,6 +110,7 @@ type Dispatched struct {
 	Host       string  `json:"host"`
 	Attempt    int     `json:"attempt"` // from 1
 	LeaseUntil string  `json:"lease_until"`
+	WaitedMS   int64   `json:"waited_ms"` // since it became ready, of JOB_DISPATCHED
 	Runner     *Runner `json:"runner,omitempty"`
 }
 

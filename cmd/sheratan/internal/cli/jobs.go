@@ -131,6 +131,7 @@ var jobColumns = map[string]func(*app, *pipeline.JobLine) string{
 	"started":  func(a *app, l *pipeline.JobLine) string { return a.clockTime(l.ExecutionStartedAt) },
 	"ended":    func(a *app, l *pipeline.JobLine) string { return a.clockTime(l.ExecutionCompletedAt) },
 	"took":     func(_ *app, l *pipeline.JobLine) string { return took(l.State) },
+	"waited":   func(_ *app, l *pipeline.JobLine) string { return waited(&l.Job) },
 	"retries":  func(_ *app, l *pipeline.JobLine) string { return fmt.Sprintf("%d/%d", l.RetryCount, l.MaxRetries) },
 	"host":     func(_ *app, l *pipeline.JobLine) string { return l.Host },
 	"key":      func(_ *app, l *pipeline.JobLine) string { return l.IdempotencyKey },
@@ -218,6 +219,21 @@ func took(s job.State) string {
 	}
 	return shortDuration(to.Sub(from))
 }
+
+// waited says how long the last attempt waited for its turn, and with "late" that this was longer than its class promises.
+func waited(j *job.Job) string {
+	if j.ExecutionStartedAt == "" && j.Host == "" {
+		return ""
+	}
+	d := time.Duration(j.WaitedMS) * time.Millisecond
+	if d > j.Priority.Target() && j.Priority != job.PriorityCritical || j.Priority == job.PriorityCritical && d > criticalTarget {
+		return shortDuration(d) + " late"
+	}
+	return shortDuration(d)
+}
+
+// criticalTarget is what "at once" may take before it is called late.
+const criticalTarget = time.Second
 
 // clip shortens s to n runes.
 func clip(s string, n int) string {
