@@ -45,6 +45,11 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 		return nil, nil, err
 	}
 	for _, row := range orphans {
+		if now, ok, err := b.tx.Job(row.ID); err != nil {
+			return nil, nil, err
+		} else if !ok || now.Status.Final() {
+			continue // it shared the end of one that was failed a moment ago
+		}
 		b.jobEvent("dispatch", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{
 			Code: "DEPENDENCY_FAILED", Error: "Dependency failed: " + row.DepFailed, ExitCode: -1,
 			CompletedAt: job.FormatTime(b.now)}, nil)

@@ -133,6 +133,12 @@ func (r *Reader) claimable() (open []population, room map[string]*int, err error
 func (r *Reader) bySeq(seqs []int64) ([]Row, error) {
 	rows := make([]Row, len(seqs))
 	for i, seq := range seqs {
+		if r.tx != nil {
+			if e := r.tx.cache.seqs[seq]; e != nil {
+				rows[i] = e.row
+				continue
+			}
+		}
 		found, err := r.c.one(selectBySeq, func(s *stmt) error { return s.scan(&rows[i]) }, seq)
 		if err != nil {
 			return nil, err
