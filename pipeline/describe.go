@@ -8,9 +8,15 @@ import (
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
-// step tells one event in a line.
-func step(ev ledger.Event) Step {
-	return Step{Seq: ev.Seq, Time: ev.Timestamp, Event: ev.Event, Actor: ev.Actor, Text: Describe(ev)}
+// step tells one event in a line, and of a dispatch also why it was this host.
+func (p *Pipeline) step(ev ledger.Event) Step {
+	s := Step{Seq: ev.Seq, Time: ev.Timestamp, Event: ev.Event, Actor: ev.Actor, Text: Describe(ev)}
+	if ev.Event == job.JobDispatched {
+		if bids, ok := p.bidsOf(&ev); ok {
+			s.Text += "; " + bids.Reason
+		}
+	}
+	return s
 }
 
 // Describe tells an event in one line. Ids and times in it are as the event has them.

@@ -275,3 +275,11 @@ func (w *world) holding(text string) []string {
 }
 
 func asError[T error](err error, target *T) bool { return errors.As(err, target) }
+
+// read returns what a file of the workspace holds.
+func (w *world) read(rel string) string {
+	w.t.Helper()
+	b, err := os.ReadFile(filepath.Join(w.ws.Root(), rel))
+	w.check(err)
+	return string(b)
+}

@@ -53,6 +53,7 @@ type Pipeline struct {
 	git         *history.Repository
 	memo        memo
 	later       later
+	bids        bidStore
 	zones       *workspace.Zones
 	wrote       int             // events written by this process
 	at          int64           // length of the ledger behind the last of them

@@ -95,8 +95,10 @@ type Runner struct {
 }
 
 // Dispatched is the meta of JOB_DISPATCHED (a host was chosen; with Runner, also taken by that process) and of
-// JOB_LEASED (taken by Runner). The document, where there is one, has the bids.
+// JOB_LEASED (taken by Runner). The document of JOB_DISPATCHED has the bids; jobs that were chosen for alike share one.
 type Dispatched struct {
+	Offset     int64   `json:"offset,omitempty"` // as in Located
+	Bytes      int64   `json:"bytes,omitempty"`
 	Host       string  `json:"host"`
 	Attempt    int     `json:"attempt"` // from 1
 	LeaseUntil string  `json:"lease_until"`
