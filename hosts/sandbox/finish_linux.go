@@ -85,5 +85,5 @@ func (a *attempt) reap() {
 		a.report.ExitCode, a.report.Signal = -1, status.Signal()
 	}
 	a.report.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-	a.report.MaxRSS = usage.Maxrss << 10
+	a.report.MaxRSS = peak(usage.Maxrss << 10)
 }

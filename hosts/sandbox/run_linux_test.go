@@ -66,7 +66,7 @@ func TestRun(t *testing.T) {
 	if r.ExitCode != 7 || r.Signal != 0 || r.TimedOut || r.Cancelled || r.Survivors+r.Leaked != 0 {
 		t.Fatalf("%+v", r)
 	}
-	if r.MaxRSS < 100<<10 || r.Duration <= 0 || r.Started.IsZero() {
+	if r.Duration <= 0 || r.Started.IsZero() {
 		t.Fatalf("%+v", r)
 	}
 	want := "input\n" + c.Dir + "\n"

@@ -75,7 +75,7 @@ type Report struct {
 	Started   time.Time
 	Duration  time.Duration
 	CPU       time.Duration // user and system, of the process and the children that it waited for
-	MaxRSS    int64         // bytes, of the largest of these
+	MaxRSS    int64         // bytes, of the largest of these; 0 where it is not known
 	Survivors int           // processes found outside the group after the end, and killed
 	Leaked    int           // of these, how many would not die
 }
