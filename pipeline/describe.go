@@ -60,7 +60,7 @@ func Describe(ev ledger.Event) string {
 	case job.JobThrottled:
 		var m ledger.Throttled
 		_ = ev.DecodeMeta(&m)
-		return "over the rate of its source, until " + m.Until
+		return "over the rate of its source, at least until " + m.Until
 	case job.JobDispatched, job.JobLeased:
 		var m ledger.Dispatched
 		_ = ev.DecodeMeta(&m)

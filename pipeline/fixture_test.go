@@ -283,3 +283,19 @@ func (w *world) read(rel string) string {
 	w.check(err)
 	return string(b)
 }
+
+// loop calls fn while a tick loops, and ends that.
+func (w *world) loop(fn func()) {
+	w.t.Helper()
+	p := w.open()
+	ctx, stop := context.WithCancelCause(w.t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- p.Tick(ctx, TickOptions{Loop: true, Interval: 50 * time.Millisecond}, func(TickLine) error { return nil })
+	}()
+	defer func() {
+		stop(ErrInterrupted)
+		w.check(<-done)
+	}()
+	fn()
+}

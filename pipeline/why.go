@@ -123,7 +123,7 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 		}
 		return []string{"an operator's decision"}, nil
 	case job.StatusThrottled:
-		return []string{fmt.Sprintf("the rate of %s, until %s", row.Bucket, stampOf(row.WakeAt))}, nil
+		return p.waitsForWindow(r, row)
 	case job.StatusRunning:
 		return []string{fmt.Sprintf("attempt %d on %s to end, at the latest about %s", row.Attempt, row.Host, stampOf(row.LeaseUntil))}, nil
 	case job.StatusPending:

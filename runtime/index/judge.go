@@ -71,7 +71,7 @@ func (tx *Tx) approve(row *Row, ev *ledger.Event, at time.Time) ([]func(*entry) 
 	}
 	row.Error, row.ErrorCode = "", ""
 	row.JoinedTo = ""
-	return []func(*entry) error{tx.takeKey, tx.countWindow(window)}, nil
+	return []func(*entry) error{tx.takeKey, tx.countWindow(window, ev.Seq)}, nil
 }
 
 // stopWaiting takes the job out of every queue.

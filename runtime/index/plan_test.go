@@ -2,6 +2,7 @@ package index
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -35,6 +36,9 @@ func askEverything(t *testing.T, r *Reader) {
 	many(r.ClaimIDs([]string{"a"}))
 	many(r.Due(epoch, 10))
 	many(r.DepFailed(10))
+	many(r.Throttled("full", 2*claimPage))
+	_, err = r.ThrottledBuckets()
+	check(err)
 	many(r.Joined("a", 10))
 	many(r.Leased("local"))
 	many(r.Leased(""))
@@ -92,6 +96,12 @@ func TestNothingScans(t *testing.T) {
 	f.propose("c", nil, "a")
 	f.approve("a", true)
 	f.run("a")
+	for i := range claimPage + 1 {
+		id := "throttled-" + strconv.Itoa(i)
+		f.propose(id, func(m *ledger.Received) { m.Bucket = "full" })
+		f.approve(id, false)
+		f.event(job.JobThrottled, id, usualMeta(job.JobThrottled))
+	}
 	seen := 0
 	f.write(func(tx *Tx) {
 		askEverything(t, tx.Reader)

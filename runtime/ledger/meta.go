@@ -82,7 +82,7 @@ type Ready struct {
 	Slot string `json:"window,omitempty"` // the rate window that it was counted in; "" is not counted
 }
 
-// Throttled is the meta of JOB_THROTTLED. The job becomes ready at Until, the start of the window it was counted in.
+// Throttled is the meta of JOB_THROTTLED. The job becomes ready, and is counted, in a window that begins at Until or later.
 type Throttled struct {
 	Until string `json:"until"`
 }
