@@ -49,6 +49,9 @@ func Describe(ev ledger.Event) string {
 	case job.JobRevised:
 		var m ledger.Revised
 		_ = ev.DecodeMeta(&m)
+		if m.Dependents > 0 {
+			return fmt.Sprintf("revised by %s, for which those wait now that depend on this one (%d)", m.Revision, m.Dependents)
+		}
 		return "revised by " + m.Revision
 	case job.JobDeduplicated:
 		var m ledger.Deduplicated

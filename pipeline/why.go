@@ -136,7 +136,11 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 	}
 	for _, d := range deps {
 		if d.Status != job.StatusCompleted {
-			out = append(out, "job "+d.ID+" ("+dependencyState(d)+")")
+			what := "job " + d.ID
+			if d.Revises != "" {
+				what += ", the revision of " + d.Revises
+			}
+			out = append(out, what+" ("+dependencyState(d)+")")
 		}
 	}
 	if row.JoinedTo != "" {

@@ -29,6 +29,7 @@ func askEverything(t *testing.T, r *Reader) {
 	check(err)
 	_, err = r.DependsOn("c")
 	check(err)
+	number(r.CountDependents("c"))
 	_, _, err = r.Cycle("a", []string{"c"}, 10)
 	check(err)
 	many(r.Dependents("a", 10))
@@ -128,6 +129,10 @@ func (f *fixture) settleOne(tx *Tx) {
 	f.apply(tx, job.JobApproved, "e", approved(epoch, true))
 	f.apply(tx, job.JobDispatched, "e", leaseOf("local", 1, epoch))
 	f.apply(tx, job.JobCompleted, "e", ledger.Ended{})
+	f.apply(tx, job.ProposalReceived, "g", received("agent"))
+	f.apply(tx, job.JobBlocked, "g", ledger.Blocked{})
+	f.apply(tx, job.ProposalReceived, "h", m, intakeOf([]string{"g"}))
+	f.apply(tx, job.JobRevised, "g", ledger.Revised{Revision: "i"})
 }
 
 func statements(c *conn) (all []string) {

@@ -18,6 +18,7 @@ type twin struct {
 	keys   map[[2]string]string
 	rates  map[string]twinRate
 	turns  map[[2]string]int64 // bucket and source to the event that counted a job of it last
+	newer  map[string]string   // job to its revision
 	limits map[string][2]int
 	paused map[string]bool
 }
@@ -42,7 +43,7 @@ type twinRate struct {
 
 func newTwin() *twin {
 	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, limits: map[string][2]int{},
-		turns:  map[[2]string]int64{},
+		turns: map[[2]string]int64{}, newer: map[string]string{},
 		paused: map[string]bool{}}
 }
 
@@ -61,7 +62,14 @@ func parse(s string) time.Time {
 func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 	j := w.jobs[ev.JobID]
 	if m, ok := meta.(ledger.Received); ok {
-		deps = slices.Sorted(slices.Values(deps))
+		deps = slices.Clone(deps)
+		for i := range deps {
+			for seen := []string{deps[i]}; w.newer[deps[i]] != "" && !slices.Contains(seen, w.newer[deps[i]]); {
+				deps[i] = w.newer[deps[i]]
+				seen = append(seen, deps[i])
+			}
+		}
+		slices.Sort(deps)
 		class := 1
 		if m.Priority == 0 {
 			class = 0
@@ -123,6 +131,17 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 	case ledger.Throttled:
 		free()
 		j.ready, j.wake = false, parse(m.Until)
+	case ledger.Revised:
+		w.newer[ev.JobID] = m.Revision
+		for _, other := range w.jobs {
+			for i, d := range other.deps {
+				if d == ev.JobID {
+					other.deps[i] = m.Revision
+				}
+			}
+			slices.Sort(other.deps)
+			other.deps = slices.Compact(other.deps)
+		}
 	case ledger.Deduplicated:
 		if !m.Resubmitted && (j.status == job.StatusPending || j.status == job.StatusThrottled) {
 			idle()

@@ -65,9 +65,10 @@ type Decided struct {
 	TTY      bool   `json:"tty,omitempty"` // confirmed on a terminal
 }
 
-// Revised is the meta of JOB_REVISED, an event of the old job.
+// Revised is the meta of JOB_REVISED, an event of the old job. Those who depend on it wait for the revision from here on.
 type Revised struct {
-	Revision string `json:"revision"` // id of the new job
+	Revision   string `json:"revision"`             // id of the new job
+	Dependents int    `json:"dependents,omitempty"` // how many they are
 }
 
 // Deduplicated is the meta of JOB_DEDUPLICATED. Of is the job that holds the key. With Resubmitted, the proposal repeated
