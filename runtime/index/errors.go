@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -59,6 +60,8 @@ func describe(path string, err error) error {
 		return &GarbageError{Path: path, Err: code} // without those that ending the transaction brought, which say the same
 	case errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.CORRUPT), errors.Is(err, errForeign):
 		return &GarbageError{Path: path, Err: err}
+	case errors.As(err, &coded) && strings.Contains(coded.Error(), "no such "):
+		return &GarbageError{Path: path, Err: err} // a table, column or index that our own statements name
 	case errors.As(err, &coded), errors.As(err, &code), errors.Is(err, ErrMoved):
 		return &fileError{path: path, err: err}
 	default:

@@ -101,7 +101,9 @@ func (db *DB) CheckRebuild(ctx context.Context, log Scanner, docs DocReader, lim
 			return err
 		}
 		return second.View(ctx, func(want *Reader) (err error) {
-			diffs, err = Compare(want, got, limit)
+			if diffs, err = compareSchemas(want, got); err == nil && len(diffs) == 0 {
+				diffs, err = Compare(want, got, limit)
+			}
 			return err
 		})
 	})
