@@ -46,15 +46,6 @@ func Probe() Facts {
 	return f
 }
 
-func landlockABI() int {
-	const versionFlag = 1 // LANDLOCK_CREATE_RULESET_VERSION
-	n, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, versionFlag)
-	if errno != 0 {
-		return 0
-	}
-	return int(n)
-}
-
 // userNamespaces starts a program that does not exist in a user namespace. That it is missing is noticed last, when the
 // namespace is there and has its mappings; so nothing ever runs.
 func userNamespaces() bool {

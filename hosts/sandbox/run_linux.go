@@ -14,8 +14,14 @@ import (
 // attempt is one running process and everything that Run waits for. One thread polls all of it.
 type attempt struct {
 	cmd   *Cmd
-	pid   int // also the number of the process group
+	pid   int // also the number of the process group; 0 where a keeper has the process
 	pidfd int
+
+	keeper   *held // of a confined process
+	own      bool  // the keeper is for this process only
+	sweeping bool  // the keeper was told to kill everything
+	others   bool  // it says that processes are left
+	usage    quota
 
 	stdin         int // our end, -1 when all of Stdin is written
 	input         []byte
@@ -46,15 +52,20 @@ func (c *Cmd) Run(ctx context.Context) (Report, error) {
 	if err := ctx.Err(); err != nil {
 		return Report{Cancelled: true, ExitCode: -1, Started: time.Now()}, nil
 	}
-	// The kernel sends the parent-death signal when the thread ends that forked, not the process.
+	// The kernel sends the parent-death signal when the thread that forked ends, not when the process does.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	a := &attempt{cmd: c, pidfd: -1, stdin: -1, cancel: -1, childEnds: [3]int{-1, -1, -1}}
 	a.outputs[0] = stream{fd: -1, capture: c.Stdout}
 	a.outputs[1] = stream{fd: -1, capture: c.Stderr}
+	a.report.Level = c.level()
 	defer a.close()
-	if err := a.start(); err != nil {
-		return Report{ExitCode: -1, Started: a.report.Started}, err
+	begin := a.start
+	if c.level() != LevelNone {
+		begin = a.startConfined
+	}
+	if err := begin(); err != nil {
+		return Report{ExitCode: -1, Level: c.level(), Started: a.report.Started}, err
 	}
 	if ctx.Done() != nil {
 		// The eventfd must live as long as somebody may write to it, so closing it waits for the function where
@@ -89,6 +100,7 @@ func (a *attempt) close() {
 	closeFD(a.stdin)
 	closeFD(a.cancel)
 	closeFD(a.pidfd)
+	a.release()
 }
 
 func closeFD(fd int) {
@@ -164,10 +176,18 @@ func (a *attempt) watch() {
 		if a.killed {
 			deadline = time.Time{}
 		}
+		look := a.usage.next
+		if !look.IsZero() && !a.killed && (deadline.IsZero() || look.Before(deadline)) {
+			deadline = look
+		}
 		cancelled := a.poll(deadline, !a.report.Cancelled)
 		now := time.Now()
 		switch {
 		case a.ended:
+		case !a.killed && a.usage.exceeded(now):
+			a.report.OverDisk = true
+			a.signal(unix.SIGKILL)
+			a.killed = true
 		case cancelled:
 			a.report.Cancelled = true
 			a.signal(unix.SIGTERM)
@@ -189,6 +209,10 @@ func (a *attempt) watch() {
 
 // signal reaches the whole group. SIGCONT lets a stopped process act on SIGTERM.
 func (a *attempt) signal(sig syscall.Signal) {
+	if a.keeper != nil {
+		a.tell(sig)
+		return
+	}
 	unix.Kill(-a.pid, sig)
 	if sig == unix.SIGTERM {
 		unix.Kill(-a.pid, unix.SIGCONT)
@@ -203,6 +227,9 @@ func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
 		{Fd: int32(a.pidfd), Events: unix.POLLIN},
 		{Fd: int32(a.stdin), Events: unix.POLLOUT},
 		{Fd: -1, Events: unix.POLLIN},
+	}
+	if a.keeper != nil {
+		fds[2].Fd = int32(a.keeper.ctl)
 	}
 	if a.ended {
 		fds[2].Fd = -1
@@ -227,7 +254,11 @@ func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
 	if fds[3].Revents != 0 {
 		a.feed()
 	}
-	a.ended = a.ended || fds[2].Revents != 0
+	if fds[2].Revents != 0 && a.keeper != nil {
+		a.hear()
+	} else if fds[2].Revents != 0 {
+		a.ended = true
+	}
 	return fds[4].Revents != 0
 }
 

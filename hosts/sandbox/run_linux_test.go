@@ -30,8 +30,8 @@ func shell(t *testing.T, script string) *Cmd {
 	mark := "SANDBOX_TEST=" + dir
 	return &Cmd{Path: path, Argv: []string{"sh", "-c", script}, Dir: dir, Mark: mark,
 		Env:    []string{"PATH=" + os.Getenv("PATH"), mark},
-		Stdout: &Capture{Path: filepath.Join(dir, "out/stdout"), HeadLimit: 1000},
-		Stderr: &Capture{Path: filepath.Join(dir, "out/stderr"), HeadLimit: 1000}}
+		Stdout: &Capture{Path: filepath.Join(dir, "out/stdout"), HeadLimit: 10000},
+		Stderr: &Capture{Path: filepath.Join(dir, "out/stderr"), HeadLimit: 10000}}
 }
 
 func run(t *testing.T, c *Cmd) Report {

@@ -23,10 +23,6 @@
 package sandbox
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"syscall"
 	"time"
 )
@@ -60,6 +56,10 @@ type Cmd struct {
 	Stdin          []byte   // nil is /dev/null
 	Stdout, Stderr *Capture // nil is /dev/null
 
+	Level   Level        // "" is LevelNone
+	Confine *Confinement // what the job may reach; needed above LevelNone
+	Keepers *Keepers     // for starting it fast; nil starts a keeper for this one process
+
 	Timeout      time.Duration // 0 is none
 	Grace        time.Duration // 0 is DefaultGrace
 	TimeoutGrace time.Duration // 0 is DefaultTimeoutGrace
@@ -72,77 +72,30 @@ type Report struct {
 	Signal    syscall.Signal // that ended it, or 0
 	TimedOut  bool           // it was ended by Cmd.Timeout
 	Cancelled bool           // it was ended by the context
+	OverDisk  bool           // it was ended because it used more than Limits.Disk
+	Lost      bool           // its keeper was killed, and it with it; how it would have ended nobody knows
+	Level     Level          // that it ran at
 	Started   time.Time
 	Duration  time.Duration
 	CPU       time.Duration // user and system, of the process and the children that it waited for
 	MaxRSS    int64         // bytes, of the largest of these
-	Survivors int           // processes found outside the group after the end, and killed
-	Leaked    int           // of these, how many would not die
-}
-
-// StartError says that the program could not be started. The job did nothing.
-type StartError struct {
-	Path   string // the program or, where that was at fault, the directory
-	Reason Reason
-	Err    error
-}
-
-// Reason is why a program could not be started.
-type Reason string
-
-// The reasons. Only those of the machine can be gone the next time.
-const (
-	ReasonMissing   Reason = "no such program"
-	ReasonLoader    Reason = "its interpreter or loader does not exist"
-	ReasonDenied    Reason = "not executable"
-	ReasonFormat    Reason = "not a program that this system can execute"
-	ReasonDir       Reason = "cannot change to the directory"
-	ReasonTooLong   Reason = "arguments and environment are too long"
-	ReasonBusy      Reason = "somebody is writing to it"
-	ReasonResources Reason = "the machine is out of processes, memory or files"
-	ReasonOther     Reason = "cannot start"
-)
-
-// Error names the operand, the reason and the system's own word.
-func (e *StartError) Error() string { return fmt.Sprintf("%s: %s: %v", e.Path, e.Reason, e.Err) }
-
-// Unwrap returns the system's error.
-func (e *StartError) Unwrap() error { return e.Err }
-
-// Temporary reports whether starting it again later could succeed.
-func (e *StartError) Temporary() bool { return e.Reason == ReasonBusy || e.Reason == ReasonResources }
-
-// startError finds out why path did not start. The system gives one number for what can have several causes.
-func (c *Cmd) startError(err error) *StartError {
-	e := &StartError{Path: c.Path, Reason: ReasonOther, Err: err}
-	if info, dirErr := os.Stat(c.Dir); dirErr != nil || !info.IsDir() {
-		e.Path, e.Reason = c.Dir, ReasonDir
-		return e
-	}
-	switch {
-	case errors.Is(err, syscall.ENOENT), errors.Is(err, syscall.ENOTDIR):
-		e.Reason = ReasonMissing
-		if _, statErr := os.Stat(c.Path); !errors.Is(statErr, fs.ErrNotExist) && statErr == nil {
-			e.Reason = ReasonLoader
-		}
-	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
-		e.Reason = ReasonDenied
-	case errors.Is(err, syscall.ENOEXEC):
-		e.Reason = ReasonFormat
-	case errors.Is(err, syscall.E2BIG):
-		e.Reason = ReasonTooLong
-	case errors.Is(err, syscall.ETXTBSY):
-		e.Reason = ReasonBusy
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EMFILE),
-		errors.Is(err, syscall.ENFILE):
-		e.Reason = ReasonResources
-	}
-	return e
+	// Survivors is how many processes were left when the first had ended, and were killed. At LevelNone only those are
+	// found that left its group.
+	Survivors int
+	Killed    []string // names of the first few of them, above LevelNone
+	Leaked    int      // how many would not die
 }
 
 func (c *Cmd) grace() time.Duration        { return orDefault(c.Grace, DefaultGrace) }
 func (c *Cmd) timeoutGrace() time.Duration { return orDefault(c.TimeoutGrace, DefaultTimeoutGrace) }
 func (c *Cmd) waitDelay() time.Duration    { return orDefault(c.WaitDelay, DefaultWaitDelay) }
+
+func (c *Cmd) level() Level {
+	if c.Level == "" {
+		return LevelNone
+	}
+	return c.Level
+}
 
 func orDefault(d, def time.Duration) time.Duration {
 	if d == 0 {
