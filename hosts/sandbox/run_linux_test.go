@@ -414,11 +414,3 @@ func TestCaptureOfAFullDisk(t *testing.T) {
 		t.Fatal(err, c.Stdout.Bytes, c.Stdout.Kept)
 	}
 }
-
-func TestProbe(t *testing.T) {
-	f := Probe()
-	if f.Level != LevelNone || f.Kernel == "" || !f.Pidfd || f.Missing == nil {
-		t.Fatalf("%+v", f)
-	}
-	t.Logf("%+v", f)
-}
