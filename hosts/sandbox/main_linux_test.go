@@ -1,11 +1,37 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
 
+// What an attempt to escape ends with.
+const (
+	exitEscaped = 10
+	exitRefused = 11
+	exitUnknown = 12
+)
+
 func TestMain(m *testing.M) {
 	Main()
+	if name := os.Getenv("ATTEMPT"); name != "" {
+		os.Exit(attemptMain(name))
+	}
 	os.Exit(m.Run())
+}
+
+// attemptMain is the program that jobs of the escape suite execute.
+func attemptMain(name string) int {
+	for _, a := range allAttempts() {
+		if a.name == name {
+			err := a.try(victim())
+			fmt.Println(err)
+			if err == nil {
+				return exitEscaped
+			}
+			return exitRefused
+		}
+	}
+	return exitUnknown
 }
