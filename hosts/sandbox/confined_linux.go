@@ -29,7 +29,7 @@ func (a *attempt) startConfined() error {
 	if a.keeper, err = a.hire(); err != nil {
 		a.keeper = nil
 		if p, ok := errors.AsType[*problem](err); ok {
-			return c.unconfined(p.Primitive, err)
+			return c.unconfined(p.Primitive, p)
 		}
 		if c.reason(err) == ReasonResources {
 			return &StartError{Path: c.Path, Reason: ReasonResources, Err: err}
@@ -66,7 +66,7 @@ func (a *attempt) hire() (*held, error) {
 		return c.Keepers.take(c.Level, c.Confine)
 	}
 	if err := c.Confine.check(c.Level); err != nil {
-		return nil, err
+		return nil, trouble("confinement", err)
 	}
 	h, err := fork(c.Level, c.Confine)
 	if err != nil {

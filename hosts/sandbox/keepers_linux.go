@@ -56,7 +56,7 @@ func (k *Keepers) Close() error {
 func (k *Keepers) take(level Level, c *Confinement) (*held, error) {
 	key, err := identity(level, c)
 	if err != nil {
-		return nil, err
+		return nil, trouble("confinement", err)
 	}
 	k.mu.Lock()
 	for i := len(k.idle) - 1; i >= 0; i-- {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +24,9 @@ func TestMain(m *testing.M) {
 
 // attemptMain is the program that jobs of the escape suite execute.
 func attemptMain(name string) int {
+	if level, nested := strings.CutPrefix(name, "nested "); nested {
+		return runNested(Level(level))
+	}
 	for _, a := range allAttempts() {
 		if a.name == name {
 			err := a.try(victim())

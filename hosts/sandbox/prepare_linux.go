@@ -74,8 +74,9 @@ func (k *keeper) prepare() *problem {
 			return trouble("Landlock scopes", err)
 		}
 	}
-	// kill(-1) must not be tried where it would reach more than the job: the runner is the proof, or being process 1.
-	k.scoped = full || unix.Kill(os.Getppid(), 0) == unix.EPERM
+	// kill(-1) must not be tried where it would reach more than the job. Where the scope is in force, the runner, which
+	// is of the same user, cannot be signalled.
+	k.scoped = full || k.abi >= abiScope && unix.Kill(os.Getppid(), 0) == unix.EPERM
 	return k.trial()
 }
 
