@@ -74,12 +74,14 @@ func (c *Confinement) writable() []string {
 
 // check reports what no keeper could make sense of.
 func (c *Confinement) check(level Level) error {
-	for _, p := range slices.Concat(c.Read, c.writable(), c.devices()) {
-		if !filepath.IsAbs(p) || filepath.Clean(p) != p {
-			return fmt.Errorf("%q: not a clean absolute path", p)
-		}
-		if p == "/" {
-			return errors.New("/: the whole system cannot be given to a job")
+	for _, list := range [][]string{c.Read, c.writable(), c.devices()} {
+		for _, p := range list {
+			if !filepath.IsAbs(p) || filepath.Clean(p) != p || strings.Contains(p, "\x00") {
+				return fmt.Errorf("%q: not a clean absolute path", p)
+			}
+			if p == "/" {
+				return errors.New("/: the whole system cannot be given to a job")
+			}
 		}
 	}
 	if c.Tmp != "" && !below(c.Tmp, c.Work) {

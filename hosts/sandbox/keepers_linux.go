@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
+	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -24,6 +25,9 @@ type Keepers struct {
 	starts chan func()
 }
 
+// keeperAge is how long a keeper is used: it sees the system's files as they were when it was made.
+const keeperAge = time.Minute
+
 // idleKept is how many keepers wait for work.
 const idleKept = 16
 
@@ -34,6 +38,7 @@ const handshake = 20 * time.Second
 type held struct {
 	pid, ctl int
 	key      string
+	made     time.Time
 	broken   bool
 }
 
@@ -60,7 +65,11 @@ func (k *Keepers) take(level Level, c *Confinement) (*held, error) {
 	}
 	k.mu.Lock()
 	for i := len(k.idle) - 1; i >= 0; i-- {
-		if h := k.idle[i]; h.key == key {
+		h := k.idle[i]
+		if time.Since(h.made) > keeperAge {
+			h.close()
+			k.idle = append(k.idle[:i], k.idle[i+1:]...)
+		} else if h.key == key {
 			k.idle = append(k.idle[:i], k.idle[i+1:]...)
 			k.mu.Unlock()
 			return h, nil
@@ -107,31 +116,34 @@ func (k *Keepers) give(h *held) {
 	}
 }
 
-// identity tells confinements apart. A folder that was made anew is another one, whatever its name.
+// identity tells confinements apart. A folder that was made anew is another one, whatever its name; of the system's own
+// this is not looked up each time, since a keeper is not used for long.
 func identity(level Level, c *Confinement) (string, error) {
 	if err := c.check(level); err != nil {
 		return "", err
 	}
-	b, err := json.Marshal(c)
-	if err != nil {
-		return "", err
-	}
-	var s strings.Builder
-	s.WriteString(string(level))
-	s.Write(b)
-	for _, list := range [][]string{c.Read, c.Write, {c.Work, c.Tmp}} {
+	b := append(make([]byte, 0, 2048), level...)
+	for _, list := range [][]string{c.Read, c.Write, {c.Work, c.Tmp}, c.devices()} {
+		b = strconv.AppendInt(b, int64(len(list)), 10)
 		for _, p := range list {
-			var st unix.Stat_t
-			if p == "" {
+			b = append(append(b, 0), p...)
+			if p == "" || slices.Contains(systemPaths, p) || slices.Contains(DefaultDevices, p) {
 				continue
 			}
+			var st unix.Stat_t
 			if err := unix.Lstat(p, &st); err != nil {
 				return "", fmt.Errorf("%s: %w", p, err)
 			}
-			fmt.Fprintf(&s, " %d:%d", st.Dev, st.Ino)
+			b = strconv.AppendUint(append(b, 0), uint64(st.Dev), 10)
+			b = strconv.AppendUint(append(b, ' '), st.Ino, 10)
 		}
 	}
-	return s.String(), nil
+	b = strconv.AppendBool(append(b, 0), c.Network)
+	l := &c.Limits
+	for _, v := range []int64{l.Data, l.Files, l.FileSize, l.CPU, l.Processes} {
+		b = strconv.AppendInt(append(b, ' '), v, 10)
+	}
+	return string(b), nil
 }
 
 // fork starts a keeper, for as long as the calling thread lives.
@@ -166,7 +178,7 @@ func fork(level Level, c *Confinement) (*held, error) {
 		}
 		return nil, err
 	}
-	return &held{pid: pid, ctl: pair[0]}, nil
+	return &held{pid: pid, ctl: pair[0], made: time.Now()}, nil
 }
 
 // namespaces says where a keeper starts. At LevelRestricted it must not be killed before it has killed its job, so that
