@@ -38,17 +38,10 @@ func (a *attempt) startConfined() error {
 	}
 	// What came before is about the sandbox; the time of the job begins now.
 	a.report.Started = time.Now()
-	kind, payload := byte(0), []byte(nil)
-	if err = send(a.keeper.ctl, msgStart, s.encode(), a.childEnds[:]...); err == nil {
-		kind, payload, _, err = receive(a.keeper.ctl)
-	}
-	switch {
-	case err == nil && kind == msgStarted:
-	case err == nil && kind == msgFailed && len(payload) == 8:
-		return c.birthFailed(step(binary.LittleEndian.Uint32(payload)), syscall.Errno(binary.LittleEndian.Uint32(payload[4:])))
-	default:
+	// Only a failure is answered: waiting for a yes would wake two processes once more for each job.
+	if err := send(a.keeper.ctl, msgStart, s.encode(), a.childEnds[:]...); err != nil {
 		a.keeper.broken = true
-		return c.unconfined("keeper", errors.Join(err, errors.New("the keeper is gone")))
+		return c.unconfined("keeper", err)
 	}
 	if c.Timeout > 0 {
 		a.termAt = a.report.Started.Add(c.Timeout)
@@ -146,9 +139,14 @@ func (a *attempt) tell(sig syscall.Signal) {
 	}
 }
 
-// hear takes what the keeper has to say while the process runs: that it ended.
+// hear takes what the keeper has to say: that the process ended, or did not start.
 func (a *attempt) hear() {
 	kind, payload, _, err := receive(a.keeper.ctl)
+	if err == nil && kind == msgFailed && len(payload) == 8 {
+		at, errno := step(binary.LittleEndian.Uint32(payload)), syscall.Errno(binary.LittleEndian.Uint32(payload[4:]))
+		a.ended, a.failed = true, a.cmd.birthFailed(at, errno)
+		return
+	}
 	if err != nil || kind != msgEnded {
 		a.lose()
 		return

@@ -126,7 +126,7 @@ func (k *keeper) serve() bool {
 	return err == nil
 }
 
-// start executes a program and says whether that worked.
+// start executes a program, and says so if that did not work.
 func (k *keeper) start(payload []byte, fds []int) error {
 	defer func() {
 		for _, fd := range fds {
@@ -140,7 +140,7 @@ func (k *keeper) start(payload []byte, fds []int) error {
 	copy(k.birth.streams[:], fds)
 	at, errno := k.launch(&s)
 	if errno == 0 {
-		return send(keeperControl, msgStarted, nil)
+		return nil
 	}
 	b := binary.LittleEndian.AppendUint32(nil, uint32(at))
 	return send(keeperControl, msgFailed, binary.LittleEndian.AppendUint32(b, uint32(errno)))

@@ -21,6 +21,7 @@ type attempt struct {
 	own      bool  // the keeper is for this process only
 	sweeping bool  // the keeper was told to kill everything
 	others   bool  // it says that processes are left
+	failed   error // it says that the process could not be started
 	usage    quota
 
 	stdin         int // our end, -1 when all of Stdin is written
@@ -84,6 +85,9 @@ func (c *Cmd) Run(ctx context.Context) (Report, error) {
 	}
 	a.watch()
 	a.finish()
+	if a.failed != nil {
+		return Report{ExitCode: -1, Level: c.level(), Started: a.report.Started}, a.failed
+	}
 	return a.report, nil
 }
 

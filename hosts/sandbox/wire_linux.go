@@ -18,11 +18,10 @@ const (
 	msgTerm  byte = 't' // SIGTERM to the group of the process
 	msgSweep byte = 'x' // kill everything
 	// From the keeper.
-	msgReady   byte = 'r' // "", or problem as JSON
-	msgStarted byte = 'S'
-	msgFailed  byte = 'F' // step, errno
-	msgEnded   byte = 'e' // ended
-	msgSwept   byte = 'X' // swept
+	msgReady  byte = 'r' // "", or problem as JSON
+	msgFailed byte = 'F' // step, errno: nothing was started
+	msgEnded  byte = 'e' // ended
+	msgSwept  byte = 'X' // swept
 )
 
 // start says what a keeper is to execute.
