@@ -170,6 +170,7 @@ func (a *attempt) note(status unix.WaitStatus) {
 
 // lose is for a keeper that is gone. At LevelFull all that it kept went with it.
 func (a *attempt) lose() {
+	unix.Kill(a.keeper.pid, unix.SIGKILL)
 	a.keeper.broken, a.ended, a.others = true, true, false
 	a.report.Lost, a.report.ExitCode, a.report.Signal = true, -1, unix.SIGKILL
 }

@@ -31,7 +31,8 @@ type attempt struct {
 	termAt        time.Time
 	killAt        time.Time // zero until SIGTERM was sent
 	killed        bool
-	ended         bool // the pidfd says so
+	giveUpAt      time.Time // zero unless a keeper was told to kill
+	ended         bool      // the pidfd says so
 	report        Report
 	childEnds     [3]int // given to the child
 	deadlineTimer unix.Timespec
@@ -43,9 +44,6 @@ type stream struct {
 	fd      int // -1 at the end
 	capture *Capture
 }
-
-// buffers are for reading output. They have the capacity of a pipe.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
 // Run starts the process, waits for its end, and makes sure that nothing of it is left. The error is a *StartError where
 // it did not start; whatever it did once it ran is in the report. The captures are complete, but not closed.
@@ -178,7 +176,7 @@ func (a *attempt) watch() {
 			deadline = a.killAt
 		}
 		if a.killed {
-			deadline = time.Time{}
+			deadline = a.giveUpAt
 		}
 		look := a.usage.next
 		if !look.IsZero() && !a.killed && (deadline.IsZero() || look.Before(deadline)) {
@@ -190,8 +188,7 @@ func (a *attempt) watch() {
 		case a.ended:
 		case !a.killed && a.usage.exceeded(now):
 			a.report.OverDisk = true
-			a.signal(unix.SIGKILL)
-			a.killed = true
+			a.kill(now)
 		case cancelled:
 			a.report.Cancelled = true
 			a.signal(unix.SIGTERM)
@@ -204,11 +201,22 @@ func (a *attempt) watch() {
 			a.signal(unix.SIGTERM)
 			a.killAt = now.Add(a.cmd.timeoutGrace())
 		case !a.killAt.IsZero() && !a.killed && !now.Before(a.killAt):
-			a.signal(unix.SIGKILL)
-			a.killed = true
+			a.kill(now)
+		case !a.giveUpAt.IsZero() && !now.Before(a.giveUpAt):
+			a.lose()
 		}
 	}
 	a.report.Duration = time.Since(a.report.Started)
+}
+
+// kill ends the process. A keeper that does not say soon that it has ended hangs itself, as a process does that is about
+// to execute a file of a server that does not answer.
+func (a *attempt) kill(now time.Time) {
+	a.signal(unix.SIGKILL)
+	a.killed = true
+	if a.keeper != nil {
+		a.giveUpAt = now.Add(2 * dying)
+	}
 }
 
 // signal reaches the whole group. SIGCONT lets a stopped process act on SIGTERM.
@@ -220,71 +228,5 @@ func (a *attempt) signal(sig syscall.Signal) {
 	unix.Kill(-a.pid, sig)
 	if sig == unix.SIGTERM {
 		unix.Kill(-a.pid, unix.SIGCONT)
-	}
-}
-
-// poll waits for something to happen, until deadline where that is set, and moves what there is to move.
-func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
-	fds := [5]unix.PollFd{
-		{Fd: int32(a.outputs[0].fd), Events: unix.POLLIN},
-		{Fd: int32(a.outputs[1].fd), Events: unix.POLLIN},
-		{Fd: int32(a.pidfd), Events: unix.POLLIN},
-		{Fd: int32(a.stdin), Events: unix.POLLOUT},
-		{Fd: -1, Events: unix.POLLIN},
-	}
-	if a.keeper != nil {
-		fds[2].Fd = int32(a.keeper.ctl)
-	}
-	if a.ended {
-		fds[2].Fd = -1
-	}
-	if cancellable {
-		fds[4].Fd = int32(a.cancel)
-	}
-	var timeout *unix.Timespec
-	if !deadline.IsZero() {
-		a.deadlineTimer = unix.NsecToTimespec(max(int64(time.Until(deadline)), 0))
-		timeout = &a.deadlineTimer
-	}
-	n, err := unix.Ppoll(fds[:], timeout, nil)
-	if err != nil || n == 0 {
-		return false // interrupted, or time is up; the caller looks at the clock
-	}
-	for i := range a.outputs {
-		if fds[i].Revents != 0 {
-			a.read(&a.outputs[i])
-		}
-	}
-	if fds[3].Revents != 0 {
-		a.feed()
-	}
-	if fds[2].Revents != 0 && a.keeper != nil {
-		a.hear()
-	} else if fds[2].Revents != 0 {
-		a.ended = true
-	}
-	return fds[4].Revents != 0
-}
-
-// read takes what is in the pipe, once: a process that writes faster than we read must not keep us from the clock. At the
-// end of the pipe the stream is closed. It returns the number of bytes.
-func (a *attempt) read(s *stream) int {
-	if a.buffer == nil {
-		a.buffer = buffers.Get().(*[]byte)
-	}
-	for {
-		n, err := unix.Read(s.fd, *a.buffer)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == unix.EAGAIN:
-			return 0
-		case err != nil || n == 0:
-			closeFD(s.fd)
-			s.fd = -1
-			return 0
-		}
-		s.capture.Write((*a.buffer)[:n])
-		return n
 	}
 }
