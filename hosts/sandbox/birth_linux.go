@@ -50,7 +50,10 @@ func (s step) primitive() string {
 
 // cloneArgs is struct clone_args of Linux 5.7.
 type cloneArgs struct {
-	flags, pidFD, childTID, parentTID, exitSignal, stack, stackSize, tls, setTID, setTIDSize, cgroup uint64
+	flags, pidFD uint64
+	_            [2]uint64 // where to store thread ids
+	exitSignal   uint64
+	_            [6]uint64 // stack, thread-local storage, chosen ids, cgroup
 }
 
 type limit struct {

@@ -29,6 +29,9 @@ func attemptMain(name string) int {
 	if level, nested := strings.CutPrefix(name, "nested "); nested {
 		return runNested(Level(level))
 	}
+	if name == "sweep" {
+		return sweepOrphans()
+	}
 	for _, a := range allAttempts() {
 		if a.name == name {
 			err := a.try(victim())

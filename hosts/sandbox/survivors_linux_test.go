@@ -8,8 +8,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tag makes an argument of sleep that no other process has.
@@ -232,4 +235,48 @@ func TestKeeperDies(t *testing.T) {
 	if r := run(t, func() *Cmd { d := confined(t, LevelFull, "true"); d.Keepers = c.Keepers; return d }()); r.ExitCode != 0 {
 		t.Errorf("the next job: %+v", r)
 	}
+}
+
+// TestSweepWithoutScope ends what jobs left the way that it is done where neither a pid namespace nor a Landlock scope
+// bounds kill(-1).
+func TestSweepWithoutScope(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range survivors[1:] {
+		tag := tag(t)
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), "ATTEMPT=sweep", "SCRIPT="+strings.ReplaceAll(s.script, "TAG", tag))
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v %s", s.name, err, out)
+		}
+		if left := tagged(tag); len(left) > 0 {
+			t.Errorf("%s: %v", s.name, left)
+		}
+	}
+}
+
+// sweepOrphans is the process of TestSweepWithoutScope: a keeper without its confinement.
+func sweepOrphans() int {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		fmt.Println(err)
+		return exitUnknown
+	}
+	pid, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", os.Getenv("SCRIPT")}, &syscall.ProcAttr{
+		Env: os.Environ(), Sys: &syscall.SysProcAttr{Setsid: true}})
+	if err != nil {
+		fmt.Println(err)
+		return exitUnknown
+	}
+	k := keeper{pid: pid, pidfd: -1}
+	for !k.over {
+		k.reap(nil)
+		time.Sleep(time.Millisecond)
+	}
+	if s := k.sweep(); s.killed == 0 || s.left != 0 || len(s.names) == 0 {
+		fmt.Printf("%+v\n", s)
+		return exitEscaped
+	}
+	return 0
 }
