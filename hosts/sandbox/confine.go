@@ -16,6 +16,7 @@ type Confinement struct {
 	Read    []string // files and folders that may be read and executed
 	Write   []string // files and folders that may be changed too
 	Work    string   // the job's own folder: may be changed, and counts against Limits.Disk
+	Hide    []string // inside the others, and yet not to be seen: empty at LevelFull, refused at LevelRestricted
 	Tmp     string   // a folder inside Work that is also /tmp at LevelFull; "" is none
 	Devices []string // nil is DefaultDevices
 	Network bool     // Internet sockets; without, only sockets between processes of the job
@@ -74,7 +75,7 @@ func (c *Confinement) writable() []string {
 
 // check reports what no keeper could make sense of.
 func (c *Confinement) check(level Level) error {
-	for _, list := range [][]string{c.Read, c.writable(), c.devices()} {
+	for _, list := range [][]string{c.Read, c.writable(), c.devices(), c.Hide} {
 		for _, p := range list {
 			if !filepath.IsAbs(p) || filepath.Clean(p) != p || strings.Contains(p, "\x00") {
 				return fmt.Errorf("%q: not a clean absolute path", p)
@@ -90,9 +91,16 @@ func (c *Confinement) check(level Level) error {
 	if level == LevelFull {
 		return nil
 	}
+	// Rights of Landlock add up on the way to the root.
+	for _, h := range c.Hide {
+		for _, p := range slices.Concat(c.Read, c.writable()) {
+			if below(h, p) {
+				return fmt.Errorf("%s: hiding it from the readers of %s needs the level %s", h, p, LevelFull)
+			}
+		}
+	}
 	for _, r := range c.Read {
 		for _, w := range c.writable() {
-			// Rights of Landlock add up on the way to the root.
 			if r != w && below(r, w) {
 				return fmt.Errorf("%s: a read-only path inside the writable %s needs the level %s", r, w, LevelFull)
 			}

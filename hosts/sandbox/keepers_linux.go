@@ -138,6 +138,12 @@ func identity(level Level, c *Confinement) (string, error) {
 			b = strconv.AppendUint(append(b, ' '), st.Ino, 10)
 		}
 	}
+	for _, p := range c.Hide {
+		var st unix.Stat_t // zero where there is nothing to hide yet
+		unix.Lstat(p, &st)
+		b = append(append(append(b, 0), p...), 0)
+		b = strconv.AppendUint(b, st.Ino, 10)
+	}
 	b = strconv.AppendBool(append(b, 0), c.Network)
 	l := &c.Limits
 	for _, v := range []int64{l.Data, l.Files, l.FileSize, l.CPU, l.Processes} {

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"testing"
@@ -80,6 +81,36 @@ func TestConfinedManyAtOnce(t *testing.T) {
 		keepers.Close()
 		if after := fds(); after > before+2 {
 			t.Errorf("%d descriptors before, %d after", before, after)
+		}
+	})
+}
+
+// TestConfinedHide has the work folder inside a folder that is hidden, inside one that can be read.
+func TestConfinedHide(t *testing.T) {
+	each(t, func(t *testing.T, level Level) {
+		c := confined(t, level, `cat "$0/seen" && test -z "$(ls -A "$0/config")" && ! cat "$0/key" && ! touch "$0/config/new" &&
+			test "$(ls "$0/runtime")" = work && touch mine`)
+		root := t.TempDir()
+		for _, d := range []string{"config", "runtime/other", "runtime/work"} {
+			if err := os.MkdirAll(root+"/"+d, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, f := range []string{"seen", "key", "config/secret", "runtime/secret"} {
+			if err := os.WriteFile(root+"/"+f, []byte("x"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Argv = append(c.Argv, root)
+		c.Confine.Tmp, c.Confine.Work, c.Dir = "", root+"/runtime/work", root+"/runtime/work"
+		c.Confine.Read = append(c.Confine.Read, root)
+		c.Confine.Hide = []string{root + "/config", root + "/runtime", root + "/key", root + "/none"}
+		r, err := c.Run(t.Context())
+		if level == LevelFull && (err != nil || r.ExitCode != 0) {
+			t.Errorf("%+v %v %s", r, err, c.Stderr.Head)
+		}
+		if start, ok := errors.AsType[*StartError](err); level == LevelRestricted && (!ok || start.Primitive != "confinement") {
+			t.Errorf("%+v %v", r, err)
 		}
 	})
 }

@@ -27,6 +27,7 @@ type tree struct {
 	path   string
 	folder bool
 	link   string
+	hide   bool // what is there is covered by nothing
 }
 
 // isolate gives the keeper a root of its own, in memory and read-only, in which nothing exists but what the confinement
@@ -59,6 +60,15 @@ func isolate(c *Confinement) error {
 	for _, t := range trees {
 		if err := t.attach(hold); err != nil {
 			return err
+		}
+	}
+	for _, t := range trees {
+		if t.hide && t.folder {
+			// Only now: the work folder may have got its place in here.
+			err := unix.MountSetattr(-1, hold+t.path, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+			if err != nil && err != unix.ENOENT && err != unix.EINVAL {
+				return fmt.Errorf("%s: read-only: %w", t.path, err)
+			}
 		}
 	}
 	if err := unix.Mount("proc", hold+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
@@ -112,6 +122,11 @@ func copies(c *Confinement) (trees []tree, err error) {
 			add(p, p, quiet|unix.MOUNT_ATTR_NOEXEC)
 		}
 	}
+	for _, p := range c.Hide {
+		if info, statErr := os.Lstat(p); statErr == nil && info.Mode()&os.ModeSymlink == 0 {
+			trees = append(trees, tree{fd: -1, path: p, folder: info.IsDir(), hide: true})
+		}
+	}
 	// Of two copies for one place the later, which is the writable one, covers the first.
 	slices.SortStableFunc(trees, func(a, b tree) int {
 		return strings.Count(a.path, "/") - strings.Count(b.path, "/")
@@ -148,6 +163,9 @@ func copyTree(path, target string, attr uint64) (tree, error) {
 // attach puts the tree into the new root, where a parent may have brought its place already.
 func (t *tree) attach(root string) error {
 	at := root + t.path
+	if t.hide {
+		return t.cover(at)
+	}
 	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
 		return err
 	}
@@ -168,6 +186,29 @@ func (t *tree) attach(root string) error {
 		}
 	}
 	if err := unix.MoveMount(t.fd, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("%s: move_mount: %w", t.path, err)
+	}
+	return nil
+}
+
+// cover hides what the parent brought to a place, if it did. A file is covered by a device that cannot be opened.
+func (t *tree) cover(at string) error {
+	if _, err := os.Lstat(at); err != nil {
+		return nil
+	}
+	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if t.folder {
+		if err := unix.Mount("sandbox", at, "tmpfs", flags, "mode=0755,size=64k"); err != nil {
+			return fmt.Errorf("%s: tmpfs: %w", t.path, err)
+		}
+		return nil
+	}
+	null, err := copyTree("/dev/null", "", unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(null.fd)
+	if err := unix.MoveMount(null.fd, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("%s: move_mount: %w", t.path, err)
 	}
 	return nil
