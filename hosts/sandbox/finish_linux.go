@@ -24,6 +24,10 @@ func (a *attempt) finish() {
 	if a.held() && !interrupted {
 		a.drain(a.cmd.waitDelay())
 	}
+	if a.keeper != nil {
+		a.finishConfined()
+		return
+	}
 	// The process is not reaped yet, so nobody else can have its number.
 	unix.Kill(-a.pid, unix.SIGKILL)
 	if a.held() {
