@@ -9,9 +9,6 @@ import (
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
-// rateWindow is the length of the windows in which max_jobs_per_minute counts.
-const rateWindow = time.Minute
-
 // approve puts a job into the queue: ready at once, throttled until its rate window comes, waiting for its dependencies,
 // or joined to the job that holds its key. basis is gates, operator or auditor.
 func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake ledger.Ref) error {
@@ -41,7 +38,7 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 	}
 	b.jobEvent(actor, job.JobApproved, j.ID, trace, "approved", meta, &intake)
 	if throttled != nil {
-		b.jobEvent("gate", job.JobThrottled, j.ID, trace, "approved", throttled, nil)
+		b.throttle("gate", row, *throttled)
 	}
 	if held {
 		return b.join(j.ID, trace, holder)
@@ -93,34 +90,19 @@ func (b *batch) turn(row indexRow) (window string, wait *ledger.Throttled, err e
 			return "", &ledger.Throttled{Until: job.FormatTime(until)}, nil
 		}
 	}
-	if row.Lane == "" {
-		return window, nil, nil
-	}
-	taken, err := b.tx.LaneTaken(row.Source, row.Lane)
+	taken, err := b.laneTaken(row)
 	if err != nil || !taken {
 		return window, nil, err
 	}
 	return "", &ledger.Throttled{Lane: true, Slot: window}, nil
 }
 
-// slot finds the rate window in which a job of the bucket may become ready: the window that is being filled, at once
-// (until is zero), or a later one. Windows are given out in turn, so that a job is throttled once and never again.
-func (b *batch) slot(bucket string) (window string, until time.Time, err error) {
-	w, err := b.tx.RateWindow(bucket)
-	if err != nil || w.JobsPerMinute == 0 {
-		return "", time.Time{}, err
+// laneTaken reports whether a job has to wait for another one with its concurrency key.
+func (b *batch) laneTaken(row indexRow) (bool, error) {
+	if row.Lane == "" {
+		return false, nil
 	}
-	start := w.Window
-	switch {
-	case start.IsZero() || !b.now.Before(start.Add(rateWindow)):
-		start = b.now
-	case w.Count >= w.JobsPerMinute:
-		start = start.Add(rateWindow)
-	}
-	if start.After(b.now) {
-		until = start
-	}
-	return job.FormatTime(start), until, nil
+	return b.tx.LaneTaken(row.Source, row.Lane)
 }
 
 // rerunSafe says whether a job may be run again when nobody knows what became of an attempt.

@@ -10,6 +10,7 @@ import (
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/workspace"
 )
 
 // JobLine is a job document with its id in front, as every line about a job has it.
@@ -108,6 +109,7 @@ type Status struct {
 	Ledger   LedgerState    `json:"ledger"`
 	Hosts    []hosts.Host   `json:"hosts"`
 	Paused   []Pause        `json:"paused"`
+	Strays   []string       `json:"strays"` // names in the inbox that are left alone, and why
 }
 
 // Pause says that no job of a source ("" is all of them) is dispatched.
@@ -129,7 +131,7 @@ const inboxCounted = 10000
 
 // Status counts. It costs the same however long the history is.
 func (p *Pipeline) Status(ctx context.Context) (Status, error) {
-	s := Status{State: "idle", Jobs: map[string]int{}, Hosts: []hosts.Host{}, Paused: []Pause{}}
+	s := Status{State: "idle", Jobs: map[string]int{}, Hosts: []hosts.Host{}, Paused: []Pause{}, Strays: []string{}}
 	for _, st := range job.Statuses {
 		s.Jobs[string(st)] = 0
 	}
@@ -161,7 +163,11 @@ func (p *Pipeline) Status(ctx context.Context) (Status, error) {
 	if s.State == "idle" && s.Jobs[string(job.StatusRunning)] > 0 {
 		s.State = "running"
 	}
-	s.Inbox, err = p.ws.CountInbox(inboxCounted)
+	var strays []workspace.Stray
+	s.Inbox, strays, err = p.ws.CountInbox(inboxCounted)
+	for _, stray := range strays {
+		s.Strays = append(s.Strays, stray.String())
+	}
 	return s, err
 }
 

@@ -44,7 +44,7 @@ func (h *life) judge() {
 		at, err := job.ParseTime(window)
 		h.check(err)
 		for other := range r.counts {
-			if o, _ := job.ParseTime(other); o.After(at) && o.Before(at.Add(rateWindow)) {
+			if o, _ := job.ParseTime(other); o.After(at) && o.Before(at.Add(index.WindowLength)) {
 				h.t.Errorf("the windows of %s and %s overlap", window, other)
 			}
 		}
@@ -109,9 +109,6 @@ func (r *reader) readJob(ev ledger.Event, s *seen) {
 		var m ledger.Throttled
 		r.check(ev.DecodeMeta(&m))
 		r.window(id, m.Slot)
-		if !m.Lane {
-			r.window(id, m.Until)
-		}
 		s.ready = false
 	case job.JobDispatched:
 		r.dispatched(id, s)

@@ -76,7 +76,7 @@ func replyMessage(r Reply, row indexRow) string {
 		if row.LaneWaits {
 			return fmt.Sprintf("accepted; it runs when no other job with the concurrency key %s does", row.Lane)
 		}
-		return fmt.Sprintf("accepted; the rate of source %s lets it run from %s", row.Source, stampOf(row.WakeAt))
+		return fmt.Sprintf("accepted; it waits for its turn within the rate of source %s, at least until %s", row.Source, stampOf(row.WakeAt))
 	default:
 		return "accepted"
 	}

@@ -19,6 +19,9 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 	if err := b.wakeLanes(); err != nil {
 		return nil, nil, err
 	}
+	if ended, err = b.openWindows(r); err != nil { // who was throttled comes before those that become due now
+		return nil, nil, err
+	}
 	due, err := b.tx.Due(b.now, batchJobs)
 	if err != nil {
 		return nil, nil, err
@@ -111,30 +114,37 @@ func (b *batch) crosses(row indexRow) (bool, error) {
 	return false, nil
 }
 
-// counted reports whether a job has had its place in a rate window: it was throttled, or is only tried again.
+// counted reports whether a job has had its place in a rate window: it is only tried again. One that is throttled waits for
+// it, but was ready to go.
 func counted(row indexRow) bool {
 	return row.Status == job.StatusThrottled || row.RetryCount > 0 || row.Attempt > 0
 }
 
-// wake makes a waiting job ready, or throttles it where its source is over its rate. A job that was throttled has been
-// counted, and so has one that is only tried again. It returns whether the job is over, by sharing the end of another.
+// joinLate joins a job to the holder of its key where a crash came between its approval and the event that does so. over is
+// whether it has ended with it.
+func (b *batch) joinLate(r *rules.Rules, row indexRow) (joined, over bool, err error) {
+	if row.Key == row.ID || row.HoldsKey {
+		return false, false, nil
+	}
+	holder, ok, err := b.tx.KeyHolder(row.Source, row.Key)
+	if err != nil || !ok || holder.ID == row.ID || keyExpired(r, holder, b.now) {
+		return false, false, err
+	}
+	return true, holder.Status.Final(), b.join(row.ID, row.TraceID, holder)
+}
+
+// wake makes a waiting job ready, or throttles it where its source is over its rate or another one has its concurrency key.
+// It returns whether the job is over, by sharing the end of another.
 func (b *batch) wake(r *rules.Rules, row indexRow) (over bool, err error) {
-	if row.Key != row.ID && !row.HoldsKey {
-		// A crash came between its approval and the event that joins it to the holder of its key.
-		holder, ok, err := b.tx.KeyHolder(row.Source, row.Key)
-		if err != nil {
-			return false, err
-		}
-		if ok && holder.ID != row.ID && !keyExpired(r, holder, b.now) {
-			return holder.Status.Final(), b.join(row.ID, row.TraceID, holder)
-		}
+	if joined, over, err := b.joinLate(r, row); err != nil || joined {
+		return over, err
 	}
 	window, wait, err := b.turn(row)
 	if err != nil {
 		return false, err
 	}
 	if wait != nil {
-		b.jobEvent("dispatch", job.JobThrottled, row.ID, row.TraceID, "approved", wait, nil)
+		b.throttle("dispatch", row, *wait)
 	} else {
 		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{Slot: window}, nil)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 )
 
@@ -22,6 +23,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	sandbox.Main()
 	if len(os.Args) == 2 {
 		switch os.Args[1] {
 		case workerArg:

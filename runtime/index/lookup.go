@@ -26,7 +26,7 @@ func (r *Reader) JobsOfEvents(from, to int64) (ids []string, err error) {
 	return ids, err
 }
 
-// Waking reports whether an event has to make a job ready now, or fail it because of a dependency.
+// Waking reports whether an event has to make a job ready now, or throttle it, or fail it because of a dependency.
 func (r *Reader) Waking(now time.Time) (bool, error) {
 	due, err := r.Due(now, 1)
 	if err != nil || len(due) > 0 {
@@ -35,6 +35,9 @@ func (r *Reader) Waking(now time.Time) (bool, error) {
 	if failed, err := r.DepFailed(1); err != nil || len(failed) > 0 {
 		return len(failed) > 0, err
 	}
-	next, err := r.NextInLane(1)
-	return len(next) > 0, err
+	if next, err := r.NextInLane(1); err != nil || len(next) > 0 {
+		return len(next) > 0, err
+	}
+	opens, throttled, err := r.WindowOpens()
+	return throttled && !opens.After(now), err
 }

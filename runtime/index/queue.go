@@ -33,7 +33,7 @@ func (tx *Tx) queue(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		}
 		row.stopWaiting()
 		row.Ready = true
-		return []func(*entry) error{tx.takeKey, tx.countWindow(window)}, nil
+		return []func(*entry) error{tx.takeKey, tx.countWindow(window, ev.Seq)}, nil
 	case job.JobThrottled:
 		var m ledger.Throttled
 		if err := decode(ev, &m); err != nil {
@@ -43,15 +43,13 @@ func (tx *Tx) queue(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		if err != nil {
 			return nil, err
 		}
-		window := until
-		if m.Lane {
-			if window, err = optionalTime(ev, m.Slot); err != nil {
-				return nil, err
-			}
+		window, err := optionalTime(ev, m.Slot) // of one that waits for the others in its lane; or it is counted when it is given one
+		if err != nil {
+			return nil, err
 		}
 		row.release()
 		row.Ready, row.WakeAt, row.LaneWaits = false, until, m.Lane && row.Lane != ""
-		return []func(*entry) error{tx.countWindow(window)}, nil
+		return []func(*entry) error{tx.countWindow(window, ev.Seq)}, nil
 	case job.KeyExpired:
 		return []func(*entry) error{tx.dropKey}, nil
 	case job.JobRetryScheduled:

@@ -27,6 +27,7 @@ var tables = []struct{ name, columns, key string }{
 	{"rate_limits", "source, max_jobs_per_minute, max_concurrent_jobs, configured, current_count, window_start", "source"},
 	{"lanes", "source, concurrency_key, holding, waiting", "source, concurrency_key"},
 	{"retries", "bucket, current_count, window_start", "bucket"},
+	{"turns", "bucket, source, served", "bucket, source"},
 	{"paused", "source, reason, kill, since", "source"},
 	{"counts", "bucket, source, inbox, ready, in_flight, pending, throttled, running, completed, failed, quarantined, cancelled",
 		"bucket, source"},
@@ -102,7 +103,9 @@ func (db *DB) CheckRebuild(ctx context.Context, log Scanner, docs DocReader, lim
 			return err
 		}
 		return second.View(ctx, func(want *Reader) (err error) {
-			diffs, err = Compare(want, got, limit)
+			if diffs, err = compareSchemas(want, got); err == nil && len(diffs) == 0 {
+				diffs, err = Compare(want, got, limit)
+			}
 			return err
 		})
 	})

@@ -95,8 +95,10 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = 'pending' AND ready = 1;
 -- Those that an event has to make ready when their time has come.
 CREATE INDEX jobs_wake ON jobs (wake_at)
-  WHERE ready = 0 AND deps_left = 0 AND lane_waits = 0 AND host = '' AND joined_to = '' AND zone = 'approved'
-    AND status IN ('pending', 'throttled');
+  WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status = 'pending';
+-- Those that wait for a rate window: a bucket's are given to its sources in turn.
+CREATE INDEX jobs_throttled ON jobs (bucket, source, class, due_at)
+  WHERE status = 'throttled' AND lane_waits = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved';
 -- Those that wait for others with the same concurrency key, in the order in which they will have their turn.
 CREATE INDEX jobs_lane ON jobs (source, concurrency_key, class, due_at) WHERE lane_waits = 1;
 -- Those that have to fail because a dependency did.
@@ -163,6 +165,14 @@ CREATE TABLE retries (
   bucket            TEXT PRIMARY KEY,
   current_count     INTEGER NOT NULL CHECK (current_count > 0),
   window_start      INTEGER NOT NULL     -- of the hour: the time of the first of them
+) STRICT, WITHOUT ROWID;
+
+-- Which source of a bucket was given a place in a rate window when.
+CREATE TABLE turns (
+  bucket            TEXT NOT NULL,
+  source            TEXT NOT NULL,
+  served            INTEGER NOT NULL,    -- number of the event that did so last
+  PRIMARY KEY (bucket, source)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE paused (

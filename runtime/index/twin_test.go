@@ -1,6 +1,8 @@
 package index
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -16,6 +18,8 @@ type twin struct {
 	keys   map[[2]string]string
 	rates  map[string]twinRate
 	again  map[string][]time.Time // when attempts of a bucket were repeated
+	turns  map[[2]string]int64    // bucket and source to the event that counted a job of it last
+	newer  map[string]string      // job to its revision
 	limits map[string][2]int
 	paused map[string]bool
 }
@@ -42,6 +46,7 @@ type twinRate struct {
 
 func newTwin() *twin {
 	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, again: map[string][]time.Time{}, limits: map[string][2]int{},
+		turns: map[[2]string]int64{}, newer: map[string]string{},
 		paused: map[string]bool{}}
 }
 
@@ -60,7 +65,14 @@ func parse(s string) time.Time {
 func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 	j := w.jobs[ev.JobID]
 	if m, ok := meta.(ledger.Received); ok {
-		deps = slices.Sorted(slices.Values(deps))
+		deps = slices.Clone(deps)
+		for i := range deps {
+			for seen := []string{deps[i]}; w.newer[deps[i]] != "" && !slices.Contains(seen, w.newer[deps[i]]); {
+				deps[i] = w.newer[deps[i]]
+				seen = append(seen, deps[i])
+			}
+		}
+		slices.Sort(deps)
 		class := 1
 		if m.Priority == 0 {
 			class = 0
@@ -111,7 +123,7 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 		j.laneWaits = false
 		j.ready = m.Ready && j.host == ""
 		w.take(ev.JobID, j)
-		w.rate(j, m.Slot)
+		w.rate(ev, j, m.Slot)
 	case ledger.Blocked:
 		j.accepted = false
 		idle()
@@ -122,17 +134,24 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 		j.joined, j.wake, j.laneWaits = "", time.Time{}, false
 		j.ready = j.gated && j.host == ""
 		w.take(ev.JobID, j)
-		w.rate(j, m.Slot)
+		w.rate(ev, j, m.Slot)
 	case ledger.Throttled:
 		free()
 		j.ready, j.wake, j.laneWaits = false, parse(m.Until), m.Lane && j.lane != ""
-		if m.Lane {
-			w.rate(j, m.Slot)
-		} else {
-			w.rate(j, m.Until)
-		}
+		w.rate(ev, j, m.Slot)
 	case ledger.KeyLapsed:
 		w.drop(ev.JobID, j)
+	case ledger.Revised:
+		w.newer[ev.JobID] = m.Revision
+		for _, other := range w.jobs {
+			for i, d := range other.deps {
+				if d == ev.JobID {
+					other.deps[i] = m.Revision
+				}
+			}
+			slices.Sort(other.deps)
+			other.deps = slices.Compact(other.deps)
+		}
 	case ledger.Deduplicated:
 		if !m.Resubmitted && (j.status == job.StatusPending || j.status == job.StatusThrottled) {
 			idle()
@@ -216,10 +235,11 @@ func (w *twin) drop(id string, j *twinJob) {
 	}
 }
 
-func (w *twin) rate(j *twinJob, window string) {
+func (w *twin) rate(ev *ledger.Event, j *twinJob, window string) {
 	if window == "" {
 		return
 	}
+	w.turns[[2]string{j.bucket, j.source}] = ev.Seq
 	r := w.rates[j.bucket]
 	if r.window != window {
 		r = twinRate{window: window}
@@ -269,9 +289,31 @@ func (w *twin) waiting(j *twinJob) bool {
 func (w *twin) due(now time.Time) []string {
 	ids := w.where(func(j *twinJob) bool {
 		left, _ := w.deps(j)
-		return w.waiting(j) && !j.ready && !j.laneWaits && left == 0 && j.joined == "" && !j.wake.After(now)
+		return w.waiting(j) && j.status == job.StatusPending && !j.ready && left == 0 && j.joined == "" && !j.wake.After(now)
 	})
 	sort.SliceStable(ids, func(a, b int) bool { return w.jobs[ids[a]].wake.Before(w.jobs[ids[b]].wake) })
+	return ids
+}
+
+// throttled returns the jobs of a bucket that wait for a window, as they get one: again and again one of the source whose turn
+// it is.
+func (w *twin) throttled(bucket string, limit int) []string {
+	turns := maps.Clone(w.turns)
+	left := w.where(func(j *twinJob) bool {
+		deps, _ := w.deps(j)
+		return j.bucket == bucket && w.waiting(j) && j.status == job.StatusThrottled && !j.laneWaits && deps == 0 && j.joined == ""
+	})
+	ids := []string{}
+	for n := int64(1 << 40); len(left) > 0 && len(ids) < limit; n++ {
+		best := slices.MinFunc(left, func(a, b string) int {
+			x, y := w.jobs[a], w.jobs[b]
+			return cmp.Or(cmp.Compare(turns[[2]string{bucket, x.source}], turns[[2]string{bucket, y.source}]),
+				cmp.Compare(x.source, y.source), cmp.Compare(x.class, y.class), x.due.Compare(y.due), cmp.Compare(x.seq, y.seq))
+		})
+		ids = append(ids, best)
+		turns[[2]string{bucket, w.jobs[best].source}] = n
+		left = slices.DeleteFunc(left, func(id string) bool { return id == best })
+	}
 	return ids
 }
 

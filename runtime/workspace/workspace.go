@@ -185,6 +185,9 @@ func (w *Workspace) PrivateDocument(id string) string {
 // Projecting holds a marker for each batch whose job files may not be in place yet.
 func (w *Workspace) Projecting() string { return w.path("runtime", ".sheratan", "projecting") }
 
+// Strays remembers which files of the inbox that are no proposals were told of.
+func (w *Workspace) Strays() string { return w.path("runtime", ".sheratan", "strays.json") }
+
 // LoopLock is the file whose flock a looping tick holds.
 func (w *Workspace) LoopLock() string { return w.path("runtime", ".sheratan", "loop.lock") }
 
