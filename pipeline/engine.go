@@ -210,7 +210,7 @@ func (e *engine) step(ctx context.Context) error {
 			return err
 		}
 		changed = append(append(changed, failed...), blocked...)
-		also.Failed += len(failed)
+		also.Failed += len(failed) - b.skipped
 		also.Blocked = len(blocked)
 		if appetite > 0 {
 			if fresh, blocked, err = e.source.lease(b, appetite); err != nil {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"reflect"
 
 	"github.com/sheratan/sheratan/gates"
@@ -15,7 +16,7 @@ const cycleLimit = 10000
 type known interface {
 	Job(id string) (index.Row, bool, error)
 	KeyHolder(source, key string) (index.Row, bool, error)
-	Cycle(id string, deps []string, limit int) ([]string, bool, error)
+	Cycle(id, revises string, deps []string, limit int) ([]string, bool, error)
 	Children(parent string) (int, error)
 	MissionJobs(mission string) (int, error)
 	Hosts() ([]index.Host, error)
@@ -63,8 +64,8 @@ func lookup(k known, c *candidate, hostSets [][]string) (gates.Facts, error) {
 		}
 	}
 	var err error
-	if len(p.DependsOn) > 0 && job.ValidID(p.ID) && f.SameID == nil {
-		if f.Cycle, _, err = k.Cycle(p.ID, p.DependsOn, cycleLimit); err != nil {
+	if revises := c.intake.Revises; len(p.DependsOn) > 0 && f.SameID == nil && (job.ValidID(p.ID) || revises != "") {
+		if f.Cycle, _, err = k.Cycle(cmp.Or(p.ID, revises), revises, p.DependsOn, cycleLimit); err != nil {
 			return f, err
 		}
 	}

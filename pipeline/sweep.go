@@ -42,9 +42,9 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 		return nil, nil, err
 	}
 	for _, row := range orphans {
-		b.jobEvent("dispatch", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{
-			Code: "DEPENDENCY_FAILED", Error: "Dependency failed: " + row.DepFailed, ExitCode: -1,
-			CompletedAt: job.FormatTime(b.now)}, nil)
+		if err := b.orphan(row); err != nil {
+			return nil, nil, err
+		}
 		ended = append(ended, row.ID)
 		joined, err := b.endAllJoined(row.ID)
 		if err != nil {
@@ -53,6 +53,46 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 		ended = append(ended, joined...)
 	}
 	return ended, append(blocked, refused...), b.failed
+}
+
+// orphan ends a job one of whose dependencies will not complete, in the way that it asked for.
+func (b *batch) orphan(row indexRow) error {
+	if row.OnDepFailure == job.OnFailureSkip {
+		how, err := b.howEnded(row.ID, row.DepFailed)
+		if err != nil {
+			return err
+		}
+		b.jobEvent("dispatch", job.JobCancelled, row.ID, row.TraceID, "outbox", ledger.Cancelled{
+			Code: codeSkipped, Reason: "Skipped: dependency " + row.DepFailed + " " + how}, nil)
+		b.skipped++
+		return b.failed
+	}
+	b.jobEvent("dispatch", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{
+		Code: "DEPENDENCY_FAILED", Error: "Dependency failed: " + row.DepFailed, ExitCode: -1,
+		CompletedAt: job.FormatTime(b.now)}, nil)
+	return b.failed
+}
+
+// codeSkipped is the error code of a job that was cancelled because it was not needed any more.
+const codeSkipped = "DEPENDENCY_SKIPPED"
+
+// howEnded says what became of a dependency that will not complete.
+func (b *batch) howEnded(id, dependency string) (string, error) {
+	deps, err := b.tx.DependsOn(id)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range deps {
+		if d.ID != dependency || d.Status != job.StatusCancelled {
+			continue
+		}
+		row, _, err := b.tx.Job(d.Follows)
+		if row.ErrorCode == codeSkipped {
+			return "was skipped", err
+		}
+		return "was cancelled", err
+	}
+	return "failed", nil
 }
 
 // gateCrossing gates those of the jobs again that depend on a job of another source, and returns those that may go on and

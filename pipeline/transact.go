@@ -27,6 +27,8 @@ type batch struct {
 	fresh  map[string][]byte // documents of this batch by digest
 	after  []func()          // what this process remembers once the batch is committed
 	failed error
+
+	skipped int // jobs that were cancelled because a dependency failed
 }
 
 // transact is the write path of the design, steps 2 to 5. It takes the lock, catches up with the ledger, lets fn read the

@@ -137,6 +137,24 @@ const (
 	BackoffLinear      Backoff = "linear"
 )
 
+// OnFailure names what becomes of a job when one that it depends on fails, is cancelled or is skipped.
+type OnFailure string
+
+// The choices. OnFailureFail is the default.
+const (
+	OnFailureFail OnFailure = "fail" // the job fails too
+	OnFailureSkip OnFailure = "skip" // the job is cancelled: it was not needed
+	OnFailureWait OnFailure = "wait" // the job waits until the dependency is retried or revised, and completes
+)
+
+// OrDefault returns f, or OnFailureFail where f is none of the choices.
+func (f OnFailure) OrDefault() OnFailure {
+	if f == OnFailureSkip || f == OnFailureWait {
+		return f
+	}
+	return OnFailureFail
+}
+
 // MaxBackoff caps the wait between two attempts.
 const MaxBackoff = 10 * time.Minute
 
@@ -167,6 +185,7 @@ type Proposal struct {
 	MaxRetries           *int      `json:"max_retries,omitempty"`
 	RetryBackoff         Backoff   `json:"retry_backoff,omitempty"`
 	DependsOn            []string  `json:"depends_on,omitempty"`
+	OnDependencyFailure  OnFailure `json:"on_dependency_failure,omitempty"`
 	RequiredCapabilities []string  `json:"required_capabilities,omitempty"`
 	TaskID               string    `json:"task_id,omitempty"`
 	MissionID            string    `json:"mission_id,omitempty"`
@@ -227,6 +246,7 @@ type Job struct {
 	MaxRetries           int        `json:"max_retries"`
 	RetryBackoff         Backoff    `json:"retry_backoff"`
 	DependsOn            []string   `json:"depends_on"`
+	OnDependencyFailure  OnFailure  `json:"on_dependency_failure"`
 	RequiredCapabilities []string   `json:"required_capabilities"`
 	TaskID               string     `json:"task_id,omitempty"`
 	MissionID            string     `json:"mission_id,omitempty"`
@@ -270,12 +290,14 @@ func New(in Intake, p Proposal) Job {
 		RetryBackoff:   DefaultBackoff,
 		DependsOn:      append([]string{}, p.DependsOn...),
 		TaskID:         p.TaskID,
-		MissionID:      p.MissionID,
-		Revises:        in.Revises,
-		Payload:        p.Payload,
-		Provenance:     in.Provenance,
-		CreatedAt:      in.ReceivedAt,
-		State:          State{UpdatedAt: in.ReceivedAt, Status: StatusPending},
+
+		OnDependencyFailure: p.OnDependencyFailure.OrDefault(),
+		MissionID:           p.MissionID,
+		Revises:             in.Revises,
+		Payload:             p.Payload,
+		Provenance:          in.Provenance,
+		CreatedAt:           in.ReceivedAt,
+		State:               State{UpdatedAt: in.ReceivedAt, Status: StatusPending},
 	}
 	j.RequiredCapabilities = append([]string{}, p.RequiredCapabilities...)
 	if p.Priority != nil {

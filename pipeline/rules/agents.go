@@ -37,7 +37,7 @@ func agentsText(plan *workspace.Plan, cfg Config) []byte {
 	p("")
 	p("Only `payload` is required. `id` is yours to choose (letters, digits, `.`, `_`, `-`), so that you can find the answer and")
 	p("so that other jobs can wait for it. You may also set `depends_on` (a list of ids), `priority` (high, normal, low),")
-	p("`max_retries`, `retry_backoff`, `idempotency_key`, `required_capabilities`, `task_id`, `mission_id`. Anything else is refused.")
+	p("`max_retries`, `retry_backoff`, `on_dependency_failure`, `idempotency_key`, `required_capabilities`, `task_id`, `mission_id`. Anything else is refused.")
 	p("")
 	p("Several proposals go into one file that ends in `.jsonl`, one per line. It is taken when it has not changed for two")
 	p("seconds; write it under another name first and rename it to `NAME.ready.jsonl`, and it is taken at once. Names that begin")

@@ -134,6 +134,9 @@ func (tx *Tx) applyJob(ev *ledger.Event, at time.Time) (int64, error) {
 			return 0, err
 		}
 	}
+	if ev.Event == job.JobRevised {
+		return row.Seq, tx.follow(row.ID, row.RevisedBy)
+	}
 	if settles(from) != settles(to) {
 		return row.Seq, tx.settle(&row)
 	}

@@ -54,7 +54,10 @@ func (m *model) compare(r *Reader) {
 		ids("due", rows, err, w.due(now))
 	}
 	rows, err := r.DepFailed(10)
-	ids("dependency failed", rows, err, w.where(func(j *twinJob) bool { _, failed := w.deps(j); return failed != "" && w.waiting(j) }))
+	ids("dependency failed", rows, err, w.where(func(j *twinJob) bool {
+		_, failed := w.deps(j)
+		return failed != "" && j.onFailure != "wait" && w.waiting(j)
+	}))
 	rows, err = r.Inbox(10)
 	ids("inbox", rows, err, w.where(func(j *twinJob) bool { return w.zone(j) == "inbox" }))
 	rows, err = r.Awaiting("", -1, 10)

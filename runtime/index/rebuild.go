@@ -21,7 +21,7 @@ type Scanner interface {
 // tables lists what follows from the events, in the order in which it is dumped. Each is sorted by its primary key.
 var tables = []struct{ name, columns, key string }{
 	{"jobs", allColumns, "seq"},
-	{"deps", "job, depends_on, done", "job, depends_on"},
+	{"deps", "job, depends_on, follows, done", "job, depends_on"},
 	{"keys", "source, key, holder", "source, key"},
 	{"hosts", "id, status, capabilities, max_concurrent, updated_at", "id"}, // not last_heartbeat, which is no event
 	{"rate_limits", "source, max_jobs_per_minute, max_concurrent_jobs, configured, current_count, window_start", "source"},

@@ -41,6 +41,7 @@ type Spec struct {
 	TimeoutSeconds int
 	MaxRetries     int
 	Backoff        job.Backoff
+	OnDepFailure   job.OnFailure
 	Key            string
 	PayloadSHA256  string
 }
@@ -125,6 +126,7 @@ func (r *Row) visitFixed(v visitor) {
 	v.int("timeout_seconds", &r.TimeoutSeconds)
 	v.int("max_retries", &r.MaxRetries)
 	v.text("retry_backoff", (*string)(&r.Backoff))
+	v.text("on_dependency_failure", (*string)(&r.OnDepFailure))
 	v.text("idempotency_key", &r.Key)
 	v.text("payload_sha256", &r.PayloadSHA256)
 	v.text("task_id", &r.TaskID)

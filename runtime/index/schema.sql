@@ -14,6 +14,7 @@ CREATE TABLE jobs (
   timeout_seconds   INTEGER NOT NULL,
   max_retries       INTEGER NOT NULL,
   retry_backoff     TEXT NOT NULL,
+  on_dependency_failure TEXT NOT NULL CHECK (on_dependency_failure IN ('fail', 'skip', 'wait')),
   idempotency_key   TEXT NOT NULL,
   payload_sha256    TEXT NOT NULL,
   task_id           TEXT NOT NULL,
@@ -91,9 +92,9 @@ CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = '
 -- Those that an event has to make ready when their time has come.
 CREATE INDEX jobs_wake ON jobs (wake_at)
   WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
--- Those that have to fail because a dependency did.
+-- Those that have to fail or be skipped because a dependency failed.
 CREATE INDEX jobs_dep_failed ON jobs (zone)
-  WHERE dep_failed <> '' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
+  WHERE dep_failed <> '' AND on_dependency_failure <> 'wait' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
 CREATE INDEX jobs_lease ON jobs (host, lease_until) WHERE host <> '';
 CREATE INDEX jobs_joined ON jobs (joined_to) WHERE joined_to <> '' AND status IN ('pending', 'throttled');
 CREATE INDEX jobs_inbox ON jobs (zone) WHERE zone = 'inbox';
@@ -108,10 +109,11 @@ CREATE INDEX jobs_mission ON jobs (mission_id) WHERE mission_id <> '';
 CREATE TABLE deps (
   job               INTEGER NOT NULL,    -- seq of the one that waits
   depends_on        TEXT NOT NULL,       -- id; there may be no such job
-  done              INTEGER NOT NULL CHECK (done IN (0, 1)), -- it is completed
+  follows           TEXT NOT NULL,       -- id of the job that stands for it: itself, or its last revision
+  done              INTEGER NOT NULL CHECK (done IN (0, 1)), -- that one is completed
   PRIMARY KEY (job, depends_on)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX deps_depends_on ON deps (depends_on);
+CREATE INDEX deps_follows ON deps (follows);
 
 -- Keys that proposals chose. That of a job without one is its own id, and is not in this table: see KeyHolder.
 CREATE TABLE keys (

@@ -24,6 +24,9 @@ type twinJob struct {
 	source, bucket, key, revises string
 	class                        int
 	deps                         []string
+	follows                      map[string]string // dependency to the job that stands for it
+	onFailure                    string
+	revised                      string
 	status                       job.Status
 	accepted, ready              bool
 	gated                        bool // out of the inbox
@@ -62,7 +65,11 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 		if m.Priority == 0 {
 			class = 0
 		}
-		w.jobs[ev.JobID] = &twinJob{seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, class: class,
+		follows := map[string]string{}
+		for _, d := range deps {
+			follows[d] = w.standing(d)
+		}
+		w.jobs[ev.JobID] = &twinJob{follows: follows, onFailure: m.OnDepFailure, seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, class: class,
 			deps: slices.Compact(deps), status: job.StatusPending}
 		w.order = append(w.order, ev.JobID)
 		return
@@ -126,6 +133,15 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 			free()
 			j.joined, j.gated = m.Of, true
 			w.drop(ev.JobID, j)
+		}
+	case ledger.Revised:
+		j.revised = m.Revision
+		for _, other := range w.jobs {
+			for d, follows := range other.follows {
+				if follows == ev.JobID {
+					other.follows[d] = m.Revision
+				}
+			}
 		}
 	case ledger.Dispatched:
 		idle()
@@ -219,10 +235,20 @@ func (w *twin) zone(j *twinJob) string {
 	return j.status.Zone()
 }
 
+// standing follows the revisions of a job; those of a random history can lead in circles.
+func (w *twin) standing(id string) string {
+	for range revisions {
+		if j := w.jobs[id]; j != nil && j.revised != "" {
+			id = j.revised
+		}
+	}
+	return id
+}
+
 func (w *twin) deps(j *twinJob) (left int, failed string) {
 	for _, d := range j.deps {
 		var status job.Status
-		if on := w.jobs[d]; on != nil {
+		if on := w.jobs[j.follows[d]]; on != nil {
 			status = on.status
 		}
 		if status != job.StatusCompleted {

@@ -21,7 +21,8 @@ type Received struct {
 	Backoff        string `json:"retry_backoff"`
 	Key            string `json:"key"`
 	PayloadSHA256  string `json:"payload_sha256"`
-	DependsOn      int    `json:"depends_on"` // how many; their ids are in the document
+	DependsOn      int    `json:"depends_on"`                      // how many; their ids are in the document
+	OnDepFailure   string `json:"on_dependency_failure,omitempty"` // "" is fail
 	TaskID         string `json:"task_id,omitempty"`
 	MissionID      string `json:"mission_id,omitempty"`
 	Revises        string `json:"revises,omitempty"`
@@ -131,6 +132,7 @@ type RetryScheduled struct {
 // Cancelled is the meta of JOB_CANCELLED.
 type Cancelled struct {
 	Reason string `json:"reason,omitempty"`
+	Code   string `json:"code,omitempty"` // DEPENDENCY_SKIPPED, …; "" is CANCELLED
 }
 
 // Unknown is the meta of OUTCOME_UNKNOWN and LEASE_EXPIRED.
