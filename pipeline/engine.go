@@ -236,6 +236,7 @@ func (e *engine) step(ctx context.Context) error {
 	if len(fresh) > 0 {
 		p.warnSandbox()
 	}
+	p.provide(fresh)
 	e.runner.start(ctx, fresh)
 	e.tally.Dispatched += len(fresh)
 	e.tally.Completed += also.Completed

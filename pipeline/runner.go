@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/workspace"
@@ -39,6 +40,8 @@ type runner struct {
 type attempt struct {
 	row     indexRow
 	job     job.Job
+	inputs  []input // what its dependencies left, and what of that was read
+	deps    []agent.Dependency
 	number  int
 	queued  time.Time
 	started time.Time // zero until it was
@@ -135,7 +138,7 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 		by := r.using
 		by.users++
 		r.mu.Unlock()
-		a.result = by.agent.Attempt(run, a.job, a.number)
+		a.result = by.agent.Attempt(run, a.job, a.number, a.deps...)
 		cancel(nil)
 		r.release(by)
 		r.mu.Lock()
