@@ -143,6 +143,11 @@ func dispatchLine(row indexRow) DispatchLine {
 // be blocked instead: its document cannot be read, or no host offers what it needs, so that it would stand before the
 // others for ever.
 func (b *batch) dispatch(list []hosts.Host, row indexRow, runner *ledger.Runner) (DispatchLine, bool, error) {
+	if reason, err := b.overBudget(row); err != nil || reason != "" {
+		line := dispatchLine(row)
+		line.Reason = reason
+		return line, true, err
+	}
 	in, prop, err := b.p.loadIntake(row)
 	if damaged(err) {
 		line, err := b.refuseDamaged(row, err)

@@ -19,6 +19,7 @@ type known interface {
 	Cycle(id, revises string, deps []string, limit int) ([]string, bool, error)
 	Children(parent string) (int, error)
 	MissionJobs(mission string) (int, error)
+	TaskOf(jobID string) (mission, source, proposalSHA256 string, found bool, err error)
 	Hosts() ([]index.Host, error)
 }
 

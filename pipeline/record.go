@@ -58,11 +58,19 @@ func (b *batch) record(a *attempt, doc ledger.Ref) (over bool, err error) {
 
 // attemptFailed decides what follows a failed attempt: another one, or the end of the job. It returns whether the job is over.
 func (b *batch) attemptFailed(row indexRow, meta ledger.Ended, doc ledger.Ref, retryable bool) (over bool, err error) {
+	noRetry := ""
+	if retryable && row.RetryCount < row.MaxRetries {
+		if noRetry, err = b.noRetry(row); err != nil {
+			return false, err
+		}
+	}
 	switch {
 	case meta.Code == agent.CodeCancelled:
 		// It did not fail by itself: it goes back into the queue, and the attempt does not count as a retry.
 		b.retry(row, row.RetryCount, b.now)
 		return false, b.failed
+	case noRetry != "":
+		meta.Error = shorten(noRetry + ": " + meta.Error)
 	case retryable && row.RetryCount < row.MaxRetries:
 		b.retry(row, row.RetryCount+1, b.now.Add(row.Backoff.Wait(row.RetryCount)))
 		return false, b.failed

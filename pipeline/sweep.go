@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -13,7 +14,8 @@ const batchJobs = 1000
 
 // sweep moves the jobs that wait for nothing any more: those whose dependencies, backoff or rate window have let them
 // through become ready, those whose dependency failed fail, those that share the end of another job end with it. Those
-// whose dependency turned out to be none that they may have are blocked. It returns the ids of the jobs that ended or
+// whose dependency turned out to be none that they may have are blocked, and those whose mission lets none begin any more are
+// cancelled. It returns the ids of the jobs that ended or
 // were blocked. At most a batch of each is taken.
 func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 	due, err := b.tx.Due(b.now, batchJobs)
@@ -52,7 +54,8 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 		}
 		ended = append(ended, joined...)
 	}
-	return ended, append(blocked, refused...), b.failed
+	stopped, err := b.stopMissions()
+	return append(ended, stopped...), append(blocked, refused...), errors.Join(err, b.failed)
 }
 
 // orphan ends a job one of whose dependencies will not complete, in the way that it asked for.

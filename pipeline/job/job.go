@@ -3,6 +3,7 @@
 package job
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -200,7 +201,7 @@ type Provenance struct {
 	Line      int    `json:"line,omitempty"`       // in a .jsonl file, from 1
 	OwnerUID  int    `json:"owner_uid"`            // of the inbox file; -1 where it is not known
 	Token     string `json:"token"`                // of the claim
-	MissionID string `json:"mission_id,omitempty"` // of the parent
+	MissionID string `json:"mission_id,omitempty"` // to which it counts as one of its jobs
 	ParentID  string `json:"parent_job_id,omitempty"`
 	Depth     int    `json:"depth"` // 0 for what a person or agent proposed, parent + 1 for what came out of a job
 	Signer    string `json:"signer,omitempty"`
@@ -292,7 +293,7 @@ func New(in Intake, p Proposal) Job {
 		TaskID:         p.TaskID,
 
 		OnDependencyFailure: p.OnDependencyFailure.OrDefault(),
-		MissionID:           p.MissionID,
+		MissionID:           cmp.Or(in.Provenance.MissionID, p.MissionID),
 		Revises:             in.Revises,
 		Payload:             p.Payload,
 		Provenance:          in.Provenance,

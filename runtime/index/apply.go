@@ -128,7 +128,9 @@ func (tx *Tx) applyJob(ev *ledger.Event, at time.Time) (int64, error) {
 		row.Zone = to.Zone()
 	}
 	row.Ready = row.Ready && to == job.StatusPending && row.Zone == zoneApproved && row.Host == "" && row.JoinedTo == ""
+	old := e.row
 	tx.change(e, &row)
+	tx.charge(&old, &row, ev, at)
 	for _, step := range after {
 		if err := step(e); err != nil {
 			return 0, err

@@ -22,9 +22,12 @@ func (r *Reader) Claim(limit int) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	lanes, err := r.openLanes()
+	if err != nil {
+		return nil, err
+	}
 	var queues claimHeap
-	for _, p := range open {
-		q := &claimQueue{population: p}
+	for _, q := range claimQueues(open, lanes) {
 		if err := q.fill(r, min(limit, claimPage)); err != nil {
 			return nil, err
 		}
@@ -36,13 +39,13 @@ func (r *Reader) Claim(limit int) ([]Row, error) {
 	var seqs []int64
 	for len(seqs) < limit && len(queues) > 0 {
 		q := queues[0]
-		if left := room[q.bucket]; left != nil {
-			if *left == 0 {
-				heap.Pop(&queues)
-				continue
-			}
-			*left--
+		bucket, known := room[q.heads[0].bucket]
+		if known && bucket != nil && *bucket == 0 || q.room != nil && *q.room == 0 {
+			heap.Pop(&queues)
+			continue
 		}
+		take(bucket)
+		take(q.room)
 		seqs = append(seqs, q.heads[0].seq)
 		if err := q.advance(r); err != nil {
 			return nil, err
@@ -62,6 +65,10 @@ func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	lanes, err := r.openLanes()
+	if err != nil {
+		return nil, err
+	}
 	isOpen := map[population]bool{}
 	for _, p := range open {
 		isOpen[p] = true
@@ -76,12 +83,12 @@ func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
 		if !found || !row.Ready || seen[id] || !isOpen[population{row.Bucket, row.Source}] {
 			continue
 		}
-		if left := room[row.Bucket]; left != nil {
-			if *left == 0 {
-				continue
-			}
-			*left--
+		bucket, lane := room[row.Bucket], lanes[row.Lane]
+		if bucket != nil && *bucket == 0 || row.Lane != "" && (lane == nil || *lane == 0) {
+			continue
 		}
+		take(bucket)
+		take(lane)
 		seen[id] = true
 		rows = append(rows, row)
 	}
@@ -129,6 +136,13 @@ func (r *Reader) claimable() (open []population, room map[string]*int, err error
 	return kept, room, nil
 }
 
+// take uses up one of what is left; nil is without limit.
+func take(left *int) {
+	if left != nil {
+		*left--
+	}
+}
+
 // bySeq returns the jobs with these numbers in the order given.
 func (r *Reader) bySeq(seqs []int64) ([]Row, error) {
 	rows := make([]Row, len(seqs))
@@ -144,39 +158,52 @@ func (r *Reader) bySeq(seqs []int64) ([]Row, error) {
 	return rows, nil
 }
 
-// claimHead is a place in the claim order.
-type claimHead struct{ class, due, seq int64 }
+// claimHead is a place in the claim order, and the bucket of the job there.
+type claimHead struct {
+	class, due, seq int64
+	bucket          string
+}
 
 func (a claimHead) compare(b claimHead) int {
 	return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq))
 }
 
-// claimQueue reads the ready jobs of one source from jobs_claim, a page at a time.
+// claimQueue reads the ready jobs of one source, or of one mission with a lane of its own, a page at a time.
 type claimQueue struct {
 	population
+	lane  string
+	room  *int // of the lane; nil without one
 	heads []claimHead
 	page  int // size of the last page; 0 before the first
 	done  bool
 }
 
 const (
-	selectHeads = `SELECT class, due_at, seq FROM jobs INDEXED BY jobs_claim
-  WHERE status = 'pending' AND ready = 1 AND bucket = ? AND source = ? ORDER BY class, due_at, seq LIMIT ?`
-	selectHeadsAfter = `SELECT class, due_at, seq FROM jobs INDEXED BY jobs_claim
-  WHERE status = 'pending' AND ready = 1 AND bucket = ? AND source = ? AND (class, due_at, seq) > (?, ?, ?)
+	selectHeads = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim
+  WHERE status = 'pending' AND ready = 1 AND lane = '' AND bucket = ? AND source = ? ORDER BY class, due_at, seq LIMIT ?`
+	selectHeadsAfter = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim
+  WHERE status = 'pending' AND ready = 1 AND lane = '' AND bucket = ? AND source = ? AND (class, due_at, seq) > (?, ?, ?)
+  ORDER BY class, due_at, seq LIMIT ?`
+	selectLane = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim_lane
+  WHERE status = 'pending' AND ready = 1 AND lane <> '' AND lane = ? ORDER BY class, due_at, seq LIMIT ?`
+	selectLaneAfter = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim_lane
+  WHERE status = 'pending' AND ready = 1 AND lane <> '' AND lane = ? AND (class, due_at, seq) > (?, ?, ?)
   ORDER BY class, due_at, seq LIMIT ?`
 )
 
 // fill reads the next page.
 func (q *claimQueue) fill(r *Reader, size int) error {
-	sql, values := selectHeads, []any{q.bucket, q.source}
+	sql, after, values := selectHeads, selectHeadsAfter, []any{q.bucket, q.source}
+	if q.lane != "" {
+		sql, after, values = selectLane, selectLaneAfter, []any{q.lane}
+	}
 	if len(q.heads) > 0 {
 		last := q.heads[len(q.heads)-1]
-		sql, values = selectHeadsAfter, append(values, last.class, last.due, last.seq)
+		sql, values = after, append(values, last.class, last.due, last.seq)
 	}
 	var page []claimHead
 	err := r.c.each(sql, func(s *stmt) error {
-		page = append(page, claimHead{s.ColumnInt64(0), s.ColumnInt64(1), s.ColumnInt64(2)})
+		page = append(page, claimHead{s.ColumnInt64(0), s.ColumnInt64(1), s.ColumnInt64(2), s.ColumnText(3)})
 		return nil
 	}, append(values, size)...)
 	q.heads, q.page, q.done = page, size, len(page) < size

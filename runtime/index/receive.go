@@ -42,6 +42,12 @@ func (tx *Tx) receive(ev *ledger.Event, at time.Time, docs DocReader) error {
 			MaxRetries: m.MaxRetries, Backoff: job.Backoff(m.Backoff), OnDepFailure: job.OnFailure(m.OnDepFailure).OrDefault(), Key: m.Key, PayloadSHA256: m.PayloadSHA256},
 		Queue: Queue{Status: status, Zone: zoneInbox, UpdatedAt: at},
 	}
+	if m.Member {
+		row.MemberOf = m.MissionID
+		if row.Lane, err = tx.laneOf(m.MissionID); err != nil {
+			return eventError(ev, err)
+		}
+	}
 	var deps []string
 	if m.DependsOn > 0 {
 		if deps, err = readDeps(row.Intake, docs); err != nil {

@@ -26,7 +26,9 @@ type Origin struct {
 	Line      int    // in that file, from 1; 0 where it held one proposal
 	TraceID   string
 	TaskID    string
-	MissionID string
+	MissionID string // that the proposal names
+	MemberOf  string // the mission to which it counts, as one of its jobs
+	Lane      string // of the claim order; "" is that of its source
 	ParentID  string
 	Depth     int
 	Revises   string
@@ -131,6 +133,8 @@ func (r *Row) visitFixed(v visitor) {
 	v.text("payload_sha256", &r.PayloadSHA256)
 	v.text("task_id", &r.TaskID)
 	v.text("mission_id", &r.MissionID)
+	v.text("member_of", &r.MemberOf)
+	v.text("lane", &r.Lane)
 	v.text("trace_id", &r.TraceID)
 	v.text("parent_id", &r.ParentID)
 	v.int("depth", &r.Depth)

@@ -19,6 +19,8 @@ CREATE TABLE jobs (
   payload_sha256    TEXT NOT NULL,
   task_id           TEXT NOT NULL,
   mission_id        TEXT NOT NULL,
+  member_of         TEXT NOT NULL,       -- the mission to which it counts, as one of its jobs
+  lane              TEXT NOT NULL,       -- '' or that mission, where it limits how many run at a time
   trace_id          TEXT NOT NULL,
   parent_id         TEXT NOT NULL,
   depth             INTEGER NOT NULL,
@@ -87,8 +89,13 @@ CREATE TABLE jobs (
 ) STRICT;
 
 -- The claim order. Jobs that wait for anything are not in it, so that they cost a claim nothing. It begins with the bucket and
--- the source because these are what can be full or paused: a claim merges the heads of those that are neither.
-CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = 'pending' AND ready = 1;
+-- the source because these are what can be full or paused: a claim merges the heads of those that are neither. Jobs of a mission
+-- that limits how many run at a time have a lane of their own.
+CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = 'pending' AND ready = 1 AND lane = '';
+CREATE INDEX jobs_claim_lane ON jobs (lane, class, due_at) WHERE status = 'pending' AND ready = 1 AND lane <> '';
+-- Those that must not begin any more when their mission is stopped.
+CREATE INDEX jobs_member_waiting ON jobs (member_of)
+  WHERE member_of <> '' AND host = '' AND status IN ('pending', 'throttled') AND zone = 'approved';
 -- Those that an event has to make ready when their time has come.
 CREATE INDEX jobs_wake ON jobs (wake_at)
   WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
@@ -104,6 +111,7 @@ CREATE INDEX jobs_status ON jobs (status);
 CREATE INDEX jobs_source ON jobs (source);
 CREATE INDEX jobs_token ON jobs (token);
 CREATE INDEX jobs_trace ON jobs (trace_id) WHERE trace_id <> id;
+CREATE INDEX jobs_member ON jobs (member_of) WHERE member_of <> '';
 CREATE INDEX jobs_mission ON jobs (mission_id) WHERE mission_id <> '';
 
 CREATE TABLE deps (
@@ -172,6 +180,56 @@ CREATE TABLE families (
   jobs              INTEGER NOT NULL,
   PRIMARY KEY (family, id)
 ) STRICT, WITHOUT ROWID;
+
+-- Missions that were submitted, with counts of their jobs: neither a claim nor a list counts rows.
+CREATE TABLE missions (
+  id                TEXT PRIMARY KEY,
+  seq               INTEGER NOT NULL UNIQUE, -- number of its MISSION_SUBMITTED
+  source            TEXT NOT NULL,
+  title             TEXT NOT NULL,
+  submitted_at      INTEGER NOT NULL,
+  doc_path          TEXT NOT NULL,       -- the run: segment, place in it, digest
+  doc_offset        INTEGER NOT NULL,
+  doc_bytes         INTEGER NOT NULL,
+  doc_sha256        TEXT NOT NULL,
+  tasks             INTEGER NOT NULL,
+  max_concurrent    INTEGER NOT NULL,    -- 0 is unlimited, also in the budget
+  budget_jobs       INTEGER NOT NULL,
+  budget_retries    INTEGER NOT NULL,
+  budget_ms         INTEGER NOT NULL,
+  cancelled         INTEGER NOT NULL DEFAULT 0 CHECK (cancelled IN (0, 1)),
+  stop              INTEGER NOT NULL DEFAULT 0 CHECK (stop IN (0, 1, 2)), -- no new jobs (1), none at all (2)
+  base_jobs         INTEGER NOT NULL DEFAULT 0, -- what had been used when it was retried as a whole
+  base_retries      INTEGER NOT NULL DEFAULT 0,
+  base_ms           INTEGER NOT NULL DEFAULT 0,
+  started           INTEGER NOT NULL DEFAULT 0, -- jobs with an attempt
+  retries           INTEGER NOT NULL DEFAULT 0, -- that nobody asked for
+  run_ms            INTEGER NOT NULL DEFAULT 0, -- for which attempts ran that are over
+  ready             INTEGER NOT NULL DEFAULT 0 CHECK (ready >= 0),
+  in_flight         INTEGER NOT NULL DEFAULT 0 CHECK (in_flight >= 0),
+  waiting           INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0), -- approved, not over, without a lease
+  fresh             INTEGER NOT NULL DEFAULT 0 CHECK (fresh >= 0),   -- of these, without an attempt
+  pending           INTEGER NOT NULL DEFAULT 0, -- by status, without those that were revised
+  throttled         INTEGER NOT NULL DEFAULT 0,
+  running           INTEGER NOT NULL DEFAULT 0,
+  completed         INTEGER NOT NULL DEFAULT 0,
+  failed            INTEGER NOT NULL DEFAULT 0,
+  quarantined       INTEGER NOT NULL DEFAULT 0,
+  cancelled_jobs    INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+-- Those of which jobs can be claimed in a lane of their own, and those of which waiting jobs have to be cancelled.
+CREATE INDEX missions_ready ON missions (id) WHERE ready > 0 AND max_concurrent > 0;
+CREATE INDEX missions_stop ON missions (id) WHERE stop > 0 AND (fresh > 0 OR stop = 2 AND waiting > 0);
+
+CREATE TABLE mission_tasks (
+  mission           TEXT NOT NULL,
+  place             INTEGER NOT NULL,    -- behind those that it depends on
+  task              TEXT NOT NULL,
+  job               TEXT NOT NULL,       -- id
+  proposal_sha256   TEXT NOT NULL,       -- of the proposal that is meant
+  PRIMARY KEY (mission, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mission_tasks_job ON mission_tasks (job);
 
 CREATE TABLE ledger_events (
   seq               INTEGER PRIMARY KEY,

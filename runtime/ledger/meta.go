@@ -25,6 +25,7 @@ type Received struct {
 	OnDepFailure   string `json:"on_dependency_failure,omitempty"` // "" is fail
 	TaskID         string `json:"task_id,omitempty"`
 	MissionID      string `json:"mission_id,omitempty"`
+	Member         bool   `json:"member,omitempty"` // it is one of the jobs that the mission was submitted with
 	Revises        string `json:"revises,omitempty"`
 	ParentID       string `json:"parent,omitempty"`
 	Depth          int    `json:"depth,omitempty"`
@@ -166,6 +167,19 @@ type PausedMeta struct {
 type Deferred struct {
 	Source string `json:"source"`
 	Reason string `json:"reason"`
+}
+
+// MissionSubmitted is the meta of MISSION_SUBMITTED. The document is the run.
+type MissionSubmitted struct {
+	Located
+	Mission string `json:"mission"`
+	Tasks   int    `json:"tasks"`
+}
+
+// MissionTurned is the meta of MISSION_CANCELLED and MISSION_RETRIED.
+type MissionTurned struct {
+	Mission string `json:"mission"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // Torn is the meta of TORN_TAIL_MOVED.
