@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"gates", "hosts", "runtime/workspace", "runtime/ledger", "runtime/history"},
 	{"runtime/index", "hosts/agent", "pipeline/rules"},
 	{"pipeline", "runtime/index/indextest"},
-	{"cmd/sheratan/internal/cli", "scripts/bench"},
+	{"cmd/sheratan/internal/cli", "scripts/bench", "scripts/wfmission"},
 	{"cmd/sheratan", "scripts/bench"},
 }
 
