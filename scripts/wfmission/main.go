@@ -4,7 +4,8 @@
 //	wfmission [-id ID] [-scale FACTOR | -seconds SECONDS -slots SLOTS] FILE
 //
 // With -seconds the scale is chosen so that no schedule on that many slots takes less: the longer one of the critical path and
-// the work divided by the slots takes that time. The mission goes to stdout, and one line of JSON about it to stderr. Its jobs need
+// the work divided by the slots takes that time. On some numbers of slots no schedule comes near that, because the graph is narrow
+// where the work is; without -slots the smallest power of two is taken on which one does. The mission goes to stdout, and one line of JSON about it to stderr. Its jobs need
 // a rule for sleep:
 //
 //	{"program": "sleep", "args": ["[0-9]+\\.[0-9]+"], "decision": "allow", "rerun": "safe"}
@@ -31,11 +32,11 @@ func run(args []string, stdout, stderr io.Writer) error {
 	id := f.String("id", "", "id of the mission; default the name of the workflow")
 	scale := f.Float64("scale", 1, "seconds to sleep for each second that a task ran")
 	seconds := f.Float64("seconds", 0, "choose the scale so that the best schedule takes this long")
-	slots := f.Int("slots", 1, "slots of that schedule")
+	slots := f.Int("slots", 0, "slots of that schedule; 0 chooses")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	if f.NArg() != 1 || *slots < 1 || *scale < 0 || *seconds < 0 {
+	if f.NArg() != 1 || *slots < 0 || *scale < 0 || *seconds < 0 {
 		return fmt.Errorf("want one FILE, and no number below zero")
 	}
 	data, err := os.ReadFile(f.Arg(0))
@@ -45,6 +46,9 @@ func run(args []string, stdout, stderr io.Writer) error {
 	w, err := read(data)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Arg(0), err)
+	}
+	if *slots == 0 {
+		*slots = w.enoughSlots()
 	}
 	if *seconds > 0 {
 		*scale = *seconds / max(w.longest, w.work/float64(*slots))

@@ -130,8 +130,9 @@ func clean(s string, n int) string {
 
 // summary is what a schedule of the mission can be compared with.
 func (w *workflow) summary(id string, scale float64, slots int) map[string]any {
-	return map[string]any{"mission": id, "tasks": len(w.tasks), "scale": scale, "work_seconds": w.work * scale,
-		"critical_path_seconds": w.longest * scale, "best_seconds": max(w.longest, w.work/float64(slots)) * scale}
+	return map[string]any{"mission": id, "tasks": len(w.tasks), "scale": scale, "slots": slots, "work_seconds": w.work * scale,
+		"critical_path_seconds": w.longest * scale, "best_seconds": max(w.longest, w.work/float64(slots)) * scale,
+		"list_seconds": w.list(slots) * scale}
 }
 
 // mission makes the document.

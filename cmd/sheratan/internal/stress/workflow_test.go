@@ -3,6 +3,7 @@ package stress_test
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -19,8 +20,8 @@ var (
 	smallWorkflows = []string{"helloworld/helloworld-chain-5-chameleon.json", "helloworld/helloworld-forkjoin-10-chameleon.json",
 		"nextflow/bacass-dirt02-001.json", "nextflow/hic-dirt02-001.json",
 		"pegasus/epigenomics/epigenomics-chameleon-hep-1seq-100k-001.json", "makeflow/bwa/bwa-chameleon-small-001.json"}
-	workflowSlots = 8
-	// slack is how much longer than the best schedule a workflow may take.
+	// slack is how much longer a workflow may take than what no schedule can do without: the critical path, or the work divided
+	// by the slots.
 	slack = 1.15
 )
 
@@ -67,13 +68,7 @@ type workflow struct {
 // newWorkflow submits a workflow scaled to a number of seconds.
 func newWorkflow(t *testing.T, file string, seconds float64) *workflow {
 	t.Helper()
-	w := &workflow{site: newSite(t, workflowSlots), deps: map[string][]string{}}
-	w.configure(func(config map[string]any) {
-		config["limits"] = map[string]any{"depends_on": 0}
-		gates := config["gates"].(map[string]any)
-		gates["exec"] = append(gates["exec"].([]any), map[string]any{"program": "sleep", "args": []string{`[0-9]+\.[0-9]+`},
-			"decision": "allow", "rerun": "safe"})
-	})
+	w := &workflow{site: newSite(t, 1), deps: map[string][]string{}}
 	path := filepath.Join(filepath.Dir(w.dir), "mission.json")
 	made, err := os.Create(path)
 	if err != nil {
@@ -82,7 +77,7 @@ func newWorkflow(t *testing.T, file string, seconds float64) *workflow {
 	defer made.Close()
 	var summary strings.Builder
 	convert := exec.Command("go", "run", "github.com/sheratan/sheratan/scripts/wfmission", "-id", "wf",
-		"-seconds", fmt.Sprint(seconds), "-slots", fmt.Sprint(workflowSlots), file)
+		"-seconds", fmt.Sprint(seconds), file)
 	convert.Stdout, convert.Stderr = made, &summary
 	if err := convert.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", file, err, summary.String())
@@ -90,12 +85,22 @@ func newWorkflow(t *testing.T, file string, seconds float64) *workflow {
 	var facts struct {
 		Mission string  `json:"mission"`
 		Tasks   int     `json:"tasks"`
+		Slots   int     `json:"slots"`
 		Best    float64 `json:"best_seconds"`
+		List    float64 `json:"list_seconds"`
 	}
 	if err := json.Unmarshal([]byte(summary.String()), &facts); err != nil {
 		t.Fatal(err)
 	}
+	w.configure(func(config map[string]any) {
+		config["limits"] = map[string]any{"depends_on": 0}
+		config["host"] = map[string]any{"max_concurrent": facts.Slots}
+		gates := config["gates"].(map[string]any)
+		gates["exec"] = append(gates["exec"].([]any), map[string]any{"program": "sleep", "args": []string{`[0-9]+\.[0-9]+`},
+			"decision": "allow", "rerun": "safe"})
+	})
 	w.id, w.tasks, w.best = facts.Mission, facts.Tasks, facts.Best
+	t.Logf("%d tasks on %d slots: %.2f s at best, %.2f s for a list schedule", facts.Tasks, facts.Slots, facts.Best, facts.List)
 	w.must("mission", "submit", path)
 	return w
 }
@@ -161,27 +166,39 @@ func (w *workflow) check() (starts int, first, last time.Time) {
 func TestWorkflows(t *testing.T) {
 	seconds := 2.5
 	if long {
-		seconds = 6
+		seconds = 10
 	}
 	for _, file := range workflows(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			w := newWorkflow(t, file, seconds)
-			begin := time.Now()
-			w.must("tick", "--json")
-			wall := time.Since(begin).Seconds()
-			starts, first, last := w.check()
-			if starts != w.tasks {
-				t.Errorf("%d starts of %d jobs", starts, w.tasks)
+			// What holds of the order holds each time. The time is that of the best of some tries: the machine has other things
+			// to do as well.
+			best := math.Inf(1)
+			for try := 0; try < 3 && best > slack && !t.Failed(); try++ {
+				best = min(best, runWorkflow(t, file, seconds))
 			}
-			took := last.Sub(first).Seconds()
-			t.Logf("%d tasks: %.2f s, %.3f of the best schedule; the tick took %.2f s", w.tasks, took, took/w.best, wall)
-			if took > slack*w.best && !raceDetector {
-				t.Errorf("took %.2f s, and the best schedule takes %.2f", took, w.best)
+			if best > slack && !raceDetector {
+				t.Errorf("took %.3f of the best schedule, and may take %.2f", best, slack)
 			}
-			w.must("mission", "wait", w.id)
-			w.must("index", "check")
 		})
 	}
+}
+
+// runWorkflow runs a workflow, and returns how long that took beside what no schedule can do without.
+func runWorkflow(t *testing.T, file string, seconds float64) float64 {
+	t.Helper()
+	w := newWorkflow(t, file, seconds)
+	begin := time.Now()
+	w.must("tick", "--json")
+	wall := time.Since(begin).Seconds()
+	starts, first, last := w.check()
+	if starts != w.tasks {
+		t.Errorf("%d starts of %d jobs", starts, w.tasks)
+	}
+	took := last.Sub(first).Seconds()
+	t.Logf("%.2f s, %.3f of the best schedule; the whole tick took %.2f s", took, took/w.best, wall)
+	w.must("mission", "wait", w.id)
+	w.must("index", "check")
+	return took / w.best
 }
 
 // TestWorkflowsKilled is the same with ticks that are killed at random moments.
