@@ -3,6 +3,8 @@ package mission
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -172,4 +174,26 @@ func TestOrder(t *testing.T) {
 			seen[task.ID] = true
 		}
 	})
+}
+
+// The mission that the documentation shows is one.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "MISSIONS.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(text), "```json\n")
+	block, _, _ = strings.Cut(block, "```")
+	m, err := Parse([]byte(block))
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := m.Values([]string{"target=./cmd/..."})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := m.Expand("", "operator", values)
+	if err != nil || len(r.Tasks) != 3 || !strings.Contains(string(r.Proposals[1]), `["go","test","./cmd/..."]`) {
+		t.Errorf("%s, %v", r.Proposals, err)
+	}
 }
