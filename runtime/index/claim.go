@@ -22,12 +22,12 @@ func (r *Reader) Claim(limit int) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	lanes, err := r.openLanes()
+	tracks, err := r.openTracks()
 	if err != nil {
 		return nil, err
 	}
 	var queues claimHeap
-	for _, q := range claimQueues(open, lanes) {
+	for _, q := range claimQueues(open, tracks) {
 		if err := q.fill(r, min(limit, claimPage)); err != nil {
 			return nil, err
 		}
@@ -65,7 +65,7 @@ func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	lanes, err := r.openLanes()
+	tracks, err := r.openTracks()
 	if err != nil {
 		return nil, err
 	}
@@ -83,12 +83,12 @@ func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
 		if !found || !row.Ready || seen[id] || !isOpen[population{row.Bucket, row.Source}] {
 			continue
 		}
-		bucket, lane := room[row.Bucket], lanes[row.Lane]
-		if bucket != nil && *bucket == 0 || row.Lane != "" && (lane == nil || *lane == 0) {
+		bucket, track := room[row.Bucket], tracks[row.Track]
+		if bucket != nil && *bucket == 0 || row.Track != "" && (track == nil || *track == 0) {
 			continue
 		}
 		take(bucket)
-		take(lane)
+		take(track)
 		seen[id] = true
 		rows = append(rows, row)
 	}
@@ -168,11 +168,11 @@ func (a claimHead) compare(b claimHead) int {
 	return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq))
 }
 
-// claimQueue reads the ready jobs of one source, or of one mission with a lane of its own, a page at a time.
+// claimQueue reads the ready jobs of one source, or of one mission with a track of its own, a page at a time.
 type claimQueue struct {
 	population
-	lane  string
-	room  *int // of the lane; nil without one
+	track  string
+	room  *int // of the track; nil without one
 	heads []claimHead
 	page  int // size of the last page; 0 before the first
 	done  bool
@@ -180,22 +180,22 @@ type claimQueue struct {
 
 const (
 	selectHeads = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim
-  WHERE status = 'pending' AND ready = 1 AND lane = '' AND bucket = ? AND source = ? ORDER BY class, due_at, seq LIMIT ?`
+  WHERE status = 'pending' AND ready = 1 AND track = '' AND bucket = ? AND source = ? ORDER BY class, due_at, seq LIMIT ?`
 	selectHeadsAfter = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim
-  WHERE status = 'pending' AND ready = 1 AND lane = '' AND bucket = ? AND source = ? AND (class, due_at, seq) > (?, ?, ?)
+  WHERE status = 'pending' AND ready = 1 AND track = '' AND bucket = ? AND source = ? AND (class, due_at, seq) > (?, ?, ?)
   ORDER BY class, due_at, seq LIMIT ?`
-	selectLane = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim_lane
-  WHERE status = 'pending' AND ready = 1 AND lane <> '' AND lane = ? ORDER BY class, due_at, seq LIMIT ?`
-	selectLaneAfter = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim_lane
-  WHERE status = 'pending' AND ready = 1 AND lane <> '' AND lane = ? AND (class, due_at, seq) > (?, ?, ?)
+	selectTrack = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim_track
+  WHERE status = 'pending' AND ready = 1 AND track <> '' AND track = ? ORDER BY class, due_at, seq LIMIT ?`
+	selectTrackAfter = `SELECT class, due_at, seq, bucket FROM jobs INDEXED BY jobs_claim_track
+  WHERE status = 'pending' AND ready = 1 AND track <> '' AND track = ? AND (class, due_at, seq) > (?, ?, ?)
   ORDER BY class, due_at, seq LIMIT ?`
 )
 
 // fill reads the next page.
 func (q *claimQueue) fill(r *Reader, size int) error {
 	sql, after, values := selectHeads, selectHeadsAfter, []any{q.bucket, q.source}
-	if q.lane != "" {
-		sql, after, values = selectLane, selectLaneAfter, []any{q.lane}
+	if q.track != "" {
+		sql, after, values = selectTrack, selectTrackAfter, []any{q.track}
 	}
 	if len(q.heads) > 0 {
 		last := q.heads[len(q.heads)-1]

@@ -127,19 +127,19 @@ func (tx *Tx) turnMission(ev *ledger.Event) error {
 	return tx.c.run(updateStop, m.Mission)
 }
 
-// laneOf is the lane of the claim order in which a new job of a mission waits: one of its own where the mission limits how many
+// trackOf is the track of the claim order in which a new job of a mission waits: one of its own where the mission limits how many
 // run at a time, so that a claim passes over all of them at once.
-func (tx *Tx) laneOf(mission string) (lane string, err error) {
+func (tx *Tx) trackOf(mission string) (track string, err error) {
 	found, err := tx.c.one("SELECT max_concurrent > 0 FROM missions WHERE id = ?", func(s *stmt) error {
 		if s.ColumnBool(0) {
-			lane = mission
+			track = mission
 		}
 		return nil
 	}, mission)
 	if err == nil && !found {
 		err = fmt.Errorf("mission %s: there is none", mission)
 	}
-	return lane, err
+	return track, err
 }
 
 const selectMissions = `SELECT id, source, title, submitted_at, doc_path, doc_offset, doc_bytes, doc_sha256, tasks, max_concurrent,

@@ -44,7 +44,7 @@ func (tx *Tx) receive(ev *ledger.Event, at time.Time, docs DocReader) error {
 	}
 	if m.Member {
 		row.MemberOf = m.MissionID
-		if row.Lane, err = tx.laneOf(m.MissionID); err != nil {
+		if row.Track, err = tx.trackOf(m.MissionID); err != nil {
 			return eventError(ev, err)
 		}
 	}

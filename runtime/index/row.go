@@ -28,7 +28,7 @@ type Origin struct {
 	TaskID    string
 	MissionID string // that the proposal names
 	MemberOf  string // the mission to which it counts, as one of its jobs
-	Lane      string // of the claim order; "" is that of its source
+	Track      string // of the claim order; "" is that of its source
 	ParentID  string
 	Depth     int
 	Revises   string
@@ -134,7 +134,7 @@ func (r *Row) visitFixed(v visitor) {
 	v.text("task_id", &r.TaskID)
 	v.text("mission_id", &r.MissionID)
 	v.text("member_of", &r.MemberOf)
-	v.text("lane", &r.Lane)
+	v.text("track", &r.Track)
 	v.text("trace_id", &r.TraceID)
 	v.text("parent_id", &r.ParentID)
 	v.int("depth", &r.Depth)

@@ -20,7 +20,7 @@ CREATE TABLE jobs (
   task_id           TEXT NOT NULL,
   mission_id        TEXT NOT NULL,
   member_of         TEXT NOT NULL,       -- the mission to which it counts, as one of its jobs
-  lane              TEXT NOT NULL,       -- '' or that mission, where it limits how many run at a time
+  track              TEXT NOT NULL,       -- '' or that mission, where it limits how many run at a time
   trace_id          TEXT NOT NULL,
   parent_id         TEXT NOT NULL,
   depth             INTEGER NOT NULL,
@@ -90,9 +90,9 @@ CREATE TABLE jobs (
 
 -- The claim order. Jobs that wait for anything are not in it, so that they cost a claim nothing. It begins with the bucket and
 -- the source because these are what can be full or paused: a claim merges the heads of those that are neither. Jobs of a mission
--- that limits how many run at a time have a lane of their own.
-CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = 'pending' AND ready = 1 AND lane = '';
-CREATE INDEX jobs_claim_lane ON jobs (lane, class, due_at) WHERE status = 'pending' AND ready = 1 AND lane <> '';
+-- that limits how many run at a time have a track of their own.
+CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = 'pending' AND ready = 1 AND track = '';
+CREATE INDEX jobs_claim_track ON jobs (track, class, due_at) WHERE status = 'pending' AND ready = 1 AND track <> '';
 -- Those that must not begin any more when their mission is stopped.
 CREATE INDEX jobs_member_waiting ON jobs (member_of)
   WHERE member_of <> '' AND host = '' AND status IN ('pending', 'throttled') AND zone = 'approved';
@@ -217,7 +217,7 @@ CREATE TABLE missions (
   quarantined       INTEGER NOT NULL DEFAULT 0,
   cancelled_jobs    INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
--- Those of which jobs can be claimed in a lane of their own, and those of which waiting jobs have to be cancelled.
+-- Those of which jobs can be claimed in a track of their own, and those of which waiting jobs have to be cancelled.
 CREATE INDEX missions_ready ON missions (id) WHERE ready > 0 AND max_concurrent > 0;
 CREATE INDEX missions_stop ON missions (id) WHERE stop > 0 AND (fresh > 0 OR stop = 2 AND waiting > 0);
 
