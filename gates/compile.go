@@ -123,7 +123,7 @@ func (r *Rules) compileLimits() []error {
 		value int
 	}{
 		{"timeout_seconds", l.TimeoutSeconds}, {"max_retries", l.MaxRetries}, {"payload_bytes", l.PayloadBytes},
-		{"output_bytes", l.OutputBytes}, {"queue_depth", l.QueueDepth}, {"depends_on", l.DependsOn}, {"depth", l.Depth},
+		{"output_bytes", l.OutputBytes}, {"queue_depth", l.QueueDepth}, {"depends_on", l.DependsOn}, {"dependency_bytes", l.DependencyBytes}, {"depth", l.Depth},
 		{"children", l.Children},
 	} {
 		if x.value < 0 {

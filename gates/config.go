@@ -58,17 +58,18 @@ func (s *Sources) UnmarshalJSON(b []byte) error {
 
 // Limits bound what one proposal may ask for.
 type Limits struct {
-	TimeoutSeconds int `json:"timeout_seconds"`
-	MaxRetries     int `json:"max_retries"`
-	RetryWait      int `json:"retry_wait_seconds"` // the longest between two attempts
-	KeySeconds     int `json:"key_seconds"`        // that a key is held after its job has ended
-	InFlight       int `json:"in_flight"`          // jobs of all sources that are dispatched or running
-	PayloadBytes   int `json:"payload_bytes"`      // of the canonical payload
-	OutputBytes    int `json:"output_bytes"`       // kept of each stream, and the most that max_bytes may ask for
-	QueueDepth     int `json:"queue_depth"`        // per source; a full queue defers and is not the gates' concern
-	DependsOn      int `json:"depends_on"`         // dependencies of one job
-	Depth          int `json:"depth"`              // generations of follow-ups, 0 for what a person or agent proposed
-	Children       int `json:"children"`           // follow-ups of one job
+	TimeoutSeconds  int `json:"timeout_seconds"`
+	MaxRetries      int `json:"max_retries"`
+	RetryWait       int `json:"retry_wait_seconds"` // the longest between two attempts
+	KeySeconds      int `json:"key_seconds"`        // that a key is held after its job has ended
+	InFlight        int `json:"in_flight"`          // jobs of all sources that are dispatched or running
+	PayloadBytes    int `json:"payload_bytes"`      // of the canonical payload
+	OutputBytes     int `json:"output_bytes"`       // kept of each stream, and the most that max_bytes may ask for
+	QueueDepth      int `json:"queue_depth"`        // per source; a full queue defers and is not the gates' concern
+	DependsOn       int `json:"depends_on"`         // dependencies of one job
+	DependencyBytes int `json:"dependency_bytes"`   // of what its dependencies left that one job is given
+	Depth           int `json:"depth"`              // generations of follow-ups, 0 for what a person or agent proposed
+	Children        int `json:"children"`           // follow-ups of one job
 }
 
 // Section is the object "gates".
@@ -133,16 +134,17 @@ func DefaultConfig() Config {
 	return Config{
 		Sources: Sources{"*": DefaultSource(), "operator": operator},
 		Limits: Limits{
-			TimeoutSeconds: 3600,
-			MaxRetries:     10,
-			RetryWait:      600,
-			KeySeconds:     30 * 24 * 3600,
-			PayloadBytes:   256 << 10,
-			OutputBytes:    1 << 20,
-			QueueDepth:     100_000,
-			DependsOn:      64,
-			Depth:          3,
-			Children:       32,
+			TimeoutSeconds:  3600,
+			MaxRetries:      10,
+			RetryWait:       600,
+			KeySeconds:      30 * 24 * 3600,
+			PayloadBytes:    256 << 10,
+			OutputBytes:     1 << 20,
+			QueueDepth:      100_000,
+			DependsOn:       64,
+			DependencyBytes: 64 << 20,
+			Depth:           3,
+			Children:        32,
 		},
 		Gates: Section{
 			Kinds: KindLists{

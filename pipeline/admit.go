@@ -58,6 +58,9 @@ func (p *Pipeline) admitOnce(ctx context.Context, r *rules.Rules, cands []*candi
 			return err
 		}
 		for i, c := range cands {
+			if err = stampMission(x, c); err != nil {
+				return err
+			}
 			if facts[i], err = lookup(x, r, p.now(), c, hostSets); err != nil {
 				return err
 			}

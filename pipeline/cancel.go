@@ -12,10 +12,11 @@ import (
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
-// Selection names jobs: by id, or all of a source, mission or status.
+// Selection names jobs: by id, or all of a source, mission or status. What names a mission need not be one of its jobs.
 type Selection struct {
 	IDs                     []string
 	Source, Mission, Status string
+	Member                  string // of this mission, as one of its jobs
 }
 
 // resolve lists the jobs that are selected. Named ones must exist; of the others only those in one of the states that the
@@ -41,12 +42,12 @@ func (b *batch) resolve(s Selection, after int64, states ...job.Status) ([]index
 	if s.Status != "" {
 		states = []job.Status{job.Status(s.Status)}
 	}
-	return b.tx.List(index.JobFilter{Status: states, Source: s.Source, Mission: s.Mission, After: &after, Limit: batchJobs})
+	return b.tx.List(index.JobFilter{Status: states, Source: s.Source, Mission: s.Mission, Member: s.Member, After: &after, Limit: batchJobs})
 }
 
 // empty makes Selection comparable to its zero value without comparing the slice.
 func (s Selection) empty() bool {
-	return len(s.IDs) == 0 && s.Source == "" && s.Mission == "" && s.Status == ""
+	return len(s.IDs) == 0 && s.Source == "" && s.Mission == "" && s.Status == "" && s.Member == ""
 }
 
 // Cancel ends jobs that are not over. What runs is killed by the process that runs it, within a second.
@@ -64,6 +65,10 @@ func (p *Pipeline) Cancel(ctx context.Context, s Selection, reason string, emit 
 // Retry takes failed and cancelled jobs up again, with their retries counted from the start. A rejected one stays
 // rejected.
 func (p *Pipeline) Retry(ctx context.Context, s Selection, emit func(JobLine) error) error {
+	states := []job.Status{job.StatusFailed}
+	if s.Member != "" {
+		states = append(states, job.StatusCancelled) // a mission goes on from where it was stopped
+	}
 	return p.change(ctx, s, emit, func(b *batch, row indexRow) error {
 		if row.Status != job.StatusFailed && row.Status != job.StatusCancelled {
 			return &StateError{ID: row.ID, Status: string(row.Status), Want: "only failed and cancelled jobs are retried", Way: "sheratan why " + row.ID}
@@ -83,7 +88,7 @@ func (p *Pipeline) Retry(ctx context.Context, s Selection, emit func(JobLine) er
 		b.jobEvent(p.opts.Actor, job.JobRetryScheduled, row.ID, row.TraceID, "approved",
 			ledger.RetryScheduled{WakeAt: job.FormatTime(b.now), Operator: true}, nil)
 		return b.failed
-	}, job.StatusFailed)
+	}, states...)
 }
 
 const errRejected = "REJECTED"

@@ -40,7 +40,7 @@ func remains(row indexRow) (job.Intake, job.Proposal) {
 	}
 	return in, job.Proposal{
 		ID: row.ID, Priority: &row.Priority, TimeoutSeconds: &row.TimeoutSeconds, MaxRetries: &row.MaxRetries,
-		RetryBackoff: row.Backoff, TaskID: row.TaskID, MissionID: row.MissionID, Payload: job.Payload{Kind: row.Kind},
+		RetryBackoff: row.Backoff, OnDependencyFailure: row.OnDepFailure, TaskID: row.TaskID, MissionID: row.MissionID, Payload: job.Payload{Kind: row.Kind},
 	}
 }
 

@@ -89,6 +89,11 @@ func Describe(ev ledger.Event) string {
 		var m ledger.Cancelled
 		_ = ev.DecodeMeta(&m)
 		return "cancelled" + because(m.Reason)
+	case job.MissionSubmitted, job.MissionCancelled, job.MissionRetried:
+		var m ledger.MissionTurned
+		_ = ev.DecodeMeta(&m)
+		_, did, _ := strings.Cut(strings.ToLower(string(ev.Event)), "_")
+		return "mission " + m.Mission + " was " + did + because(m.Reason)
 	case job.OutcomeUnknown, job.LeaseExpired:
 		var m ledger.Unknown
 		_ = ev.DecodeMeta(&m)

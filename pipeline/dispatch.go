@@ -153,6 +153,11 @@ func dispatchLine(row indexRow) DispatchLine {
 // document cannot be read, or no host offers what it needs, so that it would stand before the others for ever.
 func (b *batch) dispatch(l lot, runner *ledger.Runner) (DispatchLine, bool, error) {
 	row := l.row
+	if reason, err := b.overBudget(row); err != nil || reason != "" {
+		line := dispatchLine(row)
+		line.Reason = reason
+		return line, true, err
+	}
 	switch {
 	case l.damaged != nil:
 		line, err := b.refuseDamaged(row, l.damaged)

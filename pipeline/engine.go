@@ -14,6 +14,7 @@ import (
 // the job has run this long; and what other processes did is looked at this often.
 const (
 	gatherFor  = 25 * time.Millisecond
+	gatherJobs = 8 // as many at least, or it is not worth it
 	startAfter = 50 * time.Millisecond
 	lookEvery  = 250 * time.Millisecond
 )
@@ -102,6 +103,10 @@ func stopped(ctx context.Context, err error) bool {
 func (e *engine) gather(ctx context.Context, queued int) {
 	if queued == 0 {
 		e.wait(ctx, lookEvery)
+		return
+	}
+	if e.runner.sparse() {
+		e.wait(ctx, gatherFor)
 		return
 	}
 	deadline := e.p.opts.Now().Add(gatherFor)
@@ -210,7 +215,7 @@ func (e *engine) step(ctx context.Context) error {
 			return err
 		}
 		changed = append(append(changed, failed...), blocked...)
-		also.Failed += len(failed)
+		also.Failed += len(failed) - b.skipped
 		also.Blocked = len(blocked)
 		if appetite > 0 {
 			if fresh, blocked, err = e.source.lease(b, appetite); err != nil {
@@ -236,6 +241,7 @@ func (e *engine) step(ctx context.Context) error {
 	if len(fresh) > 0 {
 		p.warnSandbox()
 	}
+	p.provide(fresh)
 	e.runner.start(ctx, fresh)
 	e.tally.Dispatched += len(fresh)
 	e.tally.Completed += also.Completed

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"reflect"
 	"time"
 
@@ -17,9 +18,10 @@ const cycleLimit = 10000
 type known interface {
 	Job(id string) (index.Row, bool, error)
 	KeyHolder(source, key string) (index.Row, bool, error)
-	Cycle(id string, deps []string, limit int) ([]string, bool, error)
+	Cycle(id, revises string, deps []string, limit int) ([]string, bool, error)
 	Children(parent string) (int, error)
 	MissionJobs(mission string) (int, error)
+	TaskOf(jobID string) (mission, source, proposalSHA256 string, found bool, err error)
 	Hosts() ([]index.Host, error)
 }
 
@@ -65,14 +67,8 @@ func lookup(k known, r *rules.Rules, now time.Time, c *candidate, hostSets [][]s
 		}
 	}
 	var err error
-	if len(p.DependsOn) > 0 && job.ValidID(p.ID) && f.SameID == nil {
-		if f.Cycle, _, err = k.Cycle(p.ID, p.DependsOn, cycleLimit); err != nil {
-			return f, err
-		}
-	}
-	if old := c.intake.Revises; old != "" && len(p.DependsOn) > 0 && f.Cycle == nil {
-		// Who waits for the old version will wait for this one.
-		if f.Cycle, _, err = k.Cycle(old, p.DependsOn, cycleLimit); err != nil {
+	if revises := c.intake.Revises; len(p.DependsOn) > 0 && f.SameID == nil && (job.ValidID(p.ID) || revises != "") {
+		if f.Cycle, _, err = k.Cycle(cmp.Or(p.ID, revises), revises, p.DependsOn, cycleLimit); err != nil {
 			return f, err
 		}
 	}

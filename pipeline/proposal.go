@@ -213,6 +213,7 @@ func looseProposal(obj map[string]any) job.Proposal {
 		}
 	}
 	p.DependsOn = texts(obj["depends_on"])
+	p.OnDependencyFailure = job.OnFailure(text(obj["on_dependency_failure"]))
 	p.RequiredCapabilities = texts(obj["required_capabilities"])
 	if payload, ok := obj["payload"].(map[string]any); ok {
 		p.Payload.Kind = text(payload["kind"])

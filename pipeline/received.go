@@ -18,9 +18,18 @@ func received(r *rules.Rules, c *candidate, j job.Job, doc ledger.Ref) ledger.Re
 		Priority: int(j.Priority), TimeoutSeconds: j.TimeoutSeconds, MaxRetries: j.MaxRetries,
 		Backoff: string(j.RetryBackoff), Key: bounded(j.IdempotencyKey), PayloadSHA256: c.payloadSHA256,
 		ConcurrencyKey: bounded(j.ConcurrencyKey),
-		DependsOn:      len(dependencies(c.proposal)), TaskID: bounded(j.TaskID), MissionID: bounded(j.MissionID),
+		DependsOn:      len(dependencies(c.proposal)), OnDepFailure: onFailure(j),
+		TaskID: bounded(j.TaskID), MissionID: bounded(j.MissionID), Member: prov.MissionID != "",
 		Revises: j.Revises, ParentID: prov.ParentID, Depth: prov.Depth, Token: prov.Token, Line: prov.Line,
 	}
+}
+
+// onFailure is what the ledger says of the choice of a job: nothing where it is the default.
+func onFailure(j job.Job) string {
+	if j.OnDependencyFailure == job.OnFailureFail {
+		return ""
+	}
+	return string(j.OnDependencyFailure)
 }
 
 // bounded keeps what does not pass for an identifier out of the ledger's lines; the document has it as it came.

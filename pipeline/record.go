@@ -158,7 +158,8 @@ func (b *batch) attempt(id string) (*attempt, error) {
 	}
 	j := job.New(in, prop)
 	fillState(&j, row)
-	return &attempt{row: row, job: j, number: row.Attempt, queued: b.now}, nil
+	inputs, err := b.inputs(j)
+	return &attempt{row: row, job: j, inputs: inputs, number: row.Attempt, queued: b.now}, err
 }
 
 // rows returns the rows of attempts as they are now.

@@ -26,7 +26,7 @@ func (p *Pipeline) regate(ctx context.Context, k known, r *rules.Rules, row inde
 	}
 	if facts.SameID != nil && facts.SameID.ID == row.ID {
 		facts.SameID = nil // itself
-		if facts.Cycle, _, err = k.Cycle(row.ID, c.proposal.DependsOn, cycleLimit); err != nil {
+		if facts.Cycle, _, err = k.Cycle(row.ID, "", c.proposal.DependsOn, cycleLimit); err != nil {
 			return job.Report{}, nil, err
 		}
 	}

@@ -1,12 +1,14 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/workspace"
@@ -39,6 +41,8 @@ type runner struct {
 type attempt struct {
 	row     indexRow
 	job     job.Job
+	inputs  []input // what its dependencies left, and what of that was read
+	deps    []agent.Dependency
 	number  int
 	queued  time.Time
 	started time.Time // zero until it was
@@ -66,6 +70,9 @@ func (r *runner) appetite(free int) int {
 	if r.pace == 0 || r.pace >= leaseAhead {
 		return max(0, idle-len(r.queue))
 	}
+	if r.sparseLocked() {
+		return max(0, slots+max(0, idle)-len(r.queue)) // one for each slot: whatever becomes ready does not wait behind more
+	}
 	target := min(leaseAheadMax, slots*int(leaseAhead/max(r.pace, 100*time.Microsecond)))
 	if idle <= 0 && len(r.queue) > 0 {
 		target = min(target, leaseAheadMax)
@@ -73,10 +80,27 @@ func (r *runner) appetite(free int) int {
 	return max(0, target-len(r.queue))
 }
 
-// start queues attempts and gives each slot that can be had a goroutine.
+// sparse reports whether attempts end so seldom that few would come together for one commit. Then the next job is worth more
+// than the commit: it may be one that waits for the one that ended.
+func (r *runner) sparse() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sparseLocked()
+}
+
+func (r *runner) sparseLocked() bool {
+	return r.pace*gatherJobs > gatherFor*time.Duration(max(1, r.busy))
+}
+
+// start queues attempts and gives each slot that can be had a goroutine. What is leased ahead keeps the order of the claims: a
+// job that has become ready since goes before those that come behind it.
 func (r *runner) start(ctx context.Context, list []*attempt) {
 	r.mu.Lock()
 	r.queue = append(r.queue, list...)
+	slices.SortStableFunc(r.queue, func(a, b *attempt) int {
+		return cmp.Or(cmp.Compare(a.row.Priority.Class(), b.row.Priority.Class()), a.row.DueAt.Compare(b.row.DueAt),
+			cmp.Compare(a.row.Seq, b.row.Seq))
+	})
 	r.mu.Unlock()
 	r.hire(ctx)
 }
@@ -135,7 +159,7 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 		by := r.using
 		by.users++
 		r.mu.Unlock()
-		a.result = by.agent.Attempt(run, a.job, a.number)
+		a.result = by.agent.Attempt(run, a.job, a.number, a.deps...)
 		cancel(nil)
 		r.release(by)
 		r.mu.Lock()
@@ -203,7 +227,8 @@ func (r *runner) empty() bool {
 func (r *runner) giveBack(all bool, now time.Time) []*attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !all && (len(r.queue) == 0 || now.Sub(r.queue[0].queued) < stuckAfter) {
+	stuck := slices.ContainsFunc(r.queue, func(a *attempt) bool { return now.Sub(a.queued) >= stuckAfter })
+	if !all && !stuck {
 		return nil
 	}
 	back := r.queue

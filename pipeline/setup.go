@@ -64,10 +64,13 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 		EnvAllowed: r.Gates.EnvAllowed,
 		Env:        baseEnv(r),
 		Limit:      int64(r.Config.Limits.OutputBytes),
-		Host:       LocalHost,
-		Redact:     func(s string) string { out, _ := policy.Redact(s); return out },
-		Now:        p.opts.Now,
-		Worker:     p.opts.Worker,
+
+		DependencyBytes: int64(r.Config.Limits.DependencyBytes),
+
+		Host:   LocalHost,
+		Redact: func(s string) string { out, _ := policy.Redact(s); return out },
+		Now:    p.opts.Now,
+		Worker: p.opts.Worker,
 	})
 }
 

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -13,7 +14,8 @@ const batchJobs = 1000
 
 // sweep moves the jobs that wait for nothing any more: those whose dependencies, backoff or rate window have let them
 // through become ready, those whose dependency failed fail, those that share the end of another job end with it. Those
-// whose dependency turned out to be none that they may have are blocked. It returns the ids of the jobs that ended or
+// whose dependency turned out to be none that they may have are blocked, and those whose mission lets none begin any more are
+// cancelled. It returns the ids of the jobs that ended or
 // were blocked. At most a batch of each is taken.
 func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 	if err := b.wakeLanes(); err != nil {
@@ -53,9 +55,9 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 		} else if !ok || now.Status.Final() {
 			continue // it shared the end of one that was failed a moment ago
 		}
-		b.jobEvent("dispatch", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{
-			Code: "DEPENDENCY_FAILED", Error: "Dependency failed: " + row.DepFailed, ExitCode: -1,
-			CompletedAt: job.FormatTime(b.now)}, nil)
+		if err := b.orphan(row); err != nil {
+			return nil, nil, err
+		}
 		ended = append(ended, row.ID)
 		joined, err := b.endAllJoined(row.ID)
 		if err != nil {
@@ -63,7 +65,48 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 		}
 		ended = append(ended, joined...)
 	}
-	return ended, append(blocked, refused...), b.failed
+	stopped, err := b.stopMissions()
+	return append(ended, stopped...), append(blocked, refused...), errors.Join(err, b.failed)
+}
+
+// orphan ends a job one of whose dependencies will not complete, in the way that it asked for.
+func (b *batch) orphan(row indexRow) error {
+	if row.OnDepFailure == job.OnFailureSkip {
+		how, err := b.howEnded(row.ID, row.DepFailed)
+		if err != nil {
+			return err
+		}
+		b.jobEvent("dispatch", job.JobCancelled, row.ID, row.TraceID, "outbox", ledger.Cancelled{
+			Code: codeSkipped, Reason: "Skipped: dependency " + row.DepFailed + " " + how}, nil)
+		b.skipped++
+		return b.failed
+	}
+	b.jobEvent("dispatch", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{
+		Code: "DEPENDENCY_FAILED", Error: "Dependency failed: " + row.DepFailed, ExitCode: -1,
+		CompletedAt: job.FormatTime(b.now)}, nil)
+	return b.failed
+}
+
+// codeSkipped is the error code of a job that was cancelled because it was not needed any more.
+const codeSkipped = "DEPENDENCY_SKIPPED"
+
+// howEnded says what became of a dependency that will not complete.
+func (b *batch) howEnded(id, dependency string) (string, error) {
+	deps, err := b.tx.DependsOn(id)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range deps {
+		if d.ID != dependency || d.Status != job.StatusCancelled {
+			continue
+		}
+		row, _, err := b.tx.Job(d.Follows)
+		if row.ErrorCode == codeSkipped {
+			return "was skipped", err
+		}
+		return "was cancelled", err
+	}
+	return "failed", nil
 }
 
 // gateCrossing gates those of the jobs again that depend on a job of another source, and returns those that may go on and

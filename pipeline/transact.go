@@ -28,6 +28,8 @@ type batch struct {
 	after  []func()          // what this process remembers once the batch is committed
 	lines  map[string]bool   // by bucket, as far as asked: jobs of it are throttled
 	failed error
+
+	skipped int // jobs that were cancelled because a dependency failed
 }
 
 // transact is the write path of the design, steps 2 to 5. It takes the lock, catches up with the ledger, lets fn read the

@@ -139,11 +139,7 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 	}
 	for _, d := range deps {
 		if d.Status != job.StatusCompleted {
-			what := "job " + d.ID
-			if d.Revises != "" {
-				what += ", the revision of " + d.Revises
-			}
-			out = append(out, what+" ("+dependencyState(d)+")")
+			out = append(out, "job "+d.ID+" ("+dependencyState(d, row)+")")
 		}
 	}
 	if row.JoinedTo != "" {
@@ -170,11 +166,19 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 	return out, nil
 }
 
-func dependencyState(d index.Dependency) string {
-	if !d.Exists {
-		return "not known yet"
+// dependencyState says how far a dependency of row has come.
+func dependencyState(d index.Dependency, row indexRow) string {
+	state := "not known yet"
+	if d.Exists {
+		state = string(d.Status)
 	}
-	return string(d.Status)
+	if d.Follows != d.ID {
+		state = "revised by " + d.Follows + ": " + state
+	}
+	if row.OnDepFailure == job.OnFailureWait && (d.Status == job.StatusFailed || d.Status == job.StatusCancelled) {
+		state += ", to be retried or revised"
+	}
+	return state
 }
 
 // waitReason is waits in one line.

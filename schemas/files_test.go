@@ -11,6 +11,7 @@ import (
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/mission"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -18,7 +19,7 @@ import (
 // TestSchemaFiles checks what all schema files have in common.
 func TestSchemaFiles(t *testing.T) {
 	names := schemas.Names()
-	want := []string{"bids", "config", "config-lock", "event", "host", "intake", "job", "policy", "proposal", "rate-limit", "reply", "report",
+	want := []string{"bids", "config", "config-lock", "event", "host", "intake", "job", "mission", "mission-run", "policy", "proposal", "rate-limit", "reply", "report",
 		"result", "rules"}
 	if !slices.Equal(names, want) {
 		t.Errorf("names are %v, want %v", names, want)
@@ -45,7 +46,7 @@ func TestSchemaFiles(t *testing.T) {
 		}
 	}
 	for _, d := range []string{job.SchemaProposal, job.SchemaIntake, job.SchemaJob, job.SchemaReport, job.SchemaResult, job.SchemaReply, pipeline.SchemaBids,
-		hosts.Schema, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
+		hosts.Schema, mission.Schema, mission.SchemaRun, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
 		name := strings.TrimSuffix(strings.TrimPrefix(d, "sheratan."), "/v1")
 		if p, _ := document(t, name)["properties"].(map[string]any)["$schema"].(map[string]any); p["const"] != d {
 			t.Errorf("%s: $schema is %v, want %s", name, p["const"], d)

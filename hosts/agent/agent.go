@@ -58,7 +58,10 @@ type Options struct {
 	// EnvAllowed reports whether a job may set a variable itself; nil allows none.
 	EnvAllowed func(name, value string) bool
 
-	Env     []string      // NAME=value, given to every job
+	Env []string // NAME=value, given to every job
+	// DependencyBytes is how much a job is given of what its dependencies left; 0 is without limit.
+	DependencyBytes int64
+
 	Limit   int64         // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
 	Host    string        // its id
 	Sandbox sandbox.Level // of programs; "" is none
@@ -131,8 +134,8 @@ func failed(code string, retryable bool, format string, args ...any) *failure {
 // Attempt executes j for the attempt-th time, from 1, and reports what became of it. It returns soon after its context
 // ends. Every failure is a result: Error, ErrorCode and Retryable say what it was. The output files are not synced; see
 // Sync. The start marker stays until Forget, which must come after the result is recorded: between the two, a crash
-// leaves an attempt of which only the marker tells that it ran.
-func (a *Agent) Attempt(ctx context.Context, j job.Job, attempt int) (res job.Result) {
+// leaves an attempt of which only the marker tells that it ran. A program finds what deps left in its work folder.
+func (a *Agent) Attempt(ctx context.Context, j job.Job, attempt int, deps ...Dependency) (res job.Result) {
 	start := a.opt.Now()
 	res = job.Result{
 		Schema: job.SchemaResult, JobID: j.ID, Attempt: attempt, Host: a.opt.Host, Sandbox: string(sandbox.LevelNone),
@@ -145,7 +148,7 @@ func (a *Agent) Attempt(ctx context.Context, j job.Job, attempt int) (res job.Re
 		}
 		a.conclude(&res, err, start)
 	}()
-	err = a.execute(ctx, j, &res)
+	err = a.execute(ctx, j, deps, &res)
 	return res
 }
 
@@ -168,7 +171,7 @@ func (a *Agent) conclude(res *job.Result, err *failure, start time.Time) {
 	res.Error, res.ErrorCode, res.Retryable = a.opt.Redact(err.text), err.code, err.retryable
 }
 
-func (a *Agent) execute(ctx context.Context, j job.Job, res *job.Result) *failure {
+func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *job.Result) *failure {
 	if !job.ValidID(j.ID) || res.Attempt < 1 {
 		return failed(CodeRefused, false, "job %q, attempt %d: not a valid name for an attempt", j.ID, res.Attempt)
 	}
@@ -184,14 +187,14 @@ func (a *Agent) execute(ctx context.Context, j job.Job, res *job.Result) *failur
 	case kind.Noop:
 		return nil
 	case kind.Exec:
-		return a.exec(ctx, j, p, timeout, res)
+		return a.exec(ctx, j, p, deps, timeout, res)
 	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FilePatch:
 		return a.files(ctx, j.ID, p, timeout, res)
 	}
 	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)
 }
 
-func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, timeout time.Duration, res *job.Result) *failure {
+func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, deps []Dependency, timeout time.Duration, res *job.Result) *failure {
 	id := j.ID
 	res.Sandbox = string(a.opt.Sandbox)
 	if refused := a.checkEnv(p.Env); refused != nil {
@@ -217,13 +220,20 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, timeout time.D
 		return failed(CodeWorkFolder, true, "%v", err)
 	}
 	defer a.folders.give(folder)
+	env := a.env(id, attemptMark(a.opt.WorkDir, id, res.Attempt), folder.path, cwd, p.Env)
+	if len(deps) > 0 {
+		if fail := a.provide(folder.path, deps); fail != nil {
+			return fail
+		}
+		env = append(env, depsEnv(folder.path))
+	}
 	if err := a.mark(id, res.Attempt); err != nil {
 		return failed(CodeWorkFolder, true, "%v", err)
 	}
 	stdout, stderr := a.captures(id, res.Attempt)
 	mark := attemptMark(a.opt.WorkDir, id, res.Attempt)
 	cmd := &sandbox.Cmd{
-		Path: path, Argv: p.Argv, Dir: dirPath(dir, cwd), Env: a.env(id, mark, folder.path, cwd, p.Env), Mark: mark,
+		Path: path, Argv: p.Argv, Dir: dirPath(dir, cwd), Env: env, Mark: mark,
 		Stdout: stdout, Stderr: stderr, Timeout: timeout, Level: a.opt.Sandbox,
 	}
 	if a.opt.Sandbox != sandbox.LevelNone {

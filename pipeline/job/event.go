@@ -48,11 +48,16 @@ const (
 	TornTailMoved   EventName = "TORN_TAIL_MOVED"
 	DocumentRemoved EventName = "DOCUMENT_REMOVED"
 	Tick            EventName = "TICK"
+
+	MissionSubmitted EventName = "MISSION_SUBMITTED"
+	MissionCancelled EventName = "MISSION_CANCELLED"
+	MissionRetried   EventName = "MISSION_RETRIED"
 )
 
 // WorkspaceEvents lists the events that concern no job.
 var WorkspaceEvents = []EventName{HostEnrolled, HostOnline, HostOffline, HostDrained, HostRevoked, HostRefused,
-	ConfigLoaded, Paused, Resumed, IntakeDeferred, TornTailMoved, DocumentRemoved, Tick}
+	ConfigLoaded, Paused, Resumed, IntakeDeferred, TornTailMoved, DocumentRemoved, Tick,
+	MissionSubmitted, MissionCancelled, MissionRetried}
 
 // Transition is one row of the state table: an event, the states in which a job may be when it happens, and the state
 // that it brings the job to. From holding "" means that the job does not exist yet; To being "" that it stays as it is.

@@ -3,6 +3,7 @@
 package job
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -187,6 +188,7 @@ type Proposal struct {
 	NoRetryOn            []int     `json:"no_retry_on,omitempty"`
 	ConcurrencyKey       string    `json:"concurrency_key,omitempty"`
 	DependsOn            []string  `json:"depends_on,omitempty"`
+	OnDependencyFailure  OnFailure `json:"on_dependency_failure,omitempty"`
 	RequiredCapabilities []string  `json:"required_capabilities,omitempty"`
 	TaskID               string    `json:"task_id,omitempty"`
 	MissionID            string    `json:"mission_id,omitempty"`
@@ -201,7 +203,7 @@ type Provenance struct {
 	Line      int    `json:"line,omitempty"`       // in a .jsonl file, from 1
 	OwnerUID  int    `json:"owner_uid"`            // of the inbox file; -1 where it is not known
 	Token     string `json:"token"`                // of the claim
-	MissionID string `json:"mission_id,omitempty"` // of the parent
+	MissionID string `json:"mission_id,omitempty"` // to which it counts as one of its jobs
 	ParentID  string `json:"parent_job_id,omitempty"`
 	Depth     int    `json:"depth"` // 0 for what a person or agent proposed, parent + 1 for what came out of a job
 	Signer    string `json:"signer,omitempty"`
@@ -251,6 +253,7 @@ type Job struct {
 	NoRetryOn            []int      `json:"no_retry_on,omitempty"`
 	ConcurrencyKey       string     `json:"concurrency_key,omitempty"`
 	DependsOn            []string   `json:"depends_on"`
+	OnDependencyFailure  OnFailure  `json:"on_dependency_failure"`
 	RequiredCapabilities []string   `json:"required_capabilities"`
 	TaskID               string     `json:"task_id,omitempty"`
 	MissionID            string     `json:"mission_id,omitempty"`
@@ -299,12 +302,14 @@ func New(in Intake, p Proposal) Job {
 		ConcurrencyKey: p.ConcurrencyKey,
 		DependsOn:      append([]string{}, p.DependsOn...),
 		TaskID:         p.TaskID,
-		MissionID:      p.MissionID,
-		Revises:        in.Revises,
-		Payload:        p.Payload,
-		Provenance:     in.Provenance,
-		CreatedAt:      in.ReceivedAt,
-		State:          State{UpdatedAt: in.ReceivedAt, Status: StatusPending},
+
+		OnDependencyFailure: p.OnDependencyFailure.OrDefault(),
+		MissionID:           cmp.Or(in.Provenance.MissionID, p.MissionID),
+		Revises:             in.Revises,
+		Payload:             p.Payload,
+		Provenance:          in.Provenance,
+		CreatedAt:           in.ReceivedAt,
+		State:               State{UpdatedAt: in.ReceivedAt, Status: StatusPending},
 	}
 	j.RequiredCapabilities = append([]string{}, p.RequiredCapabilities...)
 	if p.Priority != nil {

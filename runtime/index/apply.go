@@ -132,16 +132,21 @@ func (tx *Tx) applyJob(ev *ledger.Event, at time.Time) (int64, error) {
 	if row.Ready && !e.row.Ready {
 		row.ReadyAt = at
 	}
+	old := e.row
 	if row.Lane != "" {
-		if err := tx.moveInLane(&e.row, &row); err != nil {
+		if err := tx.moveInLane(&old, &row); err != nil {
 			return 0, err
 		}
 	}
 	tx.change(e, &row)
+	tx.charge(&old, &row, ev, at)
 	for _, step := range after {
 		if err := step(e); err != nil {
 			return 0, err
 		}
+	}
+	if ev.Event == job.JobRevised {
+		return row.Seq, tx.follow(row.ID, row.RevisedBy)
 	}
 	if settles(from) != settles(to) {
 		return row.Seq, tx.settle(&row)

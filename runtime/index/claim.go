@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // claimPage is how many heads of a queue are read at a time.
@@ -22,9 +23,12 @@ func (r *Reader) Claim(limit int) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	tracks, err := r.openTracks()
+	if err != nil {
+		return nil, err
+	}
 	var queues claimHeap
-	for _, p := range open {
-		q := &claimQueue{population: p, from: claimHeads}
+	for _, q := range claimQueues(open, tracks) {
 		if err := q.fill(r, min(limit, claimPage)); err != nil {
 			return nil, err
 		}
@@ -36,13 +40,13 @@ func (r *Reader) Claim(limit int) ([]Row, error) {
 	var seqs []int64
 	for len(seqs) < limit && len(queues) > 0 {
 		q := queues[0]
-		if left := room[q.bucket]; left != nil {
-			if *left == 0 {
-				heap.Pop(&queues)
-				continue
-			}
-			*left--
+		bucket, known := room[q.heads[0].bucket]
+		if known && bucket != nil && *bucket == 0 || q.room != nil && *q.room == 0 {
+			heap.Pop(&queues)
+			continue
 		}
+		take(bucket)
+		take(q.room)
 		seqs = append(seqs, q.heads[0].seq)
 		if err := q.advance(r); err != nil {
 			return nil, err
@@ -62,6 +66,10 @@ func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	tracks, err := r.openTracks()
+	if err != nil {
+		return nil, err
+	}
 	isOpen := map[population]bool{}
 	for _, p := range open {
 		isOpen[p] = true
@@ -76,12 +84,12 @@ func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
 		if !found || !row.Ready || seen[id] || !isOpen[population{row.Bucket, row.Source}] {
 			continue
 		}
-		if left := room[row.Bucket]; left != nil {
-			if *left == 0 {
-				continue
-			}
-			*left--
+		bucket, track := room[row.Bucket], tracks[row.Track]
+		if bucket != nil && *bucket == 0 || row.Track != "" && (track == nil || *track == 0) {
+			continue
 		}
+		take(bucket)
+		take(track)
 		seen[id] = true
 		rows = append(rows, row)
 	}
@@ -129,6 +137,13 @@ func (r *Reader) claimable() (open []population, room map[string]*int, err error
 	return kept, room, nil
 }
 
+// take uses up one of what is left; nil is without limit.
+func take(left *int) {
+	if left != nil {
+		*left--
+	}
+}
+
 // bySeq returns the jobs with these numbers in the order given.
 func (r *Reader) bySeq(seqs []int64) ([]Row, error) {
 	rows := make([]Row, len(seqs))
@@ -150,17 +165,22 @@ func (r *Reader) bySeq(seqs []int64) ([]Row, error) {
 	return rows, nil
 }
 
-// claimHead is a place in the claim order.
-type claimHead struct{ class, due, seq int64 }
+// claimHead is a place in the claim order, and the bucket of the job there.
+type claimHead struct {
+	class, due, seq int64
+	bucket          string
+}
 
 func (a claimHead) compare(b claimHead) int {
 	return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq))
 }
 
-// claimQueue reads the jobs of one source that are ready, or throttled, a page at a time.
+// claimQueue reads the jobs of one source that are ready, or throttled, or those of one mission with a track of its own, a page
+// at a time.
 type claimQueue struct {
-	population
 	from  *heads
+	keys  []any // what from asks for
+	room  *int  // of the track; nil without one
 	heads []claimHead
 	page  int // size of the last page; 0 before the first
 	done  bool
@@ -169,25 +189,28 @@ type claimQueue struct {
 // heads are the questions for the first page of a queue, and for those that follow.
 type heads struct{ first, after string }
 
-// newHeads makes them for an index that begins with bucket and source, and goes on in the order of claims.
+// newHeads makes them for an index that goes on in the order of claims behind what from asks for.
 func newHeads(from string) *heads {
 	const order = " ORDER BY class, due_at, seq LIMIT ?"
-	first := "SELECT class, due_at, seq FROM jobs " + from + " AND bucket = ? AND source = ?"
+	first := "SELECT class, due_at, seq, bucket FROM jobs " + from
 	return &heads{first + order, first + " AND (class, due_at, seq) > (?, ?, ?)" + order}
 }
 
-var claimHeads = newHeads("INDEXED BY jobs_claim WHERE status = 'pending' AND ready = 1")
+var (
+	claimHeads = newHeads("INDEXED BY jobs_claim WHERE status = 'pending' AND ready = 1 AND track = '' AND bucket = ? AND source = ?")
+	trackHeads = newHeads("INDEXED BY jobs_claim_track WHERE status = 'pending' AND ready = 1 AND track <> '' AND track = ?")
+)
 
 // fill reads the next page.
 func (q *claimQueue) fill(r *Reader, size int) error {
-	sql, values := q.from.first, []any{q.bucket, q.source}
+	sql, values := q.from.first, slices.Clone(q.keys)
 	if len(q.heads) > 0 {
 		last := q.heads[len(q.heads)-1]
 		sql, values = q.from.after, append(values, last.class, last.due, last.seq)
 	}
 	var page []claimHead
 	err := r.c.each(sql, func(s *stmt) error {
-		page = append(page, claimHead{s.ColumnInt64(0), s.ColumnInt64(1), s.ColumnInt64(2)})
+		page = append(page, claimHead{s.ColumnInt64(0), s.ColumnInt64(1), s.ColumnInt64(2), s.ColumnText(3)})
 		return nil
 	}, append(values, size)...)
 	q.heads, q.page, q.done = page, size, len(page) < size

@@ -35,6 +35,9 @@ func (tx *Tx) count(r *Row, sign int) {
 	if r.Status == "" {
 		return
 	}
+	if r.MemberOf != "" {
+		tx.countMember(r, sign)
+	}
 	p := population{r.Bucket, r.Source}
 	t := tx.tallies[p]
 	if t == nil {
@@ -77,7 +80,7 @@ func (tx *Tx) flushCounts() error {
 		}
 		*t = tally{}
 	}
-	return nil
+	return tx.fail(tx.flushMissions())
 }
 
 func (tx *Tx) writeCounts(sql string, p population, t *tally) error {

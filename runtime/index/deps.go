@@ -26,20 +26,10 @@ func settles(s job.Status) settlement {
 	}
 }
 
-// addDeps records what a new job depends on, the last revision of each, and fills in what follows from that.
+// addDeps records what a new job depends on and fills in what follows from that. deps is sorted.
 func (tx *Tx) addDeps(row *Row, deps []string) error {
-	deps, err := latest(deps, func(id string) (string, error) {
-		on, err := tx.load(id)
-		if err != nil || on == nil {
-			return "", err
-		}
-		return on.row.RevisedBy, nil
-	})
-	if err != nil {
-		return err
-	}
 	for _, id := range deps {
-		on, err := tx.load(id)
+		follows, on, err := tx.standing(id)
 		if err != nil {
 			return err
 		}
@@ -53,7 +43,7 @@ func (tx *Tx) addDeps(row *Row, deps []string) error {
 		if state == broken && row.DepFailed == "" {
 			row.DepFailed = id
 		}
-		err = tx.c.run("INSERT INTO deps (job, depends_on, done) VALUES (?, ?, ?)", row.Seq, id, state == fulfilled)
+		err = tx.c.run("INSERT INTO deps (job, depends_on, follows, done) VALUES (?, ?, ?, ?)", row.Seq, id, follows, state == fulfilled)
 		if err != nil {
 			return fmt.Errorf("job %s: dependency on %s: %w", row.ID, id, err)
 		}
@@ -61,20 +51,37 @@ func (tx *Tx) addDeps(row *Row, deps []string) error {
 	return nil
 }
 
+// revisions bounds how long a chain of revisions is followed.
+const revisions = 1000
+
+// standing returns the job that stands for id: itself, or where it was revised, the last revision of it that is known by name.
+// The job is nil where it was not received yet.
+func (tx *Tx) standing(id string) (string, *entry, error) {
+	for n := 0; ; n++ {
+		e, err := tx.load(id)
+		if err != nil || e == nil || e.row.RevisedBy == "" || n == revisions {
+			return id, e, err
+		}
+		id = e.row.RevisedBy
+	}
+}
+
 const (
-	fulfilDeps = "UPDATE deps SET done = 1 WHERE depends_on = ?"
+	fulfilDeps = "UPDATE deps SET done = 1 WHERE follows = ?"
 	// countDeps and findBroken say what deps_left and dep_failed are, for those who depend on a job whose status changed.
 	countDeps = `UPDATE jobs SET deps_left = (SELECT count(*) FROM deps WHERE job = jobs.seq AND done = 0)
-  WHERE seq IN (SELECT job FROM deps WHERE depends_on = ?)`
+  WHERE seq IN (SELECT job FROM deps WHERE follows = ?)`
 	findBroken = `UPDATE jobs SET dep_failed = coalesce((SELECT min(d.depends_on) FROM deps AS d CROSS JOIN jobs AS j
-      WHERE d.job = jobs.seq AND j.id = d.depends_on AND j.status IN ('failed', 'cancelled')), '')
-  WHERE seq IN (SELECT job FROM deps WHERE depends_on = ?)`
+      WHERE d.job = jobs.seq AND j.id = d.follows AND j.status IN ('failed', 'cancelled')), '')
+  WHERE seq IN (SELECT job FROM deps WHERE follows = ?)`
+	followDeps = `UPDATE deps SET follows = ?2, done = EXISTS (SELECT 1 FROM jobs WHERE id = ?2 AND status = 'completed')
+  WHERE follows = ?1`
 )
 
 // settle tells those who depend on a job that its status changed. It takes time in proportion to their number, once, some
 // microseconds each.
 func (tx *Tx) settle(row *Row) error {
-	waiting, err := tx.dependedOn(row.ID)
+	waiting, err := tx.c.one(existsFollower, func(*stmt) error { return nil }, row.ID)
 	if err != nil || !waiting {
 		return err
 	}
@@ -94,17 +101,36 @@ func (tx *Tx) settle(row *Row) error {
 	return nil
 }
 
-// dependedOn reports whether any job depends on this one.
-func (tx *Tx) dependedOn(id string) (bool, error) {
-	return tx.c.one("SELECT 1 FROM deps WHERE depends_on = ? LIMIT 1", func(*stmt) error { return nil }, id)
+const existsFollower = "SELECT 1 FROM deps WHERE follows = ? LIMIT 1"
+
+// follow makes those who depend on a job depend on its revision.
+func (tx *Tx) follow(id, revision string) error {
+	waiting, err := tx.c.one(existsFollower, func(*stmt) error { return nil }, id)
+	if err != nil || !waiting || id == revision {
+		return err
+	}
+	if err := tx.flushRows(); err != nil {
+		return err
+	}
+	err = tx.c.run(followDeps, id, revision)
+	for _, sql := range []string{countDeps, findBroken} {
+		if err == nil {
+			err = tx.c.run(sql, revision)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("job %s: those who depend on it, for %s: %w", id, revision, err)
+	}
+	tx.forget()
+	return nil
 }
 
-// Dependency is one entry of depends_on, or the last revision of that job.
+// Dependency is one entry of depends_on.
 type Dependency struct {
 	ID      string
-	Exists  bool
-	Status  job.Status // "" where there is no such job
-	Revises string     // the job that it is a revision of
+	Follows string // the job that stands for it: itself, or its last revision
+	Exists  bool   // that one does
+	Status  job.Status
 }
 
 // DependsOn returns what a job depends on, in the order of the ids.
@@ -113,10 +139,10 @@ func (r *Reader) DependsOn(id string) ([]Dependency, error) {
 		return nil, err
 	}
 	var deps []Dependency
-	err := r.c.each(`SELECT d.depends_on, coalesce(j.status, ''), coalesce(j.revises, '') FROM deps AS d LEFT JOIN jobs AS j ON j.id = d.depends_on
+	err := r.c.each(`SELECT d.depends_on, d.follows, coalesce(j.status, '') FROM deps AS d LEFT JOIN jobs AS j ON j.id = d.follows
   WHERE d.job = (SELECT seq FROM jobs WHERE id = ?) ORDER BY d.depends_on`, func(s *stmt) error {
-		status := job.Status(s.ColumnText(1))
-		deps = append(deps, Dependency{ID: s.ColumnText(0), Exists: status != "", Status: status, Revises: s.ColumnText(2)})
+		status := job.Status(s.ColumnText(2))
+		deps = append(deps, Dependency{ID: s.ColumnText(0), Follows: s.ColumnText(1), Exists: status != "", Status: status})
 		return nil
 	}, id)
 	return deps, err
@@ -134,64 +160,22 @@ func (r *Reader) Missing(id string) ([]string, error) {
 	return missing, err
 }
 
-// Dependents returns up to limit jobs that depend on id, in the order of arrival.
+// Dependents returns up to limit jobs that depend on id or on what it is the last revision of, in the order of arrival.
 func (r *Reader) Dependents(id string, limit int) ([]Row, error) {
 	if err := r.sync(); err != nil {
 		return nil, err
 	}
-	return r.c.rows(selectRows+"WHERE seq IN (SELECT job FROM deps WHERE depends_on = ? ORDER BY job LIMIT ?) ORDER BY seq", id, limit)
+	return r.c.rows(selectRows+"WHERE seq IN (SELECT job FROM deps WHERE follows = ? ORDER BY job LIMIT ?) ORDER BY seq", id, limit)
 }
 
-// Cycle looks for a way from one of deps back to id: a job that is to depend on deps would wait for itself. It returns the way,
-// beginning and ending with id, or nil where there is none among the first limit jobs looked at. more says that there were
-// more jobs than that.
-func (r *Reader) Cycle(id string, deps []string, limit int) (way []string, more bool, err error) {
+// CountDependents returns how many jobs depend on one, or on what it is the last revision of.
+func (r *Reader) CountDependents(id string) (n int, err error) {
 	if err := r.sync(); err != nil {
-		return nil, false, err
+		return 0, err
 	}
-	deps, err = latest(deps, func(id string) (revision string, err error) {
-		_, err = r.c.one(revisedBy, func(s *stmt) error {
-			revision = s.ColumnText(0)
-			return nil
-		}, id)
-		return revision, err
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	from := map[string]string{} // who led to it; also the set of those seen
-	var todo []string
-	look := func(next, by string) bool {
-		if _, seen := from[next]; !seen {
-			from[next] = by
-			todo = append(todo, next)
-		}
-		return next == id
-	}
-	found := false
-	for _, d := range deps {
-		found = look(d, "") || found
-	}
-	for n := 0; n < len(todo) && !found; n++ {
-		if n >= limit {
-			return nil, true, nil
-		}
-		at := todo[n]
-		err := r.c.each("SELECT depends_on FROM deps WHERE job = (SELECT seq FROM jobs WHERE id = ?) ORDER BY depends_on LIMIT ?",
-			func(s *stmt) error {
-				found = look(s.ColumnText(0), at) || found
-				return nil
-			}, at, limit)
-		if err != nil {
-			return nil, false, err
-		}
-	}
-	if !found {
-		return nil, false, nil
-	}
-	way = []string{id}
-	for at := from[id]; at != ""; at = from[at] {
-		way = append([]string{at}, way...)
-	}
-	return append([]string{id}, way...), false, nil
+	_, err = r.c.one("SELECT count(DISTINCT job) FROM deps WHERE follows = ?", func(s *stmt) error {
+		n = s.ColumnInt(0)
+		return nil
+	}, id)
+	return n, err
 }

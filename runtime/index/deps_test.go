@@ -50,7 +50,7 @@ func TestDependencies(t *testing.T) {
 	f.wantDue()
 	f.read(func(r *Reader) {
 		deps, err := r.DependsOn("w")
-		want := []Dependency{{"done", true, job.StatusCompleted, ""}, {"later", false, "", ""}, {"open", true, job.StatusPending, ""}}
+		want := []Dependency{{"done", "done", true, job.StatusCompleted}, {"later", "later", false, ""}, {"open", "open", true, job.StatusPending}}
 		if err != nil || !slices.Equal(deps, want) {
 			t.Errorf("%+v, %v", deps, err)
 		}
@@ -115,7 +115,7 @@ func TestCycle(t *testing.T) {
 		t.Helper()
 		f.read(func(r *Reader) {
 			var err error
-			if way, more, err = r.Cycle(id, deps, limit); err != nil {
+			if way, more, err = r.Cycle(id, "", deps, limit); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -138,6 +138,57 @@ func TestCycle(t *testing.T) {
 	if way, more := cycle("d", 10, "a"); more || way != nil {
 		t.Errorf("a cycle of others: %v, %t", way, more)
 	}
+}
+
+// Completed jobs keep nobody waiting, and a revision closes the cycles of what it revises.
+func TestCycleOfARevision(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	f.approve("a", true)
+	f.event(job.JobCancelled, "a", ledger.Cancelled{})
+	f.propose("b", func(m *ledger.Received) { m.OnDepFailure = "wait" }, "a")
+	f.propose("done", nil)
+	f.propose("c", nil, "done")
+	f.approve("done", true)
+	f.run("done")
+	f.read(func(r *Reader) {
+		if way, _, err := r.Cycle("a2", "a", []string{"b"}, 10); err != nil || !slices.Equal(way, []string{"a2", "b", "a2"}) {
+			t.Errorf("%v, %v", way, err)
+		}
+		if way, more, err := r.Cycle("done", "", []string{"c"}, 10); err != nil || way != nil || more {
+			t.Errorf("over a completed job: %v, %t, %v", way, more, err)
+		}
+	})
+}
+
+// A revision stands for the job that it revises, for those who wait already and for those who come later.
+func TestDependencyRevised(t *testing.T) {
+	f := newFixture(t)
+	f.propose("a", nil)
+	f.approve("a", true)
+	f.event(job.JobCancelled, "a", ledger.Cancelled{})
+	f.propose("w", func(m *ledger.Received) { m.OnDepFailure = "wait" }, "a")
+	f.approve("w", false)
+	f.propose("s", func(m *ledger.Received) { m.OnDepFailure = "skip" }, "a")
+	f.approve("s", false)
+	f.wantDepFailed("s")
+	f.wantDeps("w", 1, "a")
+	f.event(job.JobRevised, "a", ledger.Revised{Revision: "a2"})
+	f.wantDeps("w", 1, "")
+	f.wantDepFailed()
+	f.propose("a2", nil)
+	f.propose("late", nil, "a")
+	f.approve("a2", true)
+	f.run("a2")
+	f.wantDeps("w", 0, "")
+	f.wantDeps("late", 0, "")
+	f.wantDue("w", "s")
+	f.read(func(r *Reader) {
+		deps, err := r.DependsOn("w")
+		if want := []Dependency{{"a", "a2", true, job.StatusCompleted}}; err != nil || !slices.Equal(deps, want) {
+			t.Errorf("%+v, %v", deps, err)
+		}
+	})
 }
 
 // Many wait for one job. That costs once, when it ends, and nobody else.

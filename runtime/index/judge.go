@@ -45,7 +45,6 @@ func (tx *Tx) judge(row *Row, ev *ledger.Event, at time.Time) ([]func(*entry) er
 			return nil, err
 		}
 		row.RevisedBy = m.Revision
-		return []func(*entry) error{tx.follow(m.Revision)}, nil
 	case job.AuditRequested, job.AuditFailed:
 	}
 	return nil, nil

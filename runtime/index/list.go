@@ -15,7 +15,8 @@ type JobFilter struct {
 	Zone    string
 	Source  string
 	Kind    string
-	Mission string
+	Mission string // that its proposal names
+	Member  string // mission to which it counts
 	Trace   string
 	Since   time.Time // something happened to it at or after this time
 	Newest  bool      // the newest first, otherwise in the order of arrival
@@ -62,6 +63,7 @@ func (r *Reader) listOne(f JobFilter, status job.Status) ([]Row, error) {
 	q.equal("source", f.Source)
 	q.equal("kind", f.Kind)
 	q.equal("mission_id", f.Mission)
+	q.equal("member_of", f.Member)
 	if f.Trace != "" {
 		q.where("(id = ? AND trace_id = ? OR trace_id = ? AND trace_id <> id)", f.Trace, f.Trace, f.Trace)
 	}
@@ -138,8 +140,8 @@ func (q *query) equal(column, value string) {
 	if value == "" {
 		return
 	}
-	if column == "mission_id" {
-		q.where("mission_id <> ''")
+	if column == "mission_id" || column == "member_of" {
+		q.where(column + " <> ''")
 	}
 	q.where(column+" = ?", value)
 }

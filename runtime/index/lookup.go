@@ -26,7 +26,7 @@ func (r *Reader) JobsOfEvents(from, to int64) (ids []string, err error) {
 	return ids, err
 }
 
-// Waking reports whether an event has to make a job ready now, or throttle it, or fail it because of a dependency.
+// Waking reports whether an event has to make a job ready now, or throttle it, or end it because of a dependency or of its mission.
 func (r *Reader) Waking(now time.Time) (bool, error) {
 	due, err := r.Due(now, 1)
 	if err != nil || len(due) > 0 {
@@ -37,6 +37,9 @@ func (r *Reader) Waking(now time.Time) (bool, error) {
 	}
 	if next, err := r.NextInLane(1); err != nil || len(next) > 0 {
 		return len(next) > 0, err
+	}
+	if stopped, err := r.StoppedJobs(1); err != nil || len(stopped) > 0 {
+		return len(stopped) > 0, err
 	}
 	opens, throttled, err := r.WindowOpens()
 	return throttled && !opens.After(now), err

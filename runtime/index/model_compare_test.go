@@ -69,7 +69,10 @@ func (m *model) compare(r *Reader) {
 	}
 	same("throttled buckets", buckets, waiting)
 	rows, err := r.DepFailed(10)
-	ids("dependency failed", rows, err, w.where(func(j *twinJob) bool { _, failed := w.deps(j); return failed != "" && w.waiting(j) }))
+	ids("dependency failed", rows, err, w.where(func(j *twinJob) bool {
+		_, failed := w.deps(j)
+		return failed != "" && j.onFailure != "wait" && w.waiting(j)
+	}))
 	rows, err = r.Inbox(10)
 	ids("inbox", rows, err, w.where(func(j *twinJob) bool { return w.zone(j) == "inbox" }))
 	rows, err = r.Awaiting("", -1, 10)

@@ -94,6 +94,7 @@ func (m *model) draw(name job.EventName) (meta any, deps []string) {
 		r.Priority = rapid.IntRange(0, 3).Draw(m.rt, "priority")
 		deps = rapid.SliceOfN(rapid.SampledFrom(append(modelJobs, "nobody")), 0, 3).Draw(m.rt, "deps")
 		r.DependsOn = len(deps)
+		r.OnDepFailure = m.pick("on failure", []string{"", "skip", "wait"})
 		return r, deps
 	case job.JobApproved:
 		return ledger.Approved{Basis: "gates", DueAt: m.when("due"), Ready: rapid.Bool().Draw(m.rt, "ready"), Slot: m.window()}, nil

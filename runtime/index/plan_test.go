@@ -30,7 +30,9 @@ func askEverything(t *testing.T, r *Reader) {
 	_, err = r.DependsOn("c")
 	check(err)
 	number(r.CountDependents("c"))
-	_, _, err = r.Cycle("a", []string{"c"}, 10)
+	_, _, err = r.Cycle("a", "c", []string{"c"}, 10)
+	check(err)
+	_, _, err = r.Cycle("a", "", []string{"b"}, 10)
 	check(err)
 	many(r.Dependents("a", 10))
 	many(r.Claim(2 * claimPage))
@@ -50,6 +52,13 @@ func askEverything(t *testing.T, r *Reader) {
 	many(r.ByToken("token"))
 	number(r.Children("a"))
 	number(r.MissionJobs("m"))
+	many(r.StoppedJobs(10))
+	_, err = r.Missions(10)
+	check(err)
+	_, _, err = r.Mission("m")
+	check(err)
+	_, _, _, _, err = r.TaskOf("a")
+	check(err)
 	_, _, err = r.NextWake()
 	check(err)
 	_, err = r.Counts()
@@ -72,7 +81,7 @@ func askEverything(t *testing.T, r *Reader) {
 	check(err)
 	after := int64(0)
 	for _, f := range []JobFilter{{Status: []job.Status{job.StatusPending, job.StatusRunning}, Limit: 1}, {Source: "agent", Limit: 1},
-		{Mission: "m"}, {Trace: "t"}, {Since: epoch, Newest: true, Limit: 1}, {Status: []job.Status{job.StatusFailed}, Since: epoch},
+		{Mission: "m"}, {Member: "m", Status: []job.Status{job.StatusFailed}, After: &after, Limit: 1}, {Trace: "t"}, {Since: epoch, Newest: true, Limit: 1}, {Status: []job.Status{job.StatusFailed}, Since: epoch},
 		{Newest: true, After: &after, Limit: 1}, {After: &after, Limit: 1}} {
 		many(r.List(f))
 	}

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -59,10 +60,7 @@ func (tx *Tx) queue(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		if err := decode(ev, &m); err != nil {
 			return nil, err
 		}
-		row.Error, row.ErrorCode = m.Reason, "CANCELLED"
-		if m.Reason == "" {
-			row.Error = "CANCELLED"
-		}
+		row.Error, row.ErrorCode = cmp.Or(m.Reason, "CANCELLED"), cmp.Or(m.Code, "CANCELLED")
 		row.CompletedAt = at
 		row.stopWaiting()
 		row.release()

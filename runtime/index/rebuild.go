@@ -21,7 +21,7 @@ type Scanner interface {
 // tables lists what follows from the events, in the order in which it is dumped. Each is sorted by its primary key.
 var tables = []struct{ name, columns, key string }{
 	{"jobs", allColumns, "seq"},
-	{"deps", "job, depends_on, done", "job, depends_on"},
+	{"deps", "job, depends_on, follows, done", "job, depends_on"},
 	{"keys", "source, key, holder", "source, key"},
 	{"hosts", "id, status, capabilities, max_concurrent, updated_at", "id"}, // not last_heartbeat, which is no event
 	{"rate_limits", "source, max_jobs_per_minute, max_concurrent_jobs, configured, current_count, window_start", "source"},
@@ -32,6 +32,10 @@ var tables = []struct{ name, columns, key string }{
 	{"counts", "bucket, source, inbox, ready, in_flight, pending, throttled, running, completed, failed, quarantined, cancelled",
 		"bucket, source"},
 	{"families", "family, id, jobs", "family, id"},
+	{"missions", "id, seq, source, title, submitted_at, doc_path, doc_offset, doc_bytes, doc_sha256, tasks, max_concurrent, budget_jobs, " +
+		"budget_retries, budget_ms, cancelled, stop, base_jobs, base_retries, base_ms, started, retries, run_ms, ready, in_flight, waiting, " +
+		"fresh, pending, throttled, running, completed, failed, quarantined, cancelled_jobs", "id"},
+	{"mission_tasks", "mission, place, task, job, proposal_sha256", "mission, place"},
 	{"ledger_events", "seq, job, v, event, timestamp, actor, job_id, trace_id, zone, id, artifact_path, artifact_sha256, prev, meta",
 		"seq"},
 	{"position", "position", "one"},
@@ -74,6 +78,7 @@ func (tx *Tx) Rebuild(log Tailer, docs DocReader, progress func(int64)) (ledger.
 	}
 	tx.forget()
 	tx.dirty, tx.tallies, tx.position, tx.applied = nil, map[population]*tally{}, "", true
+	tx.members = map[string]*memberTally{}
 	return tx.CatchUp(log, docs, progress)
 }
 

@@ -190,7 +190,7 @@ func TestCheckRebuildFindsDifferences(t *testing.T) {
 			`source="mallory", and must be source="agent"`},
 		"added": {"INSERT INTO paused (source, reason, kill, since) VALUES ('x', '', 0, 0)", "DELETE FROM paused",
 			"paused x: must not be there"},
-		"removed": {"DELETE FROM deps WHERE depends_on = 'job-4'", "INSERT INTO deps SELECT seq, 'job-4', 1 FROM jobs WHERE id = 'job-5'",
+		"removed": {"DELETE FROM deps WHERE depends_on = 'job-4'", "INSERT INTO deps SELECT seq, 'job-4', 'job-4', 1 FROM jobs WHERE id = 'job-5'",
 			`is missing: job=`},
 		"count": {"UPDATE counts SET completed = completed + 1", "UPDATE counts SET completed = completed - 1",
 			"completed=7, and must be completed=6"},

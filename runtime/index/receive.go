@@ -39,8 +39,15 @@ func (tx *Tx) receive(ev *ledger.Event, at time.Time, docs DocReader) error {
 			MissionID: m.MissionID, ParentID: m.ParentID, Depth: m.Depth, Revises: m.Revises, CreatedAt: at,
 			Intake: artifact(ev, m.Located)},
 		Spec: Spec{Kind: m.Kind, Priority: job.Priority(m.Priority), TimeoutSeconds: m.TimeoutSeconds,
-			MaxRetries: m.MaxRetries, Backoff: job.Backoff(m.Backoff), Key: m.Key, PayloadSHA256: m.PayloadSHA256, Lane: m.ConcurrencyKey},
+			MaxRetries: m.MaxRetries, Backoff: job.Backoff(m.Backoff), OnDepFailure: job.OnFailure(m.OnDepFailure).OrDefault(),
+			Key: m.Key, PayloadSHA256: m.PayloadSHA256, Lane: m.ConcurrencyKey},
 		Queue: Queue{Status: status, Zone: zoneInbox, UpdatedAt: at},
+	}
+	if m.Member {
+		row.MemberOf = m.MissionID
+		if row.Track, err = tx.trackOf(m.MissionID); err != nil {
+			return eventError(ev, err)
+		}
 	}
 	var deps []string
 	if m.DependsOn > 0 {

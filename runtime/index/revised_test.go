@@ -24,7 +24,7 @@ func TestDependentsFollowRevisions(t *testing.T) {
 	f.wantDepFailed()
 	f.propose("b", nil)
 	f.propose("both", nil, "a", "b")
-	f.wantDeps("both", 1, "")
+	f.wantDeps("both", 2, "")
 	revise("b", "c")
 	f.propose("late", nil, "a")
 	f.approve("late", false)
@@ -34,10 +34,10 @@ func TestDependentsFollowRevisions(t *testing.T) {
 			t.Errorf("%d depend on the last revision, %v", n, err)
 		}
 		deps, err := r.DependsOn("w")
-		if err != nil || !slices.Equal(deps, []Dependency{{"c", true, job.StatusPending, ""}, {"other", false, "", ""}}) {
+		if err != nil || !slices.Equal(deps, []Dependency{{"a", "c", true, job.StatusPending}, {"other", "other", false, ""}}) {
 			t.Errorf("%+v, %v", deps, err)
 		}
-		if way, _, err := r.Cycle("c", []string{"a"}, 10); err != nil || len(way) == 0 {
+		if way, _, err := r.Cycle("c", "b", []string{"a"}, 10); err != nil || len(way) == 0 {
 			t.Errorf("a revision that depends on what it revises: %v, %v", way, err)
 		}
 	})

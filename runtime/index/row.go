@@ -26,7 +26,9 @@ type Origin struct {
 	Line      int    // in that file, from 1; 0 where it held one proposal
 	TraceID   string
 	TaskID    string
-	MissionID string
+	MissionID string // that the proposal names
+	MemberOf  string // the mission to which it counts, as one of its jobs
+	Track     string // of the claim order; "" is that of its source
 	ParentID  string
 	Depth     int
 	Revises   string
@@ -41,6 +43,7 @@ type Spec struct {
 	TimeoutSeconds int
 	MaxRetries     int
 	Backoff        job.Backoff
+	OnDepFailure   job.OnFailure
 	Key            string
 	PayloadSHA256  string
 	Lane           string // its concurrency key
@@ -129,11 +132,14 @@ func (r *Row) visitFixed(v visitor) {
 	v.int("timeout_seconds", &r.TimeoutSeconds)
 	v.int("max_retries", &r.MaxRetries)
 	v.text("retry_backoff", (*string)(&r.Backoff))
+	v.text("on_dependency_failure", (*string)(&r.OnDepFailure))
 	v.text("idempotency_key", &r.Key)
 	v.text("payload_sha256", &r.PayloadSHA256)
 	v.text("concurrency_key", &r.Lane)
 	v.text("task_id", &r.TaskID)
 	v.text("mission_id", &r.MissionID)
+	v.text("member_of", &r.MemberOf)
+	v.text("track", &r.Track)
 	v.text("trace_id", &r.TraceID)
 	v.text("parent_id", &r.ParentID)
 	v.int("depth", &r.Depth)

@@ -14,11 +14,14 @@ CREATE TABLE jobs (
   timeout_seconds   INTEGER NOT NULL,
   max_retries       INTEGER NOT NULL,
   retry_backoff     TEXT NOT NULL,
+  on_dependency_failure TEXT NOT NULL CHECK (on_dependency_failure IN ('fail', 'skip', 'wait')),
   idempotency_key   TEXT NOT NULL,
   payload_sha256    TEXT NOT NULL,
   concurrency_key   TEXT NOT NULL,       -- '' where it has none
   task_id           TEXT NOT NULL,
   mission_id        TEXT NOT NULL,
+  member_of         TEXT NOT NULL,       -- the mission to which it counts, as one of its jobs
+  track              TEXT NOT NULL,       -- '' or that mission, where it limits how many run at a time
   trace_id          TEXT NOT NULL,
   parent_id         TEXT NOT NULL,
   depth             INTEGER NOT NULL,
@@ -91,8 +94,13 @@ CREATE TABLE jobs (
 ) STRICT;
 
 -- The claim order. Jobs that wait for anything are not in it, so that they cost a claim nothing. It begins with the bucket and
--- the source because these are what can be full or paused: a claim merges the heads of those that are neither.
-CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = 'pending' AND ready = 1;
+-- the source because these are what can be full or paused: a claim merges the heads of those that are neither. Jobs of a mission
+-- that limits how many run at a time have a track of their own.
+CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = 'pending' AND ready = 1 AND track = '';
+CREATE INDEX jobs_claim_track ON jobs (track, class, due_at) WHERE status = 'pending' AND ready = 1 AND track <> '';
+-- Those that must not begin any more when their mission is stopped.
+CREATE INDEX jobs_member_waiting ON jobs (member_of)
+  WHERE member_of <> '' AND host = '' AND status IN ('pending', 'throttled') AND zone = 'approved';
 -- Those that an event has to make ready when their time has come.
 CREATE INDEX jobs_wake ON jobs (wake_at)
   WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status = 'pending';
@@ -101,9 +109,9 @@ CREATE INDEX jobs_throttled ON jobs (bucket, source, class, due_at)
   WHERE status = 'throttled' AND lane_waits = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved';
 -- Those that wait for others with the same concurrency key, in the order in which they will have their turn.
 CREATE INDEX jobs_lane ON jobs (source, concurrency_key, class, due_at) WHERE lane_waits = 1;
--- Those that have to fail because a dependency did.
+-- Those that have to fail or be skipped because a dependency failed.
 CREATE INDEX jobs_dep_failed ON jobs (zone)
-  WHERE dep_failed <> '' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
+  WHERE dep_failed <> '' AND on_dependency_failure <> 'wait' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
 CREATE INDEX jobs_lease ON jobs (host, lease_until) WHERE host <> '';
 CREATE INDEX jobs_joined ON jobs (joined_to) WHERE joined_to <> '' AND status IN ('pending', 'throttled');
 CREATE INDEX jobs_inbox ON jobs (zone) WHERE zone = 'inbox';
@@ -113,15 +121,17 @@ CREATE INDEX jobs_status ON jobs (status);
 CREATE INDEX jobs_source ON jobs (source);
 CREATE INDEX jobs_token ON jobs (token);
 CREATE INDEX jobs_trace ON jobs (trace_id) WHERE trace_id <> id;
+CREATE INDEX jobs_member ON jobs (member_of) WHERE member_of <> '';
 CREATE INDEX jobs_mission ON jobs (mission_id) WHERE mission_id <> '';
 
 CREATE TABLE deps (
   job               INTEGER NOT NULL,    -- seq of the one that waits
   depends_on        TEXT NOT NULL,       -- id; there may be no such job
-  done              INTEGER NOT NULL CHECK (done IN (0, 1)), -- it is completed
+  follows           TEXT NOT NULL,       -- id of the job that stands for it: itself, or its last revision
+  done              INTEGER NOT NULL CHECK (done IN (0, 1)), -- that one is completed
   PRIMARY KEY (job, depends_on)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX deps_depends_on ON deps (depends_on);
+CREATE INDEX deps_follows ON deps (follows);
 
 -- Keys that proposals chose. That of a job without one is its own id, and is not in this table: see KeyHolder.
 CREATE TABLE keys (
@@ -206,6 +216,56 @@ CREATE TABLE families (
   jobs              INTEGER NOT NULL,
   PRIMARY KEY (family, id)
 ) STRICT, WITHOUT ROWID;
+
+-- Missions that were submitted, with counts of their jobs: neither a claim nor a list counts rows.
+CREATE TABLE missions (
+  id                TEXT PRIMARY KEY,
+  seq               INTEGER NOT NULL UNIQUE, -- number of its MISSION_SUBMITTED
+  source            TEXT NOT NULL,
+  title             TEXT NOT NULL,
+  submitted_at      INTEGER NOT NULL,
+  doc_path          TEXT NOT NULL,       -- the run: segment, place in it, digest
+  doc_offset        INTEGER NOT NULL,
+  doc_bytes         INTEGER NOT NULL,
+  doc_sha256        TEXT NOT NULL,
+  tasks             INTEGER NOT NULL,
+  max_concurrent    INTEGER NOT NULL,    -- 0 is unlimited, also in the budget
+  budget_jobs       INTEGER NOT NULL,
+  budget_retries    INTEGER NOT NULL,
+  budget_ms         INTEGER NOT NULL,
+  cancelled         INTEGER NOT NULL DEFAULT 0 CHECK (cancelled IN (0, 1)),
+  stop              INTEGER NOT NULL DEFAULT 0 CHECK (stop IN (0, 1, 2)), -- no new jobs (1), none at all (2)
+  base_jobs         INTEGER NOT NULL DEFAULT 0, -- what had been used when it was retried as a whole
+  base_retries      INTEGER NOT NULL DEFAULT 0,
+  base_ms           INTEGER NOT NULL DEFAULT 0,
+  started           INTEGER NOT NULL DEFAULT 0, -- jobs with an attempt
+  retries           INTEGER NOT NULL DEFAULT 0, -- that nobody asked for
+  run_ms            INTEGER NOT NULL DEFAULT 0, -- for which attempts ran that are over
+  ready             INTEGER NOT NULL DEFAULT 0 CHECK (ready >= 0),
+  in_flight         INTEGER NOT NULL DEFAULT 0 CHECK (in_flight >= 0),
+  waiting           INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0), -- approved, not over, without a lease
+  fresh             INTEGER NOT NULL DEFAULT 0 CHECK (fresh >= 0),   -- of these, without an attempt
+  pending           INTEGER NOT NULL DEFAULT 0, -- by status, without those that were revised
+  throttled         INTEGER NOT NULL DEFAULT 0,
+  running           INTEGER NOT NULL DEFAULT 0,
+  completed         INTEGER NOT NULL DEFAULT 0,
+  failed            INTEGER NOT NULL DEFAULT 0,
+  quarantined       INTEGER NOT NULL DEFAULT 0,
+  cancelled_jobs    INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+-- Those of which jobs can be claimed in a track of their own, and those of which waiting jobs have to be cancelled.
+CREATE INDEX missions_ready ON missions (id) WHERE ready > 0 AND max_concurrent > 0;
+CREATE INDEX missions_stop ON missions (id) WHERE stop > 0 AND (fresh > 0 OR stop = 2 AND waiting > 0);
+
+CREATE TABLE mission_tasks (
+  mission           TEXT NOT NULL,
+  place             INTEGER NOT NULL,    -- behind those that it depends on
+  task              TEXT NOT NULL,
+  job               TEXT NOT NULL,       -- id
+  proposal_sha256   TEXT NOT NULL,       -- of the proposal that is meant
+  PRIMARY KEY (mission, place)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mission_tasks_job ON mission_tasks (job);
 
 CREATE TABLE ledger_events (
   seq               INTEGER PRIMARY KEY,

@@ -13,7 +13,7 @@ const WindowLength = time.Minute
 const throttled = "INDEXED BY jobs_throttled WHERE status = 'throttled' AND lane_waits = 0 AND deps_left = 0 AND host = '' AND " +
 	"joined_to = '' AND zone = 'approved'"
 
-var throttledHeads = newHeads(throttled)
+var throttledHeads = newHeads(throttled + " AND bucket = ? AND source = ?")
 
 // ThrottledBuckets returns the buckets of which jobs wait for a rate window, in order.
 func (r *Reader) ThrottledBuckets() ([]string, error) {
@@ -61,7 +61,7 @@ func (r *Reader) Throttled(bucket string, limit int) ([]Row, error) {
 	slices.SortStableFunc(sources, func(a, b string) int { return cmp.Compare(served[a], served[b]) })
 	var queues []*claimQueue
 	for _, source := range sources[:min(len(sources), limit)] {
-		q := &claimQueue{population: population{bucket, source}, from: throttledHeads}
+		q := &claimQueue{from: throttledHeads, keys: []any{bucket, source}}
 		if err := q.fill(r, min(1+limit/len(sources), claimPage)); err != nil {
 			return nil, err
 		}

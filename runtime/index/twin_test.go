@@ -19,7 +19,6 @@ type twin struct {
 	rates  map[string]twinRate
 	again  map[string][]time.Time // when attempts of a bucket were repeated
 	turns  map[[2]string]int64    // bucket and source to the event that counted a job of it last
-	newer  map[string]string      // job to its revision
 	limits map[string][2]int
 	paused map[string]bool
 }
@@ -31,6 +30,9 @@ type twinJob struct {
 	laneWaits                    bool
 	class                        int
 	deps                         []string
+	follows                      map[string]string // dependency to the job that stands for it
+	onFailure                    string
+	revised                      string
 	status                       job.Status
 	accepted, ready              bool
 	gated                        bool // out of the inbox
@@ -46,7 +48,7 @@ type twinRate struct {
 
 func newTwin() *twin {
 	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, again: map[string][]time.Time{}, limits: map[string][2]int{},
-		turns: map[[2]string]int64{}, newer: map[string]string{},
+		turns:  map[[2]string]int64{},
 		paused: map[string]bool{}}
 }
 
@@ -66,18 +68,16 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 	j := w.jobs[ev.JobID]
 	if m, ok := meta.(ledger.Received); ok {
 		deps = slices.Clone(deps)
-		for i := range deps {
-			for seen := []string{deps[i]}; w.newer[deps[i]] != "" && !slices.Contains(seen, w.newer[deps[i]]); {
-				deps[i] = w.newer[deps[i]]
-				seen = append(seen, deps[i])
-			}
-		}
 		slices.Sort(deps)
 		class := 1
 		if m.Priority == 0 {
 			class = 0
 		}
-		w.jobs[ev.JobID] = &twinJob{seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, lane: m.ConcurrencyKey, class: class,
+		follows := map[string]string{}
+		for _, d := range deps {
+			follows[d] = w.standing(d)
+		}
+		w.jobs[ev.JobID] = &twinJob{follows: follows, onFailure: m.OnDepFailure, seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, lane: m.ConcurrencyKey, class: class,
 			deps: slices.Compact(deps), status: job.StatusPending}
 		w.order = append(w.order, ev.JobID)
 		return
@@ -141,23 +141,21 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 		w.rate(ev, j, m.Slot)
 	case ledger.KeyLapsed:
 		w.drop(ev.JobID, j)
-	case ledger.Revised:
-		w.newer[ev.JobID] = m.Revision
-		for _, other := range w.jobs {
-			for i, d := range other.deps {
-				if d == ev.JobID {
-					other.deps[i] = m.Revision
-				}
-			}
-			slices.Sort(other.deps)
-			other.deps = slices.Compact(other.deps)
-		}
 	case ledger.Deduplicated:
 		if !m.Resubmitted && (j.status == job.StatusPending || j.status == job.StatusThrottled) {
 			idle()
 			free()
 			j.joined, j.gated = m.Of, true
 			w.drop(ev.JobID, j)
+		}
+	case ledger.Revised:
+		j.revised = m.Revision
+		for _, other := range w.jobs {
+			for d, follows := range other.follows {
+				if follows == ev.JobID {
+					other.follows[d] = m.Revision
+				}
+			}
 		}
 	case ledger.Dispatched:
 		idle()
@@ -255,10 +253,20 @@ func (w *twin) zone(j *twinJob) string {
 	return j.status.Zone()
 }
 
+// standing follows the revisions of a job; those of a random history can lead in circles.
+func (w *twin) standing(id string) string {
+	for range revisions {
+		if j := w.jobs[id]; j != nil && j.revised != "" {
+			id = j.revised
+		}
+	}
+	return id
+}
+
 func (w *twin) deps(j *twinJob) (left int, failed string) {
 	for _, d := range j.deps {
 		var status job.Status
-		if on := w.jobs[d]; on != nil {
+		if on := w.jobs[j.follows[d]]; on != nil {
 			status = on.status
 		}
 		if status != job.StatusCompleted {

@@ -19,6 +19,7 @@ type Tx struct {
 	dirty []*entry // to be written, in the order in which they were changed first
 
 	tallies map[population]*tally
+	members map[string]*memberTally // by mission
 
 	applied    bool
 	positioned bool
@@ -62,7 +63,7 @@ func (db *DB) Begin(ctx context.Context) (*Tx, error) {
 		db.give(c)
 		return nil, err
 	}
-	tx := &Tx{Reader: &Reader{c: c}, db: db, tallies: map[population]*tally{}}
+	tx := &Tx{Reader: &Reader{c: c}, db: db, tallies: map[population]*tally{}, members: map[string]*memberTally{}}
 	tx.tx = tx
 	if tx.position, err = tx.positionText(); err != nil {
 		return nil, errors.Join(err, tx.Rollback())

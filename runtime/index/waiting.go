@@ -35,13 +35,14 @@ func (r *Reader) NextWake() (at time.Time, found bool, err error) {
 	return at, found, err
 }
 
-// DepFailed returns up to limit approved jobs that wait for one that failed or was cancelled: DepFailed of the row.
+// DepFailed returns up to limit approved jobs that must not wait any longer for one that failed or was cancelled: DepFailed of
+// the row.
 func (r *Reader) DepFailed(limit int) ([]Row, error) {
 	if err := r.sync(); err != nil {
 		return nil, err
 	}
 	return r.c.rows(selectRows+`INDEXED BY jobs_dep_failed
-  WHERE dep_failed <> '' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled') ORDER BY seq LIMIT ?`, limit)
+  WHERE dep_failed <> '' AND on_dependency_failure <> 'wait' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled') ORDER BY seq LIMIT ?`, limit)
 }
 
 // Joined returns up to limit jobs that share the end of id and have not ended.

@@ -48,6 +48,10 @@ func (tx *Tx) applyWorkspace(ev *ledger.Event, at time.Time, docs DocReader) (in
 			return seq, tx.c.run("DELETE FROM paused")
 		}
 		return seq, tx.c.run("DELETE FROM paused WHERE source = ?", m.Source)
+	case job.MissionSubmitted:
+		return seq, tx.submitMission(ev, at, docs)
+	case job.MissionCancelled, job.MissionRetried:
+		return seq, tx.turnMission(ev)
 	default:
 		return seq, nil
 	}

@@ -23,8 +23,10 @@ type Received struct {
 	PayloadSHA256  string `json:"payload_sha256"`
 	DependsOn      int    `json:"depends_on"` // how many; their ids are in the document
 	ConcurrencyKey string `json:"concurrency_key,omitempty"`
+	OnDepFailure   string `json:"on_dependency_failure,omitempty"` // "" is fail
 	TaskID         string `json:"task_id,omitempty"`
 	MissionID      string `json:"mission_id,omitempty"`
+	Member         bool   `json:"member,omitempty"` // it is one of the jobs that the mission was submitted with
 	Revises        string `json:"revises,omitempty"`
 	ParentID       string `json:"parent,omitempty"`
 	Depth          int    `json:"depth,omitempty"`
@@ -145,6 +147,7 @@ type RetryScheduled struct {
 // Cancelled is the meta of JOB_CANCELLED.
 type Cancelled struct {
 	Reason string `json:"reason,omitempty"`
+	Code   string `json:"code,omitempty"` // DEPENDENCY_SKIPPED, …; "" is CANCELLED
 }
 
 // Unknown is the meta of OUTCOME_UNKNOWN and LEASE_EXPIRED.
@@ -178,6 +181,19 @@ type PausedMeta struct {
 type Deferred struct {
 	Source string `json:"source"`
 	Reason string `json:"reason"`
+}
+
+// MissionSubmitted is the meta of MISSION_SUBMITTED. The document is the run.
+type MissionSubmitted struct {
+	Located
+	Mission string `json:"mission"`
+	Tasks   int    `json:"tasks"`
+}
+
+// MissionTurned is the meta of MISSION_CANCELLED and MISSION_RETRIED.
+type MissionTurned struct {
+	Mission string `json:"mission"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // Torn is the meta of TORN_TAIL_MOVED.

@@ -62,7 +62,7 @@ func copySome(c *sqlite3.Conn, columns []string, id string, done, n int) error {
 		fmt.Sprintf("CREATE TEMP TABLE base AS SELECT max(%d, max(seq)) AS seq FROM jobs", firstCopy),
 		numbers + " INSERT INTO jobs (" + strings.Join(columns, ", ") + ") SELECT " + strings.Join(values, ", ") +
 			" FROM base CROSS JOIN (SELECT * FROM jobs WHERE id = " + quoted + ") AS j CROSS JOIN n",
-		numbers + " INSERT INTO deps (job, depends_on, done) SELECT base.seq + n.i, depends_on, done" +
+		numbers + " INSERT INTO deps (job, depends_on, follows, done) SELECT base.seq + n.i, depends_on, follows, done" +
 			" FROM base CROSS JOIN deps CROSS JOIN n WHERE job = (SELECT seq FROM jobs WHERE id = " + quoted + ")",
 		addToCounts(quoted, n),
 		"DROP TABLE base",

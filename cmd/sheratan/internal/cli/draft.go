@@ -27,6 +27,7 @@ type proposalOptions struct {
 	Lane     string
 	Priority string
 	After    []string
+	IfFailed string
 	Timeout  string
 	Retries  int
 }
@@ -40,14 +41,16 @@ func (o *proposalOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.Lane, "concurrency-key", "", "run one at a time of the jobs with this `KEY`")
 	f.StringVar(&o.Priority, "priority", "", "`critical`, high, normal or low (default normal)")
 	f.StringArrayVar(&o.After, "after", nil, "wait until the job with this `ID` has completed")
+	f.StringVar(&o.IfFailed, "on-dependency-failure", "", "when such a job fails: `fail` too, skip this one, or wait until it is retried (default fail)")
 	f.StringVar(&o.Timeout, "timeout", "", "end the job after `TIME`, as 90, 90s or 5m (default 5m)")
 	f.IntVar(&o.Retries, "retries", job.DefaultMaxRetries, "try again `N` times when it fails")
 	_ = cmd.RegisterFlagCompletionFunc("kind", completeWords(kindNames()...))
+	_ = cmd.RegisterFlagCompletionFunc("on-dependency-failure", completeWords("fail", "skip", "wait"))
 	_ = cmd.RegisterFlagCompletionFunc("priority", completeWords("critical", "high", "normal", "low"))
 }
 
 // proposalFlags are the names of these flags, which make no sense for proposals that lie in files.
-var proposalFlags = []string{"kind", "param", "id", "key", "concurrency-key", "priority", "after", "timeout", "retries"}
+var proposalFlags = []string{"kind", "param", "id", "key", "concurrency-key", "priority", "after", "on-dependency-failure", "timeout", "retries"}
 
 // build makes the proposal; argv are the words after "--".
 func (o *proposalOptions) build(cmd *cobra.Command, argv []string) ([]byte, error) {
@@ -65,6 +68,12 @@ func (o *proposalOptions) build(cmd *cobra.Command, argv []string) ([]byte, erro
 			return nil, usagef("--%w", err)
 		}
 		p.Priority = &prio
+	}
+	if o.IfFailed != "" {
+		p.OnDependencyFailure = job.OnFailure(o.IfFailed)
+		if p.OnDependencyFailure.OrDefault() != p.OnDependencyFailure {
+			return nil, usagef("--on-dependency-failure %q: is none of fail, skip, wait", o.IfFailed)
+		}
 	}
 	if o.Timeout != "" {
 		n, err := parseSeconds(o.Timeout)
