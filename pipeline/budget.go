@@ -58,8 +58,8 @@ func (b *batch) stopMissions() ([]string, error) {
 	return ended, b.failed
 }
 
-// noRetry says why a failed attempt is not repeated although the job would allow it: the retries of its mission are used up.
-func (b *batch) noRetry(row indexRow) (string, error) {
+// missionRetries says that the mission of a job has used up its retries.
+func (b *batch) missionRetries(row indexRow) (string, error) {
 	if row.MemberOf == "" {
 		return "", nil
 	}

@@ -24,12 +24,12 @@ func (b *batch) attemptFailed(r *rules.Rules, j job.Job, row indexRow, meta ledg
 		b.retry(row, row.RetryCount, b.now)
 		return false, b.failed
 	case retryable && row.RetryCount < row.MaxRetries:
-		left, err := b.retriesLeft(r, row)
+		refusal, err := b.noRetry(r, row)
 		if err != nil {
 			return false, err
 		}
-		if !left {
-			meta.Error = shorten(fmt.Sprintf("Retry budget of source %s is used up: %s", row.Bucket, meta.Error))
+		if refusal != "" {
+			meta.Error = shorten(refusal + ": " + meta.Error)
 			break
 		}
 		wait, err := b.p.retryWait(r, j, row.RetryCount)
@@ -45,14 +45,21 @@ func (b *batch) attemptFailed(r *rules.Rules, j job.Job, row indexRow, meta ledg
 	return true, b.failed
 }
 
-// retriesLeft reports whether the bucket of a job may repeat another attempt within this hour.
-func (b *batch) retriesLeft(r *rules.Rules, row indexRow) (bool, error) {
+// noRetry says why a failed attempt is not repeated although the job would allow it: its mission has used up its retries, or its
+// bucket those of this hour.
+func (b *batch) noRetry(r *rules.Rules, row indexRow) (string, error) {
+	if refusal, err := b.missionRetries(row); err != nil || refusal != "" {
+		return refusal, err
+	}
 	most := r.Config.Sources[row.Bucket].MaxRetriesPerHour
 	if most == 0 {
-		return true, nil
+		return "", nil
 	}
 	used, err := b.tx.RetriesUsed(row.Bucket, b.now)
-	return used < most, err
+	if err != nil || used < most {
+		return "", err
+	}
+	return fmt.Sprintf("Retry budget of source %s is used up", row.Bucket), nil
 }
 
 // retryWait is the pause before retry k = 0, 1, 2, … of a job.

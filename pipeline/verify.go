@@ -172,6 +172,9 @@ func (p *Pipeline) CheckIndex(ctx context.Context) ([]Finding, error) {
 		return nil, err
 	}
 	diffs, err := db.CheckRebuild(ctx, p.log, p.docs, shownDifferences, nil)
+	if garbage, ok := errors.AsType[*index.GarbageError](err); ok {
+		return []Finding{{CodeIndexDiffers, -1, garbage.Error() + "; sheratan index rebuild makes it again"}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +201,7 @@ func (p *Pipeline) RebuildIndex(ctx context.Context, progress func(done, total i
 
 func (p *Pipeline) rebuildLocked(ctx context.Context, progress func(done, total int64)) (int64, error) {
 	db, err := p.openIndex()
-	if err == nil && p.discardGarbage(db.CheckSchema(ctx)) {
+	if err == nil && p.discardGarbage(errors.Join(db.CheckSchema(ctx), db.Check(ctx))) {
 		db, err = p.openIndex()
 	}
 	if err != nil {

@@ -139,7 +139,7 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 	}
 	for _, d := range deps {
 		if d.Status != job.StatusCompleted {
-			out = append(out, "job "+d.ID+" ("+dependencyState(d, row)+")")
+			out = append(out, "job "+dependencyName(d)+" ("+dependencyState(d, row)+")")
 		}
 	}
 	if row.JoinedTo != "" {
@@ -166,14 +166,18 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 	return out, nil
 }
 
+func dependencyName(d index.Dependency) string {
+	if d.Follows == d.ID {
+		return d.ID
+	}
+	return d.Follows + ", the revision of " + d.ID
+}
+
 // dependencyState says how far a dependency of row has come.
 func dependencyState(d index.Dependency, row indexRow) string {
 	state := "not known yet"
 	if d.Exists {
 		state = string(d.Status)
-	}
-	if d.Follows != d.ID {
-		state = "revised by " + d.Follows + ": " + state
 	}
 	if row.OnDepFailure == job.OnFailureWait && (d.Status == job.StatusFailed || d.Status == job.StatusCancelled) {
 		state += ", to be retried or revised"

@@ -91,7 +91,7 @@ func (db *DB) CheckRebuild(ctx context.Context, log Scanner, docs DocReader, lim
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, second.Close()) }()
+	defer func() { err = errors.Join(describe(db.path, err), second.Close()) }()
 	err = db.View(ctx, func(got *Reader) error {
 		position, err := got.Position()
 		if err != nil {
