@@ -58,12 +58,14 @@ func (s *Sources) UnmarshalJSON(b []byte) error {
 type Limits struct {
 	TimeoutSeconds int `json:"timeout_seconds"`
 	MaxRetries     int `json:"max_retries"`
-	PayloadBytes   int `json:"payload_bytes"` // of the canonical payload
-	OutputBytes    int `json:"output_bytes"`  // kept of each stream, and the most that max_bytes may ask for
-	QueueDepth     int `json:"queue_depth"`   // per source; a full queue defers and is not the gates' concern
-	DependsOn      int `json:"depends_on"`    // dependencies of one job
-	Depth          int `json:"depth"`         // generations of follow-ups, 0 for what a person or agent proposed
-	Children       int `json:"children"`      // follow-ups of one job
+	PayloadBytes   int `json:"payload_bytes"`  // of the canonical payload
+	OutputBytes    int `json:"output_bytes"`   // kept of each stream, and the most that max_bytes may ask for
+	QueueDepth     int `json:"queue_depth"`    // per source; a full queue defers and is not the gates' concern
+	DependsOn      int `json:"depends_on"`     // dependencies of one job
+	Artifacts      int `json:"artifacts"`      // files kept of the outputs of one job
+	ArtifactBytes  int `json:"artifact_bytes"` // and their size in all
+	Depth          int `json:"depth"`          // generations of follow-ups, 0 for what a person or agent proposed
+	Children       int `json:"children"`       // follow-ups of one job
 }
 
 // Section is the object "gates".
@@ -128,6 +130,8 @@ func DefaultConfig() Config {
 			OutputBytes:    1 << 20,
 			QueueDepth:     100_000,
 			DependsOn:      64,
+			Artifacts:      100,
+			ArtifactBytes:  64 << 20,
 			Depth:          3,
 			Children:       32,
 		},

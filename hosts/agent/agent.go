@@ -47,8 +47,13 @@ type Options struct {
 	Workspace string // absolute; results name paths relative to it
 	WorkDir   string // absolute; runtime/.sheratan/jobs
 	// Output returns the absolute paths of the files for what an attempt writes. They are made when there is something
-	// to write, with their folder. Where two attempts share them, the second replaces what the first wrote.
+	// to write, with their folder, and are the attempt's own.
 	Output func(jobID string, attempt int) (stdout, stderr string)
+	// Artifacts returns the absolute path of the folder for the outputs that a job declared, the attempt's own as well.
+	Artifacts func(jobID string, attempt int) string
+	// Last reports whether a job is over with the attempt that ended so. What the last attempt left loses the number of the
+	// attempt from its name (ID.2.stdout, ID.stdout). nil is never.
+	Last func(j job.Job, res job.Result) bool
 	// Resolve returns the absolute path and the digest of the program that the exec rules allow for argv at this
 	// moment, or an error, which refuses the job.
 	Resolve func(argv []string) (path, sha256 string, err error)
@@ -56,9 +61,13 @@ type Options struct {
 	// EnvAllowed reports whether a job may set a variable itself; nil allows none.
 	EnvAllowed func(name, value string) bool
 
-	Env     []string // NAME=value, given to every job
-	Limit   int64    // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
-	Host    string   // its id
+	Env []string // NAME=value, given to every job
+	// ArtifactBytes and ArtifactCount are what is kept of the outputs that one job declared; 0 is without limit.
+	ArtifactBytes int64
+	ArtifactCount int
+
+	Limit   int64  // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
+	Host    string // its id
 	Sandbox sandbox.Level
 	Redact  func(string) string // takes credentials out of text; nil changes nothing
 	Now     func() time.Time    // nil is time.Now
@@ -129,6 +138,7 @@ func (a *Agent) Attempt(ctx context.Context, j job.Job, attempt int) (res job.Re
 			err = failed(CodePanic, false, "the agent failed: %v", p)
 		}
 		a.conclude(&res, err, start)
+		a.settle(j, &res)
 	}()
 	err = a.execute(ctx, j, &res)
 	return res
@@ -167,16 +177,17 @@ func (a *Agent) execute(ctx context.Context, j job.Job, res *job.Result) *failur
 	}
 	switch p := params.(type) {
 	case kind.Noop:
-		return nil
+		return a.collect(ctx, j, "", res, nil)
 	case kind.Exec:
-		return a.exec(ctx, j.ID, p, timeout, res)
+		return a.exec(ctx, j, p, timeout, res)
 	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FilePatch:
-		return a.files(ctx, j.ID, p, timeout, res)
+		return a.collect(ctx, j, "", res, a.files(ctx, j.ID, p, timeout, res))
 	}
 	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)
 }
 
-func (a *Agent) exec(ctx context.Context, id string, p kind.Exec, timeout time.Duration, res *job.Result) *failure {
+func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, timeout time.Duration, res *job.Result) *failure {
+	id := j.ID
 	if refused := a.checkEnv(p.Env); refused != nil {
 		return refused
 	}
@@ -224,7 +235,7 @@ func (a *Agent) exec(ctx context.Context, id string, p kind.Exec, timeout time.D
 	if start, ok := errors.AsType[*sandbox.StartError](err); ok {
 		fail = failed(CodeStartFailed, start.Temporary(), "%v", start)
 	}
-	return a.store(res, stdout, stderr, fail)
+	return a.collect(ctx, j, cwd, res, a.store(res, stdout, stderr, fail))
 }
 
 // outcome says what a program's end means.

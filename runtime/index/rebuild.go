@@ -29,6 +29,7 @@ var tables = []struct{ name, columns, key string }{
 	{"counts", "bucket, source, inbox, ready, in_flight, pending, throttled, running, completed, failed, quarantined, cancelled",
 		"bucket, source"},
 	{"families", "family, id, jobs", "family, id"},
+	{"kept", "seq, job_id, ended_at, bytes", "seq"},
 	{"ledger_events", "seq, job, v, event, timestamp, actor, job_id, trace_id, zone, id, artifact_path, artifact_sha256, prev, meta",
 		"seq"},
 	{"position", "position", "one"},

@@ -48,6 +48,8 @@ func (tx *Tx) applyWorkspace(ev *ledger.Event, at time.Time, docs DocReader) (in
 			return seq, tx.c.run("DELETE FROM paused")
 		}
 		return seq, tx.c.run("DELETE FROM paused WHERE source = ?", m.Source)
+	case job.DocumentRemoved:
+		return seq, tx.removed(ev)
 	default:
 		return seq, nil
 	}
