@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -183,31 +182,6 @@ func (p *Pipeline) Hosts(ctx context.Context) (list []hosts.Host, err error) {
 		return err
 	})
 	return list, err
-}
-
-// Outputs names the files with what a job wrote, and its latest result where it has one.
-func (p *Pipeline) Outputs(ctx context.Context, id string) (stdout, stderr string, r *job.Result, running bool, err error) {
-	row, err := p.row(ctx, id)
-	if err != nil {
-		return "", "", nil, false, err
-	}
-	if row.Result.SHA256 == "" && row.JoinedTo != "" {
-		return p.Outputs(ctx, row.JoinedTo)
-	}
-	res, ok, err := p.loadResult(row)
-	if err != nil {
-		return "", "", nil, false, err
-	}
-	if ok {
-		r = &res
-		stdout, stderr = p.abs(res.Stdout.Path), p.abs(res.Stderr.Path)
-	}
-	if row.Status == job.StatusRunning {
-		dir := p.ws.ResultDir(row.StartedAt)
-		stdout, stderr = fmt.Sprintf("%s/%s.stdout", dir, id), fmt.Sprintf("%s/%s.stderr", dir, id)
-		running = true
-	}
-	return stdout, stderr, r, running, nil
 }
 
 // abs is Rel turned round: the absolute path of what a document names relative to the workspace; "" stays.

@@ -23,11 +23,12 @@ type Step struct {
 
 // Why is the answer to: what became of this job, and on whose authority.
 type Why struct {
-	JobID    string   `json:"job_id"`
-	Status   string   `json:"status"`
-	WaitsFor []string `json:"waits_for"`
-	Steps    []Step   `json:"steps"`
-	Unblock  []string `json:"unblock"`
+	JobID    string    `json:"job_id"`
+	Status   string    `json:"status"`
+	WaitsFor []string  `json:"waits_for"`
+	Steps    []Step    `json:"steps"`
+	Attempts []Attempt `json:"attempts"` // those that are over, with their results
+	Unblock  []string  `json:"unblock"`
 
 	Job    job.Job     `json:"-"`
 	Report job.Report  `json:"-"`
@@ -40,7 +41,7 @@ const whySteps = 200
 
 // Why tells the life of a job.
 func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
-	w := Why{JobID: id, WaitsFor: []string{}, Unblock: []string{}, Steps: []Step{}}
+	w := Why{JobID: id, WaitsFor: []string{}, Unblock: []string{}, Steps: []Step{}, Attempts: []Attempt{}}
 	row, err := p.row(ctx, id)
 	if err != nil {
 		return w, err
@@ -56,6 +57,9 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 		return w, err
 	} else if ok {
 		w.Result = &res
+	}
+	if w.Attempts, err = p.Attempts(ctx, id); err != nil {
+		return w, err
 	}
 	w.Path = p.ws.Rel(p.placeOf(row))
 	err = p.view(ctx, func(r *index.Reader) error {

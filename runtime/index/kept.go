@@ -46,11 +46,11 @@ func (r *Reader) KeptBytes() (n int64, err error) {
 	return n, err
 }
 
-// OldestKept returns the attempts of which files are kept and that ended first.
-func (r *Reader) OldestKept(limit int) (list []Kept, err error) {
-	err = r.c.each("SELECT seq, job_id, ended_at, bytes FROM kept ORDER BY seq LIMIT ?", func(s *stmt) error {
+// OldestKept returns the attempts of which files are kept and that ended first, behind the one with the number after.
+func (r *Reader) OldestKept(after int64, limit int) (list []Kept, err error) {
+	err = r.c.each("SELECT seq, job_id, ended_at, bytes FROM kept WHERE seq > ? ORDER BY seq LIMIT ?", func(s *stmt) error {
 		list = append(list, Kept{s.ColumnInt64(0), s.ColumnText(1), fromMicros(s.ColumnInt64(2)), s.ColumnInt64(3)})
 		return nil
-	}, limit)
+	}, after, limit)
 	return list, err
 }

@@ -189,7 +189,6 @@ type TickMeta struct {
 type Removed struct {
 	Located
 	Reason string `json:"reason"`         // retention: age, retention: size, or what an operator said
-	Name   string `json:"name,omitempty"` // stdout, stderr, or that of the artifact
 	Of     int64  `json:"of,omitempty"`   // number of the event whose result names the file
 	Last   bool   `json:"last,omitempty"` // nothing else that this result names is left
 }

@@ -185,6 +185,12 @@ func (w *Workspace) PrivateDocument(id string) string {
 // Projecting holds a marker for each batch whose job files may not be in place yet.
 func (w *Workspace) Projecting() string { return w.path("runtime", ".sheratan", "projecting") }
 
+// Removing holds a marker for each batch of files that the ledger says were removed and that may still be there.
+func (w *Workspace) Removing() string { return w.path("runtime", ".sheratan", "removing") }
+
+// Retained is the file whose time is when files were last looked through for those that are kept too long.
+func (w *Workspace) Retained() string { return w.path("runtime", ".sheratan", "retained") }
+
 // LoopLock is the file whose flock a looping tick holds.
 func (w *Workspace) LoopLock() string { return w.path("runtime", ".sheratan", "loop.lock") }
 

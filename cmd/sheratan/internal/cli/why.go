@@ -62,6 +62,12 @@ func (a *app) whyText(w pipeline.Why) string {
 	}
 	if w.Result != nil {
 		section("result", a.outputText(w.Result)...)
+		for _, r := range w.Attempts {
+			if len(w.Attempts) > 1 {
+				section("", fmt.Sprintf("attempt %d: %s; sheratan logs %s --attempt %d", r.Attempt, escape(attemptText(r.Result)),
+					escape(shellWord(w.JobID)), r.Attempt))
+			}
+		}
 	} else if w.Job.Error != "" {
 		section("error", escape(firstLine(w.Job.Error)))
 	}
@@ -149,5 +155,18 @@ func (a *app) outputText(r *job.Result) []string {
 			lines = append(lines, fmt.Sprintf("%s %d bytes in %s", o.name, o.out.Bytes, escape(o.out.Path)))
 		}
 	}
+	for _, f := range r.Artifacts {
+		lines = append(lines, fmt.Sprintf("artifact %s, %d bytes in %s", escape(f.Name), f.Bytes, escape(f.Path)))
+	}
 	return lines
+}
+
+// attemptText says in a few words how one of several attempts ended.
+func attemptText(r job.Result) string {
+	r.Attempt = 0 // it stands before
+	text := resultText(r)
+	if r.Host != "" {
+		text += " on " + r.Host
+	}
+	return text
 }
