@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -15,14 +14,7 @@ import (
 type JobLine struct {
 	JobID string `json:"job_id"`
 	job.Job
-}
-
-// JobFilter selects jobs to list. Zero values select all.
-type JobFilter struct {
-	Status                       []string
-	Source, Kind, Mission, Trace string
-	Since                        time.Time
-	Limit                        int
+	Attempts []Attempt `json:"attempts,omitempty"` // those that are over, where one job was asked for
 }
 
 // reader returns the index for reading. Where it is missing, broken or behind, it is made good first.
@@ -44,32 +36,6 @@ func (p *Pipeline) reader(ctx context.Context) (*index.DB, error) {
 	return p.db, nil
 }
 
-// Jobs lists jobs, the newest last.
-func (p *Pipeline) Jobs(ctx context.Context, f JobFilter, emit func(JobLine) error) error {
-	filter := index.JobFilter{Source: f.Source, Kind: f.Kind, Mission: f.Mission, Trace: f.Trace, Since: f.Since, Limit: f.Limit}
-	for _, s := range f.Status {
-		filter.Status = append(filter.Status, job.Status(s))
-	}
-	var rows []indexRow
-	err := p.view(ctx, func(r *index.Reader) (err error) {
-		rows, err = r.List(filter)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		j, err := p.assemble(row)
-		if err != nil {
-			return err
-		}
-		if err := emit(JobLine{row.ID, j}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Job returns one job document.
 func (p *Pipeline) Job(ctx context.Context, id string) (JobLine, error) {
 	row, err := p.row(ctx, id)
@@ -77,7 +43,7 @@ func (p *Pipeline) Job(ctx context.Context, id string) (JobLine, error) {
 		return JobLine{}, err
 	}
 	j, err := p.assemble(row)
-	return JobLine{id, j}, err
+	return JobLine{JobID: id, Job: j}, err
 }
 
 func (p *Pipeline) row(ctx context.Context, id string) (indexRow, error) {
@@ -128,31 +94,42 @@ const inboxCounted = 10000
 
 // Status counts. It costs the same however long the history is.
 func (p *Pipeline) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := p.view(ctx, func(r *index.Reader) (err error) {
+		s, err = p.statusOf(r)
+		return err
+	})
+	if err != nil {
+		return s, err
+	}
+	s.Inbox, err = p.ws.CountInbox(inboxCounted)
+	return s, err
+}
+
+// statusOf is what the index knows of the state of the workspace.
+func (p *Pipeline) statusOf(r *index.Reader) (Status, error) {
 	s := Status{State: "idle", Jobs: map[string]int{}, Hosts: []hosts.Host{}, Paused: []Pause{}}
 	for _, st := range job.Statuses {
 		s.Jobs[string(st)] = 0
 	}
-	err := p.view(ctx, func(r *index.Reader) error {
-		counts, err := r.Counts()
-		if err != nil {
-			return err
-		}
-		for _, c := range counts {
-			for st, n := range c.Status {
-				s.Jobs[string(st)] += n
-			}
-		}
-		pos, err := r.Position()
-		if err != nil {
-			return err
-		}
-		s.Ledger = LedgerState{pos.Size, pos.RootHex()}
-		if s.Hosts, err = p.hosts(r, nil); err != nil {
-			return err
-		}
-		return s.pauses(r)
-	})
+	counts, err := r.Counts()
 	if err != nil {
+		return s, err
+	}
+	for _, c := range counts {
+		for st, n := range c.Status {
+			s.Jobs[string(st)] += n
+		}
+	}
+	pos, err := r.Position()
+	if err != nil {
+		return s, err
+	}
+	s.Ledger = LedgerState{pos.Size, pos.RootHex()}
+	if s.Hosts, err = p.hosts(r, nil); err != nil {
+		return s, err
+	}
+	if err := s.pauses(r); err != nil {
 		return s, err
 	}
 	s.Approved = s.Jobs[string(job.StatusPending)] + s.Jobs[string(job.StatusThrottled)] + s.Jobs[string(job.StatusRunning)]
@@ -160,8 +137,7 @@ func (p *Pipeline) Status(ctx context.Context) (Status, error) {
 	if s.State == "idle" && s.Jobs[string(job.StatusRunning)] > 0 {
 		s.State = "running"
 	}
-	s.Inbox, err = p.ws.CountInbox(inboxCounted)
-	return s, err
+	return s, nil
 }
 
 func (s *Status) pauses(r *index.Reader) error {

@@ -11,6 +11,7 @@ import (
 // WaitOptions say how to wait for jobs.
 type WaitOptions struct {
 	Timeout time.Duration // 0 is for ever
+	Any     bool          // until the first of them is
 	Drive   bool          // run ticks while nobody else does
 }
 
@@ -45,7 +46,8 @@ func (p *Pipeline) Wait(ctx context.Context, ids []string, o WaitOptions, emit f
 				return err
 			}
 		}
-		if left = rest; len(left) == 0 {
+		ended := len(left) - len(rest)
+		if left = rest; len(left) == 0 || o.Any && ended > 0 {
 			return nil
 		}
 		if !deadline.IsZero() && !p.opts.Now().Before(deadline) {

@@ -236,8 +236,8 @@ func newLedgerVerify(a *app) *cobra.Command {
 		Use:   "verify",
 		Short: "check the whole ledger",
 		Long: `Checks the form, order and chain of all events, the digests of all documents, outputs and artifacts that they
-name, that the git history agrees with the files, and that the index is what the ledger says. It changes nothing. A file that
-is missing because an event says that it was removed is noted, and no finding.`,
+name, that the git history agrees with the files, and that the index is what the ledger says. It changes nothing.
+A file that is missing because an event says that it was removed is noted, and no finding.`,
 		Example: `sheratan ledger verify
 sheratan ledger verify --json | jq .ok`,
 		Annotations: workspaceExits(exitInterrupted),

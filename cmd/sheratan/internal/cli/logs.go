@@ -33,8 +33,8 @@ func newLogs(a *app) *cobra.Command {
 stderr. With --follow it goes on, through all attempts that come, until the job has ended; it does not matter which
 process runs the job. On a terminal, what could control the terminal is shown instead of sent; --raw sends it.
 
-With --remove the files are removed, of all attempts or of the one that is named. The ledger says so, with the reason and
-the digests, and verifies without them. The result keeps the beginning of what was written.`,
+With --remove the files are removed, of all attempts or of the one that is named. The ledger says so, with the
+reason and the digests, and verifies without them. The result keeps the beginning of what was written.`,
 		Example: `sheratan logs job-7
 sheratan logs -f job-7
 sheratan logs job-7 --attempt 1 --stderr
