@@ -42,12 +42,11 @@ func (p *Pipeline) Wait(ctx context.Context, ids []string, o WaitOptions, emit f
 				rest = append(rest, id)
 				continue
 			}
-			if err := emit(res); err != nil {
+			if err := emit(res); err != nil || o.Any {
 				return err
 			}
 		}
-		ended := len(left) - len(rest)
-		if left = rest; len(left) == 0 || o.Any && ended > 0 {
+		if left = rest; len(left) == 0 {
 			return nil
 		}
 		if !deadline.IsZero() && !p.opts.Now().Before(deadline) {

@@ -89,12 +89,17 @@ func (t *table) line(b *strings.Builder, row []string, paint func(string) string
 	for last > 0 && row[last] == "" {
 		last--
 	}
+	room := t.fit
 	for i, c := range row[:last+1] {
 		if t.fit > 0 {
-			c = clip(c, t.width[i])
+			if room <= 0 {
+				break // the columns are as narrow as they get: the last ones are left out
+			}
+			c = clip(c, min(t.width[i], room))
+			room -= t.width[i] + 2
 		}
 		b.WriteString(paint(c))
-		if i < last {
+		if i < last && (t.fit == 0 || room > 0) {
 			b.WriteString(strings.Repeat(" ", t.width[i]-utf8.RuneCountInString(c)+2))
 		}
 	}
