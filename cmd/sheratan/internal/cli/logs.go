@@ -152,10 +152,10 @@ func (a *app) logsEnd(v *pipeline.Outputs, o *logsOptions) {
 		}
 	}
 	switch r := v.Result; {
-	case v.Live:
-		a.people.hint("sheratan logs --follow %s", shellWord(v.JobID))
 	case v.Attempt == 0:
 		a.people.note("%s: has not run", v.JobID)
+	case v.Live:
+		a.people.hint("sheratan logs --follow %s", shellWord(v.JobID))
 	case r == nil:
 		a.people.note("%s: attempt %d has no result; this is what it wrote", v.JobID, v.Attempt)
 	case r.Stdout.Truncated || r.Stderr.Truncated:
