@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -115,6 +116,12 @@ type ExecRule struct {
 	Unsafe   bool       `json:"unsafe,omitempty"` // permits "..." for a program that can run others
 	Match    [][]string `json:"match,omitempty"`  // examples, checked when the rule is loaded
 	NoMatch  [][]string `json:"no_match,omitempty"`
+}
+
+// Same reports whether another rule says the same, whatever its examples are.
+func (x ExecRule) Same(other ExecRule) bool {
+	return x.Program == other.Program && slices.Equal(x.Args, other.Args) && x.Decision == other.Decision &&
+		x.Rerun == other.Rerun && x.Unsafe == other.Unsafe
 }
 
 // DefaultConfig returns what holds where the file says nothing. There are no exec rules in it: which programs are

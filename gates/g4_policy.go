@@ -73,7 +73,7 @@ func (e *evaluation) rawCredentials(v *verdict) {
 	if err := e.in.ParseErr; err != nil && len(e.in.Raw) == 0 && err.Code != schemas.CodeTooLarge && isRegular(e.in.FileType) {
 		e.secrets = true // for all that is known: the other two were not read, and nothing can repeat them
 	}
-	for _, f := range policy.FindCredentials(e.in.Raw) {
+	for _, f := range policy.FindEncoded(e.in.Raw) {
 		e.secrets = true
 		v.add(CodeCredential, "", "the text has a credential (%s)", f.Format)
 	}

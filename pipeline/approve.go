@@ -9,9 +9,6 @@ import (
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
-// rateWindow is the length of the windows in which max_jobs_per_minute counts.
-const rateWindow = time.Minute
-
 // approve puts a job into the queue: ready at once, throttled until its rate window comes, waiting for its dependencies,
 // or joined to the job that holds its key. basis is gates, operator or auditor.
 func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake ledger.Ref) error {
@@ -36,7 +33,7 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 		}
 		meta.Ready = until.IsZero()
 		if !meta.Ready {
-			meta.Slot = "" // counted by JOB_THROTTLED
+			meta.Slot = "" // counted by JOB_READY
 		}
 	}
 	actor := "gate"
@@ -45,7 +42,7 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 	}
 	b.jobEvent(actor, job.JobApproved, j.ID, trace, "approved", meta, &intake)
 	if !until.IsZero() {
-		b.jobEvent("gate", job.JobThrottled, j.ID, trace, "approved", ledger.Throttled{Until: job.FormatTime(until)}, nil)
+		b.throttle("gate", row, until)
 	}
 	if held {
 		return b.join(j.ID, trace, holder)
@@ -73,26 +70,6 @@ func (b *batch) keyHolder(j job.Job) (indexRow, bool, error) {
 		return indexRow{}, false, err
 	}
 	return row, true, nil
-}
-
-// slot finds the rate window in which a job of the bucket may become ready: the window that is being filled, at once
-// (until is zero), or a later one. Windows are given out in turn, so that a job is throttled once and never again.
-func (b *batch) slot(bucket string) (window string, until time.Time, err error) {
-	w, err := b.tx.RateWindow(bucket)
-	if err != nil || w.JobsPerMinute == 0 {
-		return "", time.Time{}, err
-	}
-	start := w.Window
-	switch {
-	case start.IsZero() || !b.now.Before(start.Add(rateWindow)):
-		start = b.now
-	case w.Count >= w.JobsPerMinute:
-		start = start.Add(rateWindow)
-	}
-	if start.After(b.now) {
-		until = start
-	}
-	return job.FormatTime(start), until, nil
 }
 
 // rerunSafe says whether a job may be run again when nobody knows what became of an attempt.

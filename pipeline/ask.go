@@ -73,6 +73,7 @@ type Status struct {
 	Ledger   LedgerState    `json:"ledger"`
 	Hosts    []hosts.Host   `json:"hosts"`
 	Paused   []Pause        `json:"paused"`
+	Strays   []string       `json:"strays"` // names in the inbox that are left alone, and why
 }
 
 // Pause says that no job of a source ("" is all of them) is dispatched.
@@ -102,13 +103,23 @@ func (p *Pipeline) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Inbox, err = p.ws.CountInbox(inboxCounted)
+	err = p.inboxOf(&s)
 	return s, err
+}
+
+// inboxOf adds what waits in the inbox, and what lies there and is left alone.
+func (p *Pipeline) inboxOf(s *Status) error {
+	n, strays, err := p.ws.CountInbox(inboxCounted)
+	s.Inbox = n
+	for _, stray := range strays {
+		s.Strays = append(s.Strays, stray.String())
+	}
+	return err
 }
 
 // statusOf is what the index knows of the state of the workspace.
 func (p *Pipeline) statusOf(r *index.Reader) (Status, error) {
-	s := Status{State: "idle", Jobs: map[string]int{}, Hosts: []hosts.Host{}, Paused: []Pause{}}
+	s := Status{State: "idle", Jobs: map[string]int{}, Hosts: []hosts.Host{}, Paused: []Pause{}, Strays: []string{}}
 	for _, st := range job.Statuses {
 		s.Jobs[string(st)] = 0
 	}

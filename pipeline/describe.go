@@ -8,9 +8,15 @@ import (
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
-// step tells one event in a line.
-func step(ev ledger.Event) Step {
-	return Step{Seq: ev.Seq, Time: ev.Timestamp, Event: ev.Event, Actor: ev.Actor, Text: Describe(ev)}
+// step tells one event in a line, and of a dispatch also why it was this host.
+func (p *Pipeline) step(ev ledger.Event) Step {
+	s := Step{Seq: ev.Seq, Time: ev.Timestamp, Event: ev.Event, Actor: ev.Actor, Text: Describe(ev)}
+	if ev.Event == job.JobDispatched {
+		if bids, ok := p.bidsOf(&ev); ok {
+			s.Text += "; " + bids.Reason
+		}
+	}
+	return s
 }
 
 // Describe tells an event in one line. Ids and times in it are as the event has them.
@@ -43,6 +49,9 @@ func Describe(ev ledger.Event) string {
 	case job.JobRevised:
 		var m ledger.Revised
 		_ = ev.DecodeMeta(&m)
+		if m.Dependents > 0 {
+			return fmt.Sprintf("revised by %s, for which those wait now that depend on this one (%d)", m.Revision, m.Dependents)
+		}
 		return "revised by " + m.Revision
 	case job.JobDeduplicated:
 		var m ledger.Deduplicated
@@ -54,7 +63,7 @@ func Describe(ev ledger.Event) string {
 	case job.JobThrottled:
 		var m ledger.Throttled
 		_ = ev.DecodeMeta(&m)
-		return "over the rate of its source, until " + m.Until
+		return "over the rate of its source, at least until " + m.Until
 	case job.JobDispatched, job.JobLeased:
 		var m ledger.Dispatched
 		_ = ev.DecodeMeta(&m)

@@ -69,16 +69,21 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 		if err != nil {
 			return err
 		}
+		lots, err := b.auction(list, without(rows, refused), nil)
+		if err != nil {
+			return err
+		}
+		next := 0
 		for _, row := range rows {
 			if line, ok := refused[row.ID]; ok {
 				lines, moved = append(lines, line), append(moved, row.ID)
 				continue
 			}
-			line, ok, err := b.dispatch(list, row, nil)
+			line, ok, err := b.dispatch(lots[next], nil)
 			if err != nil {
 				return err
 			}
-			if !ok {
+			if next++; !ok {
 				moved = append(moved, row.ID)
 			}
 			lines = append(lines, line)
@@ -139,39 +144,28 @@ func dispatchLine(row indexRow) DispatchLine {
 		LeaseUntil: stampOf(row.LeaseUntil)}
 }
 
-// dispatch leases one job to one of the hosts in list, and to runner where that is given. It is false where the job had to
-// be blocked instead: its document cannot be read, or no host offers what it needs, so that it would stand before the
-// others for ever.
-func (b *batch) dispatch(list []hosts.Host, row indexRow, runner *ledger.Runner) (DispatchLine, bool, error) {
-	in, prop, err := b.p.loadIntake(row)
-	if damaged(err) {
-		line, err := b.refuseDamaged(row, err)
+// dispatch leases one job to the host that the auction gave it to. It is false where the job had to be blocked instead: its
+// document cannot be read, or no host offers what it needs, so that it would stand before the others for ever.
+func (b *batch) dispatch(l lot, runner *ledger.Runner) (DispatchLine, bool, error) {
+	row := l.row
+	switch {
+	case l.damaged != nil:
+		line, err := b.refuseDamaged(row, l.damaged)
 		return line, false, err
-	}
-	if err != nil {
-		return DispatchLine{}, false, err
-	}
-	need := job.New(in, prop).RequiredCapabilities
-	chosen, _, reason := hosts.Pick(list, need)
-	if chosen.ID == "" && !offered(list, need) {
-		line, err := b.refuse(row, job.RequireOperatorAck, codeNoHost, reason)
+	case l.host == "" && !l.offered:
+		line, err := b.refuse(row, job.RequireOperatorAck, codeNoHost, l.reason)
 		return line, false, err
-	}
-	if chosen.ID == "" {
+	case l.host == "":
 		line := dispatchLine(row)
-		line.Reason = reason
+		line.Reason = l.reason
 		return line, true, nil
 	}
 	until := b.now.Add(time.Duration(row.TimeoutSeconds)*time.Second + leaseSlack)
-	meta := ledger.Dispatched{Host: chosen.ID, Attempt: row.Attempt + 1, LeaseUntil: job.FormatTime(until), Runner: runner}
-	b.jobEvent("dispatch", job.JobDispatched, row.ID, row.TraceID, "approved", meta, nil)
-	for i := range list {
-		if list[i].ID == chosen.ID && runner == nil {
-			list[i] = list[i].WithJobs(list[i].CurrentJobs + 1)
-		}
-	}
-	return DispatchLine{JobID: row.ID, Status: string(row.Status), Host: chosen.ID, Attempt: meta.Attempt,
-		LeaseUntil: meta.LeaseUntil, Reason: reason}, true, b.failed
+	meta := ledger.Dispatched{Offset: l.bids.Offset, Bytes: l.bids.Bytes, Host: l.host, Attempt: row.Attempt + 1,
+		LeaseUntil: job.FormatTime(until), Runner: runner}
+	b.jobEvent("dispatch", job.JobDispatched, row.ID, row.TraceID, "approved", meta, &l.bids)
+	return DispatchLine{JobID: row.ID, Status: string(row.Status), Host: l.host, Attempt: meta.Attempt,
+		LeaseUntil: meta.LeaseUntil, Reason: l.reason}, true, b.failed
 }
 
 // offered reports whether one of the hosts, free or not, offers all that is needed.

@@ -68,6 +68,12 @@ func lookup(k known, c *candidate, hostSets [][]string) (gates.Facts, error) {
 			return f, err
 		}
 	}
+	if old := c.intake.Revises; old != "" && len(p.DependsOn) > 0 && f.Cycle == nil {
+		// Who waits for the old version will wait for this one.
+		if f.Cycle, _, err = k.Cycle(old, p.DependsOn, cycleLimit); err != nil {
+			return f, err
+		}
+	}
 	if parent := c.intake.Provenance.ParentID; parent != "" {
 		if f.Siblings, err = k.Children(parent); err != nil {
 			return f, err

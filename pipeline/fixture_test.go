@@ -275,3 +275,27 @@ func (w *world) holding(text string) []string {
 }
 
 func asError[T error](err error, target *T) bool { return errors.As(err, target) }
+
+// read returns what a file of the workspace holds.
+func (w *world) read(rel string) string {
+	w.t.Helper()
+	b, err := os.ReadFile(filepath.Join(w.ws.Root(), rel))
+	w.check(err)
+	return string(b)
+}
+
+// loop calls fn while a tick loops, and ends that.
+func (w *world) loop(fn func()) {
+	w.t.Helper()
+	p := w.open()
+	ctx, stop := context.WithCancelCause(w.t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- p.Tick(ctx, TickOptions{Loop: true, Interval: 50 * time.Millisecond}, func(TickLine) error { return nil })
+	}()
+	defer func() {
+		stop(ErrInterrupted)
+		w.check(<-done)
+	}()
+	fn()
+}

@@ -120,11 +120,7 @@ func (b *batch) configured(r *rules.Rules) error {
 	if b.p.configured == r.Digest {
 		return nil
 	}
-	digest := ""
-	err := b.tx.Events(index.EventFilter{Event: string(job.ConfigLoaded), Reverse: true, Limit: 1}, func(ev ledger.Event) error {
-		digest = ev.ArtifactSHA256
-		return nil
-	})
+	digest, err := loadedRules(b.tx.Reader)
 	if err != nil {
 		return err
 	}
@@ -139,4 +135,32 @@ func (b *batch) configured(r *rules.Rules) error {
 	b.remember(refs[0].SHA256, r.Document)
 	b.workspaceEvent("config", job.ConfigLoaded, ledger.Configured{Located: located(refs[0]), Rules: r.Digest, Commit: r.Commit()}, &refs[0])
 	return b.localHost(r)
+}
+
+// loadedRules is the digest of the rules that the ledger names as those in force, "" where it names none.
+func loadedRules(r *index.Reader) (digest string, err error) {
+	err = r.Events(index.EventFilter{Event: string(job.ConfigLoaded), Reverse: true, Limit: 1}, func(ev ledger.Event) error {
+		digest = ev.ArtifactSHA256
+		return nil
+	})
+	return digest, err
+}
+
+// announce tells the ledger of rules that have changed where jobs are throttled: under those they may not be any more, and
+// until then nothing else is a reason to look at them.
+func (p *Pipeline) announce(ctx context.Context, r *rules.Rules) error {
+	changed := false
+	err := p.view(ctx, func(x *index.Reader) error {
+		buckets, err := x.ThrottledBuckets()
+		if err != nil || len(buckets) == 0 {
+			return err
+		}
+		digest, err := loadedRules(x)
+		changed = digest != r.Digest
+		return err
+	})
+	if err != nil || !changed {
+		return err
+	}
+	return p.transact(ctx, func(b *batch) error { return b.configured(r) })
 }

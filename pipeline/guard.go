@@ -62,6 +62,10 @@ func (p *Pipeline) guardDocuments(tx *index.Tx, pos ledger.Position) error {
 			}
 			return nil // an output file or artifact, which lies elsewhere
 		}
+		// The bids of a dispatch may have been stored long before it: they say nothing about the end.
+		if ev.Event == job.JobDispatched {
+			return nil
+		}
 		if ref, found, err = ledger.RefOf(&ev); err == nil && found {
 			err = errFound
 		}

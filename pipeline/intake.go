@@ -136,6 +136,7 @@ func (in *intake) round(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer scan.Close()
+	scan.PassOver(in.p.toldOf)
 	again := false
 	for ctx.Err() == nil {
 		entries, err := scan.Next(scanPortion)
@@ -154,7 +155,7 @@ func (in *intake) round(ctx context.Context) (bool, error) {
 			again = again || taken
 		}
 	}
-	in.p.tellOnce(scan.Notes())
+	in.p.tellStrays(scan)
 	if err := in.flush(ctx); err != nil {
 		return false, err
 	}

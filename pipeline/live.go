@@ -77,7 +77,7 @@ func (p *Pipeline) Live(ctx context.Context) (Live, error) {
 				Started: row.StartedAt, Timeout: time.Duration(row.TimeoutSeconds) * time.Second})
 		}
 		return r.Events(index.EventFilter{Reverse: true, Limit: liveEvents}, func(ev ledger.Event) error {
-			l.Events = append(l.Events, LiveEvent{step(ev), ev.JobID})
+			l.Events = append(l.Events, LiveEvent{p.step(ev), ev.JobID})
 			return nil
 		})
 	})
@@ -86,7 +86,7 @@ func (p *Pipeline) Live(ctx context.Context) (Live, error) {
 	}
 	slices.SortStableFunc(l.Running, func(a, b RunningJob) int { return a.Started.Compare(b.Started) })
 	slices.Reverse(l.Events)
-	l.Inbox, err = p.ws.CountInbox(inboxCounted)
+	err = p.inboxOf(&l.Status)
 	return l, err
 }
 

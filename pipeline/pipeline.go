@@ -53,6 +53,7 @@ type Pipeline struct {
 	git         *history.Repository
 	memo        memo
 	later       later
+	bids        bidStore
 	zones       *workspace.Zones
 	wrote       int             // events written by this process
 	at          int64           // length of the ledger behind the last of them
@@ -62,6 +63,7 @@ type Pipeline struct {
 	looked      time.Time       // when the engine last looked at what other processes did
 	configured  string          // digest of the rules that the ledger is known to name
 	told        map[string]bool // what was said once and need not be said again
+	strays      strays          // what lies in the inbox, is no proposal, and was told of; nil before it is asked for
 	toldPack    bool
 	warned      bool // about the sandbox level
 	floor       atomic.Pointer[floor]

@@ -126,7 +126,7 @@ func (p *Pipeline) place(row indexRow) error {
 }
 
 func (p *Pipeline) placeJob(row indexRow, j job.Job) error {
-	doc, err := json.Marshal(j)
+	doc, err := schemas.Marshal(j)
 	if err != nil {
 		return fmt.Errorf("%s: %w", row.ID, err)
 	}

@@ -86,7 +86,7 @@ func (c *candidate) setRaw(raw []byte) {
 	c.raw = raw
 	c.payloadSHA256 = schemas.Digest(raw)
 	c.intake.Raw = &job.Raw{SHA256: c.payloadSHA256, Bytes: int64(len(raw))}
-	if len(raw) <= rawKept && len(policy.FindCredentials(raw)) == 0 {
+	if len(raw) <= rawKept && len(policy.FindEncoded(raw)) == 0 {
 		c.intake.Raw.Base64 = base64.StdEncoding.EncodeToString(raw)
 	}
 }

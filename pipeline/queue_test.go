@@ -217,6 +217,20 @@ func TestRetryOfManyPassesOverTheUnfit(t *testing.T) {
 	w.is("plain", job.StatusPending, "")
 }
 
+// A job can lose what it depends on and the job whose end it shares in the same moment.
+func TestOrphanSharesTheEndOfAnOrphan(t *testing.T) {
+	w := newWorld(t)
+	w.propose(noop("first", `"idempotency_key": "k", "depends_on": ["dep"],`))
+	w.propose(noop("second", `"idempotency_key": "k", "depends_on": ["dep"],`))
+	w.propose(exec("dep", `"max_retries": 0,`, "false"))
+	w.tick()
+	w.is("first", job.StatusFailed, "Dependency failed: dep")
+	if row := w.row("second"); row.Status != job.StatusFailed {
+		t.Errorf("second is %s", row.Status)
+	}
+	w.verify()
+}
+
 // A job may not come to depend on another source's by being there first. What may depend on it, may in either order.
 func TestCrossSourceInEitherOrder(t *testing.T) {
 	w := newWorld(t)

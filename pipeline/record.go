@@ -121,20 +121,25 @@ func (b *batch) lease(r *rules.Rules, rows []indexRow) (list []*attempt, blocked
 	for _, row := range rows {
 		if _, ok := refused[row.ID]; ok {
 			blocked = append(blocked, row.ID)
-			continue
 		}
-		line, ok, err := b.dispatch(self, row, &b.p.runner)
+	}
+	lots, err := b.auction(self, without(rows, refused), &b.p.runner)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, l := range lots {
+		line, ok, err := b.dispatch(l, &b.p.runner)
 		if err != nil {
 			return nil, nil, err
 		}
 		if !ok {
-			blocked = append(blocked, row.ID)
+			blocked = append(blocked, l.row.ID)
 			continue
 		}
 		if line.Host == "" {
 			continue
 		}
-		a, err := b.attempt(row.ID)
+		a, err := b.attempt(l.row.ID)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -73,7 +73,7 @@ func replyMessage(r Reply, row indexRow) string {
 		}
 		return "an operator has to decide; nothing for you to do"
 	case job.StatusThrottled:
-		return fmt.Sprintf("accepted; the rate of source %s lets it run from %s", row.Source, stampOf(row.WakeAt))
+		return fmt.Sprintf("accepted; it waits for its turn within the rate of source %s, at least until %s", row.Source, stampOf(row.WakeAt))
 	default:
 		return "accepted"
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Revise proposes a new version of a job that is blocked, failed or cancelled: a new id, the same key, all gates. The old
-// one, if it was blocked, is cancelled.
+// one, if it was blocked, is cancelled. Those who depend on it wait for the new one.
 func (p *Pipeline) Revise(ctx context.Context, id string, d Draft) (GateLine, error) {
 	r, err := p.Rules(ctx)
 	if err != nil {
@@ -74,7 +74,12 @@ func (b *batch) retire(c *candidate) error {
 	if err != nil {
 		return err
 	}
-	b.jobEvent(b.p.opts.Actor, job.JobRevised, id, row.TraceID, row.Zone, ledger.Revised{Revision: c.intake.JobID}, nil)
+	dependents, err := b.tx.CountDependents(id)
+	if err != nil {
+		return err
+	}
+	b.jobEvent(b.p.opts.Actor, job.JobRevised, id, row.TraceID, row.Zone,
+		ledger.Revised{Revision: c.intake.JobID, Dependents: dependents}, nil)
 	if row.Status == job.StatusQuarantined {
 		b.jobEvent(b.p.opts.Actor, job.JobCancelled, id, row.TraceID, "outbox",
 			ledger.Cancelled{Reason: "revised by " + c.intake.JobID}, nil)

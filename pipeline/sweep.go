@@ -16,6 +16,9 @@ const batchJobs = 1000
 // whose dependency turned out to be none that they may have are blocked. It returns the ids of the jobs that ended or
 // were blocked. At most a batch of each is taken.
 func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
+	if ended, err = b.openWindows(); err != nil { // who was throttled comes before those that become due now
+		return nil, nil, err
+	}
 	due, err := b.tx.Due(b.now, batchJobs)
 	if err != nil {
 		return nil, nil, err
@@ -42,6 +45,11 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 		return nil, nil, err
 	}
 	for _, row := range orphans {
+		if now, ok, err := b.tx.Job(row.ID); err != nil {
+			return nil, nil, err
+		} else if !ok || now.Status.Final() {
+			continue // it shared the end of one that was failed a moment ago
+		}
 		b.jobEvent("dispatch", job.JobFailed, row.ID, row.TraceID, "outbox", ledger.Ended{
 			Code: "DEPENDENCY_FAILED", Error: "Dependency failed: " + row.DepFailed, ExitCode: -1,
 			CompletedAt: job.FormatTime(b.now)}, nil)
@@ -103,23 +111,30 @@ func (b *batch) crosses(row indexRow) (bool, error) {
 	return false, nil
 }
 
-// counted reports whether a job has had its place in a rate window: it was throttled, or is only tried again.
+// counted reports whether a job has had its place in a rate window: it is only tried again. One that is throttled waits for
+// it, but was ready to go.
 func counted(row indexRow) bool {
 	return row.Status == job.StatusThrottled || row.RetryCount > 0 || row.Attempt > 0
 }
 
-// wake makes a waiting job ready, or throttles it where its source is over its rate. A job that was throttled has been
-// counted, and so has one that is only tried again. It returns whether the job is over, by sharing the end of another.
+// joinLate joins a job to the holder of its key where a crash came between its approval and the event that does so. over is
+// whether it has ended with it.
+func (b *batch) joinLate(row indexRow) (joined, over bool, err error) {
+	if row.Key == row.ID || row.HoldsKey {
+		return false, false, nil
+	}
+	holder, ok, err := b.tx.KeyHolder(row.Source, row.Key)
+	if err != nil || !ok || holder.ID == row.ID {
+		return false, false, err
+	}
+	return true, holder.Status.Final(), b.join(row.ID, row.TraceID, holder)
+}
+
+// wake makes a waiting job ready, or throttles it where its source is over its rate; one that is only tried again has been
+// counted. It returns whether the job is over, by sharing the end of another.
 func (b *batch) wake(row indexRow) (over bool, err error) {
-	if row.Key != row.ID && !row.HoldsKey {
-		// A crash came between its approval and the event that joins it to the holder of its key.
-		holder, ok, err := b.tx.KeyHolder(row.Source, row.Key)
-		if err != nil {
-			return false, err
-		}
-		if ok && holder.ID != row.ID {
-			return holder.Status.Final(), b.join(row.ID, row.TraceID, holder)
-		}
+	if joined, over, err := b.joinLate(row); err != nil || joined {
+		return over, err
 	}
 	if counted(row) {
 		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{}, nil)
@@ -132,8 +147,7 @@ func (b *batch) wake(row indexRow) (over bool, err error) {
 	if until.IsZero() {
 		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{Slot: window}, nil)
 	} else {
-		b.jobEvent("dispatch", job.JobThrottled, row.ID, row.TraceID, "approved",
-			ledger.Throttled{Until: job.FormatTime(until)}, nil)
+		b.throttle("dispatch", row, until)
 	}
 	return false, b.failed
 }

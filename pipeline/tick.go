@@ -91,6 +91,9 @@ func (t *ticker) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := t.p.announce(ctx, r); err != nil {
+		return err
+	}
 	t.engine = t.p.newEngine(r, queueHead(r), &t.line, nil)
 	defer func() { t.engine = nil }()
 	if err := t.retain(ctx, t.p.now()); err != nil {

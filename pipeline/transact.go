@@ -26,6 +26,7 @@ type batch struct {
 	jobs   bool              // some events are about jobs, which have files
 	fresh  map[string][]byte // documents of this batch by digest
 	after  []func()          // what this process remembers once the batch is committed
+	lines  map[string]bool   // by bucket, as far as asked: jobs of it are throttled
 	failed error
 }
 

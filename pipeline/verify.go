@@ -182,6 +182,9 @@ func (p *Pipeline) RebuildIndex(ctx context.Context, progress func(done, total i
 
 func (p *Pipeline) rebuildLocked(ctx context.Context, progress func(done, total int64)) (int64, error) {
 	db, err := p.openIndex()
+	if err == nil && p.discardGarbage(db.CheckSchema(ctx)) {
+		db, err = p.openIndex()
+	}
 	if err != nil {
 		return 0, err
 	}

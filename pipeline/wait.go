@@ -78,7 +78,7 @@ func (p *Pipeline) outcome(ctx context.Context, id string) (job.Result, bool, er
 
 // stillComing returns an error where a job that is not known is not on its way either.
 func (p *Pipeline) stillComing(ctx context.Context, id string) error {
-	waiting, err := p.ws.CountInbox(1)
+	waiting, _, err := p.ws.CountInbox(1)
 	if err != nil || waiting > 0 {
 		return err
 	}

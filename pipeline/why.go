@@ -64,7 +64,7 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 	w.Path = p.ws.Rel(p.placeOf(row))
 	err = p.view(ctx, func(r *index.Reader) error {
 		var err error
-		if w.Steps, err = steps(r, id); err != nil {
+		if w.Steps, err = p.steps(r, id); err != nil {
 			return err
 		}
 		reasons, err := p.waits(r, row)
@@ -82,10 +82,10 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 }
 
 // steps reads the first and the last steps of a job, in order.
-func steps(r *index.Reader, id string) ([]Step, error) {
+func (p *Pipeline) steps(r *index.Reader, id string) ([]Step, error) {
 	first, last := []Step{}, []Step{}
 	err := r.Events(index.EventFilter{Job: id, Limit: whySteps / 2}, func(ev ledger.Event) error {
-		first = append(first, step(ev))
+		first = append(first, p.step(ev))
 		return nil
 	})
 	if err != nil || len(first) < whySteps/2 {
@@ -94,7 +94,7 @@ func steps(r *index.Reader, id string) ([]Step, error) {
 	end := first[len(first)-1].Seq
 	err = r.Events(index.EventFilter{Job: id, Limit: whySteps / 2, Reverse: true}, func(ev ledger.Event) error {
 		if ev.Seq > end {
-			last = append(last, step(ev))
+			last = append(last, p.step(ev))
 		}
 		return nil
 	})
@@ -127,7 +127,7 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 		}
 		return []string{"an operator's decision"}, nil
 	case job.StatusThrottled:
-		return []string{fmt.Sprintf("the rate of %s, until %s", row.Bucket, stampOf(row.WakeAt))}, nil
+		return p.waitsForWindow(r, row)
 	case job.StatusRunning:
 		return []string{fmt.Sprintf("attempt %d on %s to end, at the latest about %s", row.Attempt, row.Host, stampOf(row.LeaseUntil))}, nil
 	case job.StatusPending:
@@ -140,7 +140,11 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 	}
 	for _, d := range deps {
 		if d.Status != job.StatusCompleted {
-			out = append(out, "job "+d.ID+" ("+dependencyState(d)+")")
+			what := "job " + d.ID
+			if d.Revises != "" {
+				what += ", the revision of " + d.Revises
+			}
+			out = append(out, what+" ("+dependencyState(d)+")")
 		}
 	}
 	if row.JoinedTo != "" {

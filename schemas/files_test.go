@@ -9,6 +9,7 @@ import (
 
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/hosts"
+	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/schemas"
@@ -17,7 +18,7 @@ import (
 // TestSchemaFiles checks what all schema files have in common.
 func TestSchemaFiles(t *testing.T) {
 	names := schemas.Names()
-	want := []string{"config", "config-lock", "event", "host", "intake", "job", "policy", "proposal", "rate-limit", "reply", "report",
+	want := []string{"bids", "config", "config-lock", "event", "host", "intake", "job", "policy", "proposal", "rate-limit", "reply", "report",
 		"result", "rules"}
 	if !slices.Equal(names, want) {
 		t.Errorf("names are %v, want %v", names, want)
@@ -43,7 +44,7 @@ func TestSchemaFiles(t *testing.T) {
 			shared[def] = schema
 		}
 	}
-	for _, d := range []string{job.SchemaProposal, job.SchemaIntake, job.SchemaJob, job.SchemaReport, job.SchemaResult, job.SchemaReply,
+	for _, d := range []string{job.SchemaProposal, job.SchemaIntake, job.SchemaJob, job.SchemaReport, job.SchemaResult, job.SchemaReply, pipeline.SchemaBids,
 		hosts.Schema, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
 		name := strings.TrimSuffix(strings.TrimPrefix(d, "sheratan."), "/v1")
 		if p, _ := document(t, name)["properties"].(map[string]any)["$schema"].(map[string]any); p["const"] != d {

@@ -31,6 +31,7 @@ func TestTypesAndSchemasAgree(t *testing.T) {
 		"host":     hosts.Host{},
 		"policy":   policy.File{},
 		"reply":    pipeline.Reply{},
+		"bids":     pipeline.Bids{},
 		"rules":    rules.Effective{},
 
 		"config-lock": rules.LockFile{},
@@ -164,7 +165,7 @@ func compareType(t *testing.T, where string, typ reflect.Type, schema, root map[
 func compareKind(t *testing.T, where string, typ reflect.Type, schema map[string]any) {
 	t.Helper()
 	want := map[reflect.Kind]string{reflect.String: "string", reflect.Bool: "boolean", reflect.Int: "integer", reflect.Int64: "integer",
-		reflect.Map: "object"}[typ.Kind()]
+		reflect.Float64: "number", reflect.Map: "object"}[typ.Kind()]
 	if got, ok := schema["type"]; ok && got != want {
 		t.Errorf("%s: %s in Go is %v in the schema", where, typ, got)
 	}

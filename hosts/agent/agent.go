@@ -29,6 +29,8 @@ const (
 	CodeTimeout     = "TIMEOUT"      // it was ended at its timeout
 	CodeCancelled   = "CANCELLED"    // it was ended because the context was
 	CodeStartFailed = "START_FAILED" // it could not be started
+	CodeSandbox     = "SANDBOX"      // it could not be confined as demanded, and did not start
+	CodeDisk        = "DISK"         // it was ended because its folder held more than the limit
 	CodeRefused     = "REFUSED"      // by the rules of this host, now
 	CodeOutput      = "OUTPUT"       // its output could not be stored
 	CodeWorkFolder  = "WORK_FOLDER"  // its folder or start marker could not be made
@@ -66,12 +68,23 @@ type Options struct {
 	ArtifactBytes int64
 	ArtifactCount int
 
-	Limit   int64  // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
-	Host    string // its id
-	Sandbox sandbox.Level
-	Redact  func(string) string // takes credentials out of text; nil changes nothing
-	Now     func() time.Time    // nil is time.Now
-	Worker  []string            // argv that ends in WorkerMain; argv[0] is an absolute path
+	Limit   int64         // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
+	Host    string        // its id
+	Sandbox sandbox.Level // of programs; "" is none
+	// Access says what a job may do beyond reading the roots; nil gives no more than that. It matters above LevelNone.
+	Access func(j job.Job) Access
+	Redact func(string) string // takes credentials out of text; nil changes nothing
+	Now    func() time.Time    // nil is time.Now
+	Worker []string            // argv that ends in WorkerMain; argv[0] is an absolute path
+}
+
+// Access is what one job may do.
+type Access struct {
+	WriteRoots bool     // change what is in the roots
+	Read       []string // absolute paths beside the system's: toolchains outside of /usr
+	Write      []string // caches
+	Network    bool
+	Limits     sandbox.Limits
 }
 
 // Agent executes jobs, any number at a time.
@@ -79,6 +92,7 @@ type Agent struct {
 	opt     Options
 	folders folders
 	workers workers
+	keepers sandbox.Keepers
 }
 
 // New returns an agent. Close it.
@@ -105,6 +119,7 @@ func New(opt Options) *Agent {
 // Close ends the workers and gives up the folders. No attempt may be running.
 func (a *Agent) Close() error {
 	a.workers.close()
+	a.keepers.Close()
 	a.folders.close()
 	return nil
 }
@@ -129,7 +144,7 @@ func failed(code string, retryable bool, format string, args ...any) *failure {
 func (a *Agent) Attempt(ctx context.Context, j job.Job, attempt int) (res job.Result) {
 	start := a.opt.Now()
 	res = job.Result{
-		Schema: job.SchemaResult, JobID: j.ID, Attempt: attempt, Host: a.opt.Host, Sandbox: string(a.opt.Sandbox),
+		Schema: job.SchemaResult, JobID: j.ID, Attempt: attempt, Host: a.opt.Host, Sandbox: string(sandbox.LevelNone),
 		Status: job.StatusCompleted, StartedAt: job.FormatTime(start),
 	}
 	var err *failure
@@ -188,6 +203,7 @@ func (a *Agent) execute(ctx context.Context, j job.Job, res *job.Result) *failur
 
 func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, timeout time.Duration, res *job.Result) *failure {
 	id := j.ID
+	res.Sandbox = string(a.opt.Sandbox)
 	if refused := a.checkEnv(p.Env); refused != nil {
 		return refused
 	}
@@ -218,7 +234,10 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, timeout time.D
 	mark := attemptMark(a.opt.WorkDir, id, res.Attempt)
 	cmd := &sandbox.Cmd{
 		Path: path, Argv: p.Argv, Dir: dirPath(dir, cwd), Env: a.env(id, mark, folder.path, cwd, p.Env), Mark: mark,
-		Stdout: stdout, Stderr: stderr, Timeout: timeout,
+		Stdout: stdout, Stderr: stderr, Timeout: timeout, Level: a.opt.Sandbox,
+	}
+	if a.opt.Sandbox != sandbox.LevelNone {
+		cmd.Confine, cmd.Keepers = a.confine(j, path, folder.path), &a.keepers
 	}
 	if p.Stdin != "" {
 		cmd.Stdin = []byte(p.Stdin)
@@ -233,7 +252,11 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, timeout time.D
 	}
 	fail := outcome(report, timeout)
 	if start, ok := errors.AsType[*sandbox.StartError](err); ok {
-		fail = failed(CodeStartFailed, start.Temporary(), "%v", start)
+		code := CodeStartFailed
+		if start.Reason == sandbox.ReasonConfine {
+			code = CodeSandbox
+		}
+		fail = failed(code, start.Temporary(), "%v", start)
 	}
 	return a.collect(ctx, j, cwd, res, a.store(res, stdout, stderr, fail))
 }
@@ -245,6 +268,8 @@ func outcome(r sandbox.Report, timeout time.Duration) *failure {
 		return timedOut(timeout)
 	case r.Cancelled:
 		return failed(CodeCancelled, true, "cancelled")
+	case r.OverDisk:
+		return failed(CodeDisk, false, "ended because its folder held more than allowed")
 	case r.Signal != 0:
 		return failed(CodeSignal, true, "ended by %s", signalName(r.Signal))
 	case r.ExitCode != 0:

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 )
 
@@ -23,6 +24,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	sandbox.Main()
 	if len(os.Args) == 2 {
 		switch os.Args[1] {
 		case workerArg:

@@ -1,6 +1,6 @@
 package sandbox
 
-// Facts is what this machine offers to confine jobs with, as far as asking shows it.
+// Facts is what this machine offers to confine jobs with, found out by trying.
 type Facts struct {
 	Level           Level    `json:"level"`           // the strongest one that Run can give here
 	Kernel          string   `json:"kernel"`          // release
@@ -11,5 +11,29 @@ type Facts struct {
 	CgroupWritable  bool     `json:"cgroup_writable"` // by this user, its own group
 	Pidfd           bool     `json:"pidfd"`
 	UnprivilegedBPF bool     `json:"unprivileged_bpf"` // open to every user, which is a weakness
-	Missing         []string `json:"missing"`          // what the levels above would need and is not there, for people
+	Missing         []string `json:"missing"`          // Gaps as lines, for people
+	Gaps            []Gap    `json:"gaps"`
+}
+
+// Gap is something that the system lacks.
+type Gap struct {
+	Primitive string `json:"primitive"` // as in StartError
+	Level     Level  `json:"level"`     // the weakest one that cannot be had without; "" where only a protection is lost
+	Lost      string `json:"lost"`      // what a job can do for lack of it
+	Enable    string `json:"enable"`    // the line that brings it
+}
+
+// String is one line for people.
+func (g Gap) String() string {
+	s := g.Primitive + ": " + g.Lost
+	if g.Level != "" {
+		s = g.Primitive + ": no level " + string(g.Level)
+		if g.Lost != "" {
+			s += ", " + g.Lost
+		}
+	}
+	if g.Enable != "" {
+		s += " (" + g.Enable + ")"
+	}
+	return s
 }

@@ -24,6 +24,10 @@ func (a *attempt) finish() {
 	if a.held() && !interrupted {
 		a.drain(a.cmd.waitDelay())
 	}
+	if a.keeper != nil {
+		a.finishConfined()
+		return
+	}
 	// The process is not reaped yet, so nobody else can have its number.
 	unix.Kill(-a.pid, unix.SIGKILL)
 	if a.held() {
@@ -85,5 +89,5 @@ func (a *attempt) reap() {
 		a.report.ExitCode, a.report.Signal = -1, status.Signal()
 	}
 	a.report.CPU = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-	a.report.MaxRSS = usage.Maxrss << 10
+	a.report.MaxRSS = peak(usage.Maxrss << 10)
 }

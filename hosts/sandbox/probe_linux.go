@@ -1,17 +1,25 @@
 package sandbox
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// Probe asks the machine what it offers. Whether a user namespace can be made it finds out by making one: there are too
-// many switches (sysctls, seccomp of a container) to go by their settings.
-func Probe() Facts {
-	f := Facts{Level: LevelNone, Missing: []string{}}
+// Probe finds out, once in the life of this process, what the machine offers. Levels are tried by making a keeper for
+// each, which goes through all that a job goes through up to its exec: there are too many switches (sysctls, modules,
+// seccomp of a container) to go by versions and settings.
+func Probe() Facts { return probe() }
+
+var probe = sync.OnceValue(func() Facts {
+	f := Facts{Level: LevelNone, Missing: []string{}, Gaps: []Gap{}}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {
 		f.Kernel = unix.ByteSliceToString(name.Release[:])
@@ -28,31 +36,106 @@ func Probe() Facts {
 	if b, err := os.ReadFile("/proc/sys/kernel/unprivileged_bpf_disabled"); err == nil {
 		f.UnprivilegedBPF = strings.TrimSpace(string(b)) == "0"
 	}
-	for _, m := range []struct {
-		there bool
-		what  string
-	}{
-		{f.LandlockABI >= 1, "Landlock (kernel 5.13 or later, and landlock in the list of lsm=)"},
-		{f.LandlockABI == 0 || f.LandlockABI >= 4, "Landlock ABI 4 (kernel 6.7 or later) for network rules"},
-		{f.Seccomp, "seccomp filters"},
-		{f.UserNamespaces || os.Geteuid() == 0, "user namespaces for this user"},
-		{f.CgroupV2 != "", "cgroup v2"},
-		{f.Pidfd, "pidfd (kernel 5.4 or later)"},
-	} {
-		if !m.there {
-			f.Missing = append(f.Missing, m.what)
-		}
+	f.Gaps = append(f.Gaps, landlockGaps(f.LandlockABI)...)
+	if os.Geteuid() == 0 && !pidMax() {
+		f.Gaps = append(f.Gaps, Gap{Primitive: "pid_max of a pid namespace", Lost: "jobs of root have no limit of processes",
+			Enable: "Linux 6.14 or later, or run as an ordinary user"})
+	}
+	restricted := tryLevel(LevelRestricted)
+	if restricted != nil {
+		f.gap(restricted, LevelRestricted)
+	} else {
+		f.Level = LevelRestricted
+	}
+	if full := tryLevel(LevelFull); full == nil {
+		f.Level = LevelFull
+	} else {
+		f.gap(full, LevelFull)
+	}
+	for _, g := range f.Gaps {
+		f.Missing = append(f.Missing, g.String())
 	}
 	return f
+})
+
+// gap adds why a level cannot be had, unless that is known.
+func (f *Facts) gap(err error, level Level) {
+	g := Gap{Primitive: "keeper", Level: level, Lost: err.Error()}
+	if p, ok := errors.AsType[*problem](err); ok {
+		g.Primitive, g.Lost, g.Enable = p.Primitive, p.Errno.Error(), enable[p.Primitive]
+	}
+	for _, known := range f.Gaps {
+		if known.Primitive == g.Primitive && known.Level != "" {
+			return
+		}
+	}
+	f.Gaps = append(f.Gaps, g)
 }
 
-func landlockABI() int {
-	const versionFlag = 1 // LANDLOCK_CREATE_RULESET_VERSION
-	n, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, versionFlag)
-	if errno != 0 {
-		return 0
+// enable is what to do about a primitive that is missing.
+var enable = map[string]string{
+	"Landlock":        "Linux 5.13 or later, with landlock in the kernel's command line: lsm=landlock,…",
+	"Landlock ABI 4":  "Linux 6.7 or later",
+	"seccomp":         "a kernel with CONFIG_SECCOMP_FILTER; in a container, a profile that allows seccomp",
+	"user namespace":  "sysctl -w user.max_user_namespaces=10000 kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0",
+	"namespaces":      "sysctl -w user.max_pid_namespaces=10000 user.max_mnt_namespaces=10000 user.max_net_namespaces=10000; in a container: --cap-add SYS_ADMIN",
+	"mount namespace": "in a container: --security-opt systempaths=unconfined, or --cap-add SYS_ADMIN",
+	"pid namespace":   "sysctl -w user.max_pid_namespaces=10000",
+	"clone":           "in a container: a seccomp profile that allows clone3",
+	"capabilities":    "in a container: --cap-add SETPCAP",
+}
+
+// landlockGaps says what an older Landlock leaves open.
+func landlockGaps(abi int) (gaps []Gap) {
+	for _, v := range []struct {
+		abi    int
+		level  Level
+		lost   string
+		kernel string
+	}{
+		{2, "", "files cannot be moved between folders", "5.19"},
+		{3, LevelFull, "at restricted, files outside can be cut to nothing where the user may write them", "6.2"},
+		{4, LevelFull, "", "6.7"},
+		{5, "", "at restricted, ioctls of devices are not refused by it", "6.10"},
+		{6, "", "at restricted, other processes of the same user can be signalled", "6.12"},
+		{9, "", "at restricted, jobs have no Unix sockets but connected pairs", ""},
+	} {
+		if abi > 0 && abi < v.abi {
+			g := Gap{Primitive: "Landlock ABI " + strconv.Itoa(v.abi), Level: v.level, Lost: v.lost, Enable: "a newer kernel"}
+			if v.kernel != "" {
+				g.Enable = "Linux " + v.kernel + " or later"
+			}
+			gaps = append(gaps, g)
+		}
 	}
-	return int(n)
+	return gaps
+}
+
+// pidMax reports whether pid_max belongs to the pid namespace.
+func pidMax() bool {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return false
+	}
+	major, minor := 0, 0
+	fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
+	return major > 6 || major == 6 && minor >= 14
+}
+
+// tryLevel makes a keeper and ends it.
+func tryLevel(level Level) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	c := &Confinement{Read: SystemPaths()}
+	h, err := fork(level, c)
+	if err != nil {
+		return err
+	}
+	if err := h.setup(level, c); err != nil {
+		return err
+	}
+	h.close()
+	return nil
 }
 
 // userNamespaces starts a program that does not exist in a user namespace. That it is missing is noticed last, when the

@@ -14,8 +14,15 @@ import (
 // attempt is one running process and everything that Run waits for. One thread polls all of it.
 type attempt struct {
 	cmd   *Cmd
-	pid   int // also the number of the process group
+	pid   int // also the number of the process group; 0 where a keeper has the process
 	pidfd int
+
+	keeper   *held // of a confined process
+	own      bool  // the keeper is for this process only
+	sweeping bool  // the keeper was told to kill everything
+	others   bool  // it says that processes are left
+	failed   error // it says that the process could not be started
+	usage    quota
 
 	stdin         int // our end, -1 when all of Stdin is written
 	input         []byte
@@ -24,7 +31,8 @@ type attempt struct {
 	termAt        time.Time
 	killAt        time.Time // zero until SIGTERM was sent
 	killed        bool
-	ended         bool // the pidfd says so
+	giveUpAt      time.Time // zero unless a keeper was told to kill
+	ended         bool      // the pidfd says so
 	report        Report
 	childEnds     [3]int // given to the child
 	deadlineTimer unix.Timespec
@@ -37,24 +45,26 @@ type stream struct {
 	capture *Capture
 }
 
-// buffers are for reading output. They have the capacity of a pipe.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
-
 // Run starts the process, waits for its end, and makes sure that nothing of it is left. The error is a *StartError where
 // it did not start; whatever it did once it ran is in the report. The captures are complete, but not closed.
 func (c *Cmd) Run(ctx context.Context) (Report, error) {
 	if err := ctx.Err(); err != nil {
 		return Report{Cancelled: true, ExitCode: -1, Started: time.Now()}, nil
 	}
-	// The kernel sends the parent-death signal when the thread ends that forked, not the process.
+	// The kernel sends the parent-death signal when the thread that forked ends, not when the process does.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	a := &attempt{cmd: c, pidfd: -1, stdin: -1, cancel: -1, childEnds: [3]int{-1, -1, -1}}
 	a.outputs[0] = stream{fd: -1, capture: c.Stdout}
 	a.outputs[1] = stream{fd: -1, capture: c.Stderr}
+	a.report.Level = c.level()
 	defer a.close()
-	if err := a.start(); err != nil {
-		return Report{ExitCode: -1, Started: a.report.Started}, err
+	begin := a.start
+	if c.level() != LevelNone {
+		begin = a.startConfined
+	}
+	if err := begin(); err != nil {
+		return Report{ExitCode: -1, Level: c.level(), Started: a.report.Started}, err
 	}
 	if ctx.Done() != nil {
 		// The eventfd must live as long as somebody may write to it, so closing it waits for the function where
@@ -73,6 +83,9 @@ func (c *Cmd) Run(ctx context.Context) (Report, error) {
 	}
 	a.watch()
 	a.finish()
+	if a.failed != nil {
+		return Report{ExitCode: -1, Level: c.level(), Started: a.report.Started}, a.failed
+	}
 	return a.report, nil
 }
 
@@ -89,6 +102,7 @@ func (a *attempt) close() {
 	closeFD(a.stdin)
 	closeFD(a.cancel)
 	closeFD(a.pidfd)
+	a.release()
 }
 
 func closeFD(fd int) {
@@ -162,12 +176,19 @@ func (a *attempt) watch() {
 			deadline = a.killAt
 		}
 		if a.killed {
-			deadline = time.Time{}
+			deadline = a.giveUpAt
+		}
+		look := a.usage.next
+		if !look.IsZero() && !a.killed && (deadline.IsZero() || look.Before(deadline)) {
+			deadline = look
 		}
 		cancelled := a.poll(deadline, !a.report.Cancelled)
 		now := time.Now()
 		switch {
 		case a.ended:
+		case !a.killed && a.usage.exceeded(now):
+			a.report.OverDisk = true
+			a.kill(now)
 		case cancelled:
 			a.report.Cancelled = true
 			a.signal(unix.SIGTERM)
@@ -180,76 +201,32 @@ func (a *attempt) watch() {
 			a.signal(unix.SIGTERM)
 			a.killAt = now.Add(a.cmd.timeoutGrace())
 		case !a.killAt.IsZero() && !a.killed && !now.Before(a.killAt):
-			a.signal(unix.SIGKILL)
-			a.killed = true
+			a.kill(now)
+		case !a.giveUpAt.IsZero() && !now.Before(a.giveUpAt):
+			a.lose()
 		}
 	}
 	a.report.Duration = time.Since(a.report.Started)
 }
 
+// kill ends the process. A keeper that does not say soon that it has ended hangs itself, as a process does that is about
+// to execute a file of a server that does not answer.
+func (a *attempt) kill(now time.Time) {
+	a.signal(unix.SIGKILL)
+	a.killed = true
+	if a.keeper != nil {
+		a.giveUpAt = now.Add(2 * dying)
+	}
+}
+
 // signal reaches the whole group. SIGCONT lets a stopped process act on SIGTERM.
 func (a *attempt) signal(sig syscall.Signal) {
+	if a.keeper != nil {
+		a.tell(sig)
+		return
+	}
 	unix.Kill(-a.pid, sig)
 	if sig == unix.SIGTERM {
 		unix.Kill(-a.pid, unix.SIGCONT)
-	}
-}
-
-// poll waits for something to happen, until deadline where that is set, and moves what there is to move.
-func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
-	fds := [5]unix.PollFd{
-		{Fd: int32(a.outputs[0].fd), Events: unix.POLLIN},
-		{Fd: int32(a.outputs[1].fd), Events: unix.POLLIN},
-		{Fd: int32(a.pidfd), Events: unix.POLLIN},
-		{Fd: int32(a.stdin), Events: unix.POLLOUT},
-		{Fd: -1, Events: unix.POLLIN},
-	}
-	if a.ended {
-		fds[2].Fd = -1
-	}
-	if cancellable {
-		fds[4].Fd = int32(a.cancel)
-	}
-	var timeout *unix.Timespec
-	if !deadline.IsZero() {
-		a.deadlineTimer = unix.NsecToTimespec(max(int64(time.Until(deadline)), 0))
-		timeout = &a.deadlineTimer
-	}
-	n, err := unix.Ppoll(fds[:], timeout, nil)
-	if err != nil || n == 0 {
-		return false // interrupted, or time is up; the caller looks at the clock
-	}
-	for i := range a.outputs {
-		if fds[i].Revents != 0 {
-			a.read(&a.outputs[i])
-		}
-	}
-	if fds[3].Revents != 0 {
-		a.feed()
-	}
-	a.ended = a.ended || fds[2].Revents != 0
-	return fds[4].Revents != 0
-}
-
-// read takes what is in the pipe, once: a process that writes faster than we read must not keep us from the clock. At the
-// end of the pipe the stream is closed. It returns the number of bytes.
-func (a *attempt) read(s *stream) int {
-	if a.buffer == nil {
-		a.buffer = buffers.Get().(*[]byte)
-	}
-	for {
-		n, err := unix.Read(s.fd, *a.buffer)
-		switch {
-		case err == unix.EINTR:
-			continue
-		case err == unix.EAGAIN:
-			return 0
-		case err != nil || n == 0:
-			closeFD(s.fd)
-			s.fd = -1
-			return 0
-		}
-		s.capture.Write((*a.buffer)[:n])
-		return n
 	}
 }

@@ -30,8 +30,8 @@ func shell(t *testing.T, script string) *Cmd {
 	mark := "SANDBOX_TEST=" + dir
 	return &Cmd{Path: path, Argv: []string{"sh", "-c", script}, Dir: dir, Mark: mark,
 		Env:    []string{"PATH=" + os.Getenv("PATH"), mark},
-		Stdout: &Capture{Path: filepath.Join(dir, "out/stdout"), HeadLimit: 1000},
-		Stderr: &Capture{Path: filepath.Join(dir, "out/stderr"), HeadLimit: 1000}}
+		Stdout: &Capture{Path: filepath.Join(dir, "out/stdout"), HeadLimit: 10000},
+		Stderr: &Capture{Path: filepath.Join(dir, "out/stderr"), HeadLimit: 10000}}
 }
 
 func run(t *testing.T, c *Cmd) Report {
@@ -66,7 +66,7 @@ func TestRun(t *testing.T) {
 	if r.ExitCode != 7 || r.Signal != 0 || r.TimedOut || r.Cancelled || r.Survivors+r.Leaked != 0 {
 		t.Fatalf("%+v", r)
 	}
-	if r.MaxRSS < 100<<10 || r.Duration <= 0 || r.Started.IsZero() {
+	if r.Duration <= 0 || r.Started.IsZero() {
 		t.Fatalf("%+v", r)
 	}
 	want := "input\n" + c.Dir + "\n"
@@ -413,12 +413,4 @@ func TestCaptureOfAFullDisk(t *testing.T) {
 	if err := c.Stdout.Close(false); !errors.Is(err, syscall.ENOSPC) || c.Stdout.Bytes != 8 || c.Stdout.Kept != 0 {
 		t.Fatal(err, c.Stdout.Bytes, c.Stdout.Kept)
 	}
-}
-
-func TestProbe(t *testing.T) {
-	f := Probe()
-	if f.Level != LevelNone || f.Kernel == "" || !f.Pidfd || f.Missing == nil {
-		t.Fatalf("%+v", f)
-	}
-	t.Logf("%+v", f)
 }

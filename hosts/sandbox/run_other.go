@@ -5,15 +5,21 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"os/exec"
 	"syscall"
 	"time"
 )
 
-// Run is the portable form: process group, timeout, limited output, no parent-death signal.
+// Run is the portable form: process group, timeout, limited output, no parent-death signal. It has no level but none.
 func (c *Cmd) Run(ctx context.Context) (Report, error) {
-	report := Report{ExitCode: -1, Started: time.Now()}
+	report := Report{ExitCode: -1, Level: c.level(), Started: time.Now()}
+	if c.level() != LevelNone {
+		return report, &StartError{Path: c.Path, Reason: ReasonConfine, Primitive: "Linux",
+			Err: fmt.Errorf("level %s: %w", c.level(), errors.ErrUnsupported)}
+	}
 	if ctx.Err() != nil {
 		report.Cancelled = true
 		return report, nil
@@ -91,5 +97,15 @@ func Seal() {}
 
 // Probe reports that there is nothing to confine a job with.
 func Probe() Facts {
-	return Facts{Level: LevelNone, Missing: []string{"a sandbox: there is one for Linux only"}}
+	gap := Gap{Primitive: "Linux", Level: LevelRestricted, Lost: "there is a sandbox for Linux only"}
+	return Facts{Level: LevelNone, Gaps: []Gap{gap}, Missing: []string{gap.String()}}
 }
+
+// Main does nothing: there are no keepers.
+func Main() {}
+
+// Keepers would hold the processes that confine jobs.
+type Keepers struct{}
+
+// Close does nothing.
+func (*Keepers) Close() error { return nil }

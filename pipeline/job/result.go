@@ -25,7 +25,7 @@ type Result struct {
 	CompletedAt    string     `json:"completed_at"`
 	DurationMS     int64      `json:"duration_ms"`
 	CPUMS          int64      `json:"cpu_ms"`
-	MaxRSSBytes    int64      `json:"max_rss_bytes"`
+	MaxRSSBytes    int64      `json:"max_rss_bytes"` // 0 is unknown, below the size of the process that ran it
 	Stdout         Output     `json:"stdout"`
 	Stderr         Output     `json:"stderr"`
 	Artifacts      []Artifact `json:"artifacts,omitempty"`

@@ -192,7 +192,7 @@ func TestCommitRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 			return w.add(0).snapshot()
-		}, "symbolic links"},
+		}, "not a regular file"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

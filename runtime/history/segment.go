@@ -118,6 +118,9 @@ func numbers(folder, suffix string, least int64) ([]int64, error) {
 func (r *Repository) read(path string, limit int64) ([]byte, error) {
 	// O_NONBLOCK: a FIFO put in place of a segment must not hang a commit.
 	f, err := os.OpenFile(filepath.Join(r.dir, path), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, &SegmentError{path, "not a regular file"}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -120,6 +120,10 @@ func (v *verifier) start() (plumbing.Hash, error) {
 		return at, err
 	}
 	if _, known := rec.find(at); known || !at.IsZero() && at == parent(rec[0].commit) {
+		// Between record and branch a commit is one ahead; more than that was set back. One that others moved meanwhile was not.
+		if now, err := v.r.head(); at != rec.last() && at != parent(rec[len(rec)-1].commit) && err == nil && now == at {
+			v.find(GitBranch, "", "%s: was set back to %s, %s was committed last; the next commit puts it right", branch, at, rec.last())
+		}
 		return at, nil
 	}
 	if at.IsZero() {

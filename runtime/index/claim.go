@@ -24,7 +24,7 @@ func (r *Reader) Claim(limit int) ([]Row, error) {
 	}
 	var queues claimHeap
 	for _, p := range open {
-		q := &claimQueue{population: p}
+		q := &claimQueue{population: p, from: claimHeads}
 		if err := q.fill(r, min(limit, claimPage)); err != nil {
 			return nil, err
 		}
@@ -133,6 +133,12 @@ func (r *Reader) claimable() (open []population, room map[string]*int, err error
 func (r *Reader) bySeq(seqs []int64) ([]Row, error) {
 	rows := make([]Row, len(seqs))
 	for i, seq := range seqs {
+		if r.tx != nil {
+			if e := r.tx.cache.seqs[seq]; e != nil {
+				rows[i] = e.row
+				continue
+			}
+		}
 		found, err := r.c.one(selectBySeq, func(s *stmt) error { return s.scan(&rows[i]) }, seq)
 		if err != nil {
 			return nil, err
@@ -151,28 +157,33 @@ func (a claimHead) compare(b claimHead) int {
 	return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(a.due, b.due), cmp.Compare(a.seq, b.seq))
 }
 
-// claimQueue reads the ready jobs of one source from jobs_claim, a page at a time.
+// claimQueue reads the jobs of one source that are ready, or throttled, a page at a time.
 type claimQueue struct {
 	population
+	from  *heads
 	heads []claimHead
 	page  int // size of the last page; 0 before the first
 	done  bool
 }
 
-const (
-	selectHeads = `SELECT class, due_at, seq FROM jobs INDEXED BY jobs_claim
-  WHERE status = 'pending' AND ready = 1 AND bucket = ? AND source = ? ORDER BY class, due_at, seq LIMIT ?`
-	selectHeadsAfter = `SELECT class, due_at, seq FROM jobs INDEXED BY jobs_claim
-  WHERE status = 'pending' AND ready = 1 AND bucket = ? AND source = ? AND (class, due_at, seq) > (?, ?, ?)
-  ORDER BY class, due_at, seq LIMIT ?`
-)
+// heads are the questions for the first page of a queue, and for those that follow.
+type heads struct{ first, after string }
+
+// newHeads makes them for an index that begins with bucket and source, and goes on in the order of claims.
+func newHeads(from string) *heads {
+	const order = " ORDER BY class, due_at, seq LIMIT ?"
+	first := "SELECT class, due_at, seq FROM jobs " + from + " AND bucket = ? AND source = ?"
+	return &heads{first + order, first + " AND (class, due_at, seq) > (?, ?, ?)" + order}
+}
+
+var claimHeads = newHeads("INDEXED BY jobs_claim WHERE status = 'pending' AND ready = 1")
 
 // fill reads the next page.
 func (q *claimQueue) fill(r *Reader, size int) error {
-	sql, values := selectHeads, []any{q.bucket, q.source}
+	sql, values := q.from.first, []any{q.bucket, q.source}
 	if len(q.heads) > 0 {
 		last := q.heads[len(q.heads)-1]
-		sql, values = selectHeadsAfter, append(values, last.class, last.due, last.seq)
+		sql, values = q.from.after, append(values, last.class, last.due, last.seq)
 	}
 	var page []claimHead
 	err := r.c.each(sql, func(s *stmt) error {

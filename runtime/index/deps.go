@@ -26,8 +26,18 @@ func settles(s job.Status) settlement {
 	}
 }
 
-// addDeps records what a new job depends on and fills in what follows from that. deps is sorted.
+// addDeps records what a new job depends on, the last revision of each, and fills in what follows from that.
 func (tx *Tx) addDeps(row *Row, deps []string) error {
+	deps, err := latest(deps, func(id string) (string, error) {
+		on, err := tx.load(id)
+		if err != nil || on == nil {
+			return "", err
+		}
+		return on.row.RevisedBy, nil
+	})
+	if err != nil {
+		return err
+	}
 	for _, id := range deps {
 		on, err := tx.load(id)
 		if err != nil {
@@ -64,7 +74,7 @@ const (
 // settle tells those who depend on a job that its status changed. It takes time in proportion to their number, once, some
 // microseconds each.
 func (tx *Tx) settle(row *Row) error {
-	waiting, err := tx.c.one("SELECT 1 FROM deps WHERE depends_on = ? LIMIT 1", func(*stmt) error { return nil }, row.ID)
+	waiting, err := tx.dependedOn(row.ID)
 	if err != nil || !waiting {
 		return err
 	}
@@ -84,11 +94,17 @@ func (tx *Tx) settle(row *Row) error {
 	return nil
 }
 
-// Dependency is one entry of depends_on.
+// dependedOn reports whether any job depends on this one.
+func (tx *Tx) dependedOn(id string) (bool, error) {
+	return tx.c.one("SELECT 1 FROM deps WHERE depends_on = ? LIMIT 1", func(*stmt) error { return nil }, id)
+}
+
+// Dependency is one entry of depends_on, or the last revision of that job.
 type Dependency struct {
-	ID     string
-	Exists bool
-	Status job.Status // "" where there is no such job
+	ID      string
+	Exists  bool
+	Status  job.Status // "" where there is no such job
+	Revises string     // the job that it is a revision of
 }
 
 // DependsOn returns what a job depends on, in the order of the ids.
@@ -97,10 +113,10 @@ func (r *Reader) DependsOn(id string) ([]Dependency, error) {
 		return nil, err
 	}
 	var deps []Dependency
-	err := r.c.each(`SELECT d.depends_on, coalesce(j.status, '') FROM deps AS d LEFT JOIN jobs AS j ON j.id = d.depends_on
+	err := r.c.each(`SELECT d.depends_on, coalesce(j.status, ''), coalesce(j.revises, '') FROM deps AS d LEFT JOIN jobs AS j ON j.id = d.depends_on
   WHERE d.job = (SELECT seq FROM jobs WHERE id = ?) ORDER BY d.depends_on`, func(s *stmt) error {
 		status := job.Status(s.ColumnText(1))
-		deps = append(deps, Dependency{ID: s.ColumnText(0), Exists: status != "", Status: status})
+		deps = append(deps, Dependency{ID: s.ColumnText(0), Exists: status != "", Status: status, Revises: s.ColumnText(2)})
 		return nil
 	}, id)
 	return deps, err
@@ -131,6 +147,16 @@ func (r *Reader) Dependents(id string, limit int) ([]Row, error) {
 // more jobs than that.
 func (r *Reader) Cycle(id string, deps []string, limit int) (way []string, more bool, err error) {
 	if err := r.sync(); err != nil {
+		return nil, false, err
+	}
+	deps, err = latest(deps, func(id string) (revision string, err error) {
+		_, err = r.c.one(revisedBy, func(s *stmt) error {
+			revision = s.ColumnText(0)
+			return nil
+		}, id)
+		return revision, err
+	})
+	if err != nil {
 		return nil, false, err
 	}
 	from := map[string]string{} // who led to it; also the set of those seen

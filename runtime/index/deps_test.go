@@ -50,7 +50,7 @@ func TestDependencies(t *testing.T) {
 	f.wantDue()
 	f.read(func(r *Reader) {
 		deps, err := r.DependsOn("w")
-		want := []Dependency{{"done", true, job.StatusCompleted}, {"later", false, ""}, {"open", true, job.StatusPending}}
+		want := []Dependency{{"done", true, job.StatusCompleted, ""}, {"later", false, "", ""}, {"open", true, job.StatusPending, ""}}
 		if err != nil || !slices.Equal(deps, want) {
 			t.Errorf("%+v, %v", deps, err)
 		}

@@ -3,6 +3,7 @@ package index
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/ncruces/go-sqlite3"
 
@@ -59,11 +60,23 @@ func describe(path string, err error) error {
 		return &GarbageError{Path: path, Err: code} // without those that ending the transaction brought, which say the same
 	case errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.CORRUPT), errors.Is(err, errForeign):
 		return &GarbageError{Path: path, Err: err}
+	case errors.As(err, &coded) && lacks(coded.Error()):
+		return &GarbageError{Path: path, Err: err} // a table, column or index that our own statements name
 	case errors.As(err, &coded), errors.As(err, &code), errors.Is(err, ErrMoved):
 		return &fileError{path: path, err: err}
 	default:
 		return err
 	}
+}
+
+// lacks reports whether SQLite misses something that the schema has.
+func lacks(message string) bool {
+	for _, what := range []string{"no such index", "no such table", "no such column"} {
+		if strings.Contains(message, what) {
+			return true
+		}
+	}
+	return false
 }
 
 // TransitionError says that an event is not allowed in the state in which its job is.

@@ -45,6 +45,7 @@ func (tx *Tx) judge(row *Row, ev *ledger.Event, at time.Time) ([]func(*entry) er
 			return nil, err
 		}
 		row.RevisedBy = m.Revision
+		return []func(*entry) error{tx.follow(m.Revision)}, nil
 	case job.AuditRequested, job.AuditFailed:
 	}
 	return nil, nil
@@ -71,7 +72,7 @@ func (tx *Tx) approve(row *Row, ev *ledger.Event, at time.Time) ([]func(*entry) 
 	}
 	row.Error, row.ErrorCode = "", ""
 	row.JoinedTo = ""
-	return []func(*entry) error{tx.takeKey, tx.countWindow(window)}, nil
+	return []func(*entry) error{tx.takeKey, tx.countWindow(window, ev.Seq)}, nil
 }
 
 // stopWaiting takes the job out of every queue.

@@ -142,13 +142,30 @@ func TestRateWindows(t *testing.T) {
 	}
 	f.approve("c", false)
 	f.event(job.JobThrottled, "c", ledger.Throttled{Until: job.FormatTime(second)})
-	if l := window("agent"); l.Count != 1 || !l.Window.Equal(second) {
+	if l := window("agent"); l.Count != 2 || !l.Window.Equal(first) {
 		t.Errorf("throttled: %+v", l)
 	}
+	f.read(func(r *Reader) {
+		if at, found, err := r.WindowOpens(); err != nil || !found || !at.Equal(second) {
+			t.Errorf("the window opens at %v, %t, %v", at, found, err)
+		}
+		if due, err := r.Due(second, 10); err != nil || len(due) > 0 {
+			t.Errorf("due: %v, %v", idsOf(due), err)
+		}
+	})
+	f.configure(map[string][2]int{"*": {7, 3}, "agent": {3, 0}})
+	f.read(func(r *Reader) {
+		if at, found, err := r.NextWake(); err != nil || !found || !at.IsZero() {
+			t.Errorf("the limit was raised, and the window opens at %v, %t, %v", at, found, err)
+		}
+	})
 	if row := f.job("c"); row.Status != job.StatusThrottled || !row.WakeAt.Equal(second) || row.Zone != "approved" {
 		t.Errorf("throttled: %+v", row)
 	}
-	f.event(job.JobReady, "c", ledger.Ready{})
+	f.event(job.JobReady, "c", ledger.Ready{Slot: job.FormatTime(second)})
+	if l := window("agent"); l.Count != 1 || !l.Window.Equal(second) {
+		t.Errorf("ready: %+v", l)
+	}
 	if row := f.job("c"); row.Status != job.StatusPending || !row.Ready {
 		t.Errorf("ready: %+v", row)
 	}

@@ -81,13 +81,18 @@ func orElse(p *int, otherwise int) int {
 	return *p
 }
 
-// countWindow counts a job in a rate window of its bucket; zero is none.
-func (tx *Tx) countWindow(window time.Time) func(*entry) error {
+// countWindow counts a job in a rate window of its bucket, by the event with that number; zero is none.
+func (tx *Tx) countWindow(window time.Time, seq int64) func(*entry) error {
 	return func(e *entry) error {
 		if window.IsZero() {
 			return nil
 		}
 		bucket := e.row.Bucket
+		err := tx.c.run("INSERT INTO turns (bucket, source, served) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET served = ?3",
+			bucket, e.row.Source, seq)
+		if err != nil {
+			return fmt.Errorf("turn of %s: %w", e.row.Source, err)
+		}
 		const update = `UPDATE rate_limits SET current_count = CASE window_start WHEN ?2 THEN current_count + 1 ELSE 1 END,
   window_start = ?2 WHERE source = ?1`
 		if err := tx.c.run(update, bucket, window); err != nil {

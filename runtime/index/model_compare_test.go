@@ -53,6 +53,21 @@ func (m *model) compare(r *Reader) {
 		rows, err := r.Due(now, 10)
 		ids("due", rows, err, w.due(now))
 	}
+	waiting := []string{}
+	for _, bucket := range []string{"*", "x"} {
+		for _, limit := range []int{1, 2, 10} {
+			rows, err := r.Throttled(bucket, limit)
+			ids("throttled", rows, err, w.throttled(bucket, limit))
+		}
+		if len(w.throttled(bucket, 1)) > 0 {
+			waiting = append(waiting, bucket)
+		}
+	}
+	buckets, err := r.ThrottledBuckets()
+	if err != nil {
+		m.rt.Fatal(err)
+	}
+	same("throttled buckets", buckets, waiting)
 	rows, err := r.DepFailed(10)
 	ids("dependency failed", rows, err, w.where(func(j *twinJob) bool { _, failed := w.deps(j); return failed != "" && w.waiting(j) }))
 	rows, err = r.Inbox(10)

@@ -2,6 +2,7 @@ package index
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -28,6 +29,7 @@ func askEverything(t *testing.T, r *Reader) {
 	check(err)
 	_, err = r.DependsOn("c")
 	check(err)
+	number(r.CountDependents("c"))
 	_, _, err = r.Cycle("a", []string{"c"}, 10)
 	check(err)
 	many(r.Dependents("a", 10))
@@ -35,6 +37,9 @@ func askEverything(t *testing.T, r *Reader) {
 	many(r.ClaimIDs([]string{"a"}))
 	many(r.Due(epoch, 10))
 	many(r.DepFailed(10))
+	many(r.Throttled("full", 2*claimPage))
+	_, err = r.ThrottledBuckets()
+	check(err)
 	many(r.Joined("a", 10))
 	many(r.Leased("local"))
 	many(r.Leased(""))
@@ -92,6 +97,12 @@ func TestNothingScans(t *testing.T) {
 	f.propose("c", nil, "a")
 	f.approve("a", true)
 	f.run("a")
+	for i := range claimPage + 1 {
+		id := "throttled-" + strconv.Itoa(i)
+		f.propose(id, func(m *ledger.Received) { m.Bucket = "full" })
+		f.approve(id, false)
+		f.event(job.JobThrottled, id, usualMeta(job.JobThrottled))
+	}
 	seen := 0
 	f.write(func(tx *Tx) {
 		askEverything(t, tx.Reader)
@@ -118,6 +129,10 @@ func (f *fixture) settleOne(tx *Tx) {
 	f.apply(tx, job.JobApproved, "e", approved(epoch, true))
 	f.apply(tx, job.JobDispatched, "e", leaseOf("local", 1, epoch))
 	f.apply(tx, job.JobCompleted, "e", ledger.Ended{})
+	f.apply(tx, job.ProposalReceived, "g", received("agent"))
+	f.apply(tx, job.JobBlocked, "g", ledger.Blocked{})
+	f.apply(tx, job.ProposalReceived, "h", m, intakeOf([]string{"g"}))
+	f.apply(tx, job.JobRevised, "g", ledger.Revised{Revision: "i"})
 }
 
 func statements(c *conn) (all []string) {

@@ -32,7 +32,7 @@ func (tx *Tx) queue(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 			return nil, err
 		}
 		row.Ready, row.WakeAt, row.JoinedTo = true, time.Time{}, ""
-		return []func(*entry) error{tx.takeKey, tx.countWindow(window)}, nil
+		return []func(*entry) error{tx.takeKey, tx.countWindow(window, ev.Seq)}, nil
 	case job.JobThrottled:
 		var m ledger.Throttled
 		if err := decode(ev, &m); err != nil {
@@ -44,7 +44,7 @@ func (tx *Tx) queue(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		}
 		row.release()
 		row.Ready, row.WakeAt = false, until
-		return []func(*entry) error{tx.countWindow(until)}, nil
+		return nil, nil // it is counted when a window is given to it
 	case job.JobRetryScheduled:
 		return tx.retry(row, from, ev, at)
 	case job.JobCancelled:

@@ -33,7 +33,10 @@ func (r *Reader) Position() (ledger.Position, error) {
 	if err != nil || text == "" {
 		return p, err
 	}
-	return p, p.UnmarshalText([]byte(text))
+	if err := p.UnmarshalText([]byte(text)); err != nil {
+		return p, &GarbageError{Path: r.c.path, Err: err}
+	}
+	return p, nil
 }
 
 func (r *Reader) positionText() (text string, err error) {

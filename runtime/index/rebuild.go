@@ -25,6 +25,7 @@ var tables = []struct{ name, columns, key string }{
 	{"keys", "source, key, holder", "source, key"},
 	{"hosts", "id, status, capabilities, max_concurrent, updated_at", "id"}, // not last_heartbeat, which is no event
 	{"rate_limits", "source, max_jobs_per_minute, max_concurrent_jobs, configured, current_count, window_start", "source"},
+	{"turns", "bucket, source, served", "bucket, source"},
 	{"paused", "source, reason, kill, since", "source"},
 	{"counts", "bucket, source, inbox, ready, in_flight, pending, throttled, running, completed, failed, quarantined, cancelled",
 		"bucket, source"},
@@ -101,7 +102,9 @@ func (db *DB) CheckRebuild(ctx context.Context, log Scanner, docs DocReader, lim
 			return err
 		}
 		return second.View(ctx, func(want *Reader) (err error) {
-			diffs, err = Compare(want, got, limit)
+			if diffs, err = compareSchemas(want, got); err == nil && len(diffs) == 0 {
+				diffs, err = Compare(want, got, limit)
+			}
 			return err
 		})
 	})

@@ -57,8 +57,8 @@ func (tx *Tx) receive(ev *ledger.Event, at time.Time, docs DocReader) error {
 		}
 	}
 	e = &entry{fresh: true}
-	tx.cache.rows[row.ID] = e
 	tx.change(e, &row)
+	tx.cache.keep(e)
 	return nil
 }
 

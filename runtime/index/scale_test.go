@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index/indextest"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
@@ -95,6 +96,12 @@ func TestOthersDoNotSlowAClaim(t *testing.T) {
 	crowd.queue("paused", "paused", 0, epoch)
 	crowd.copies("paused", n)
 	crowd.event("PAUSED", "", ledger.PausedMeta{Source: "paused"})
+	for _, f := range []*fixture{alone, crowd} {
+		f.propose("throttled", func(m *ledger.Received) { m.Source, m.Bucket = "throttled", "throttled" })
+		f.approve("throttled", false)
+		f.event("JOB_THROTTLED", "throttled", ledger.Throttled{Until: job.FormatTime(epoch)})
+	}
+	crowd.copies("throttled", n)
 
 	crowd.read(func(r *Reader) {
 		counts, err := r.Counts()
@@ -122,6 +129,16 @@ func TestOthersDoNotSlowAClaim(t *testing.T) {
 				}
 				if _, err := r.DepFailed(100); err != nil {
 					t.Fatal(err)
+				}
+			})
+		},
+		"window": func(f *fixture) {
+			f.read(func(r *Reader) {
+				if rows, err := r.Throttled("throttled", 1); err != nil || len(rows) != 1 {
+					t.Fatal(idsOf(rows), err)
+				}
+				if _, found, err := r.WindowOpens(); err != nil || !found {
+					t.Fatal(found, err)
 				}
 			})
 		},

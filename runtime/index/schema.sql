@@ -90,7 +90,10 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_claim ON jobs (bucket, source, class, due_at) WHERE status = 'pending' AND ready = 1;
 -- Those that an event has to make ready when their time has come.
 CREATE INDEX jobs_wake ON jobs (wake_at)
-  WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
+  WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status = 'pending';
+-- Those that wait for a rate window: a bucket's are given to its sources in turn.
+CREATE INDEX jobs_throttled ON jobs (bucket, source, class, due_at)
+  WHERE status = 'throttled' AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved';
 -- Those that have to fail because a dependency did.
 CREATE INDEX jobs_dep_failed ON jobs (zone)
   WHERE dep_failed <> '' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
@@ -137,6 +140,14 @@ CREATE TABLE rate_limits (
   configured        INTEGER NOT NULL CHECK (configured IN (0, 1)), -- 0: the limits of * or the defaults
   current_count     INTEGER NOT NULL,    -- jobs counted in the window
   window_start      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Which source of a bucket was given a place in a rate window when.
+CREATE TABLE turns (
+  bucket            TEXT NOT NULL,
+  source            TEXT NOT NULL,
+  served            INTEGER NOT NULL,    -- number of the event that did so last
+  PRIMARY KEY (bucket, source)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE paused (

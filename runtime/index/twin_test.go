@@ -1,6 +1,8 @@
 package index
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"sort"
 	"time"
@@ -15,6 +17,8 @@ type twin struct {
 	order  []string // by arrival
 	keys   map[[2]string]string
 	rates  map[string]twinRate
+	turns  map[[2]string]int64 // bucket and source to the event that counted a job of it last
+	newer  map[string]string   // job to its revision
 	limits map[string][2]int
 	paused map[string]bool
 }
@@ -39,6 +43,7 @@ type twinRate struct {
 
 func newTwin() *twin {
 	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, limits: map[string][2]int{},
+		turns: map[[2]string]int64{}, newer: map[string]string{},
 		paused: map[string]bool{}}
 }
 
@@ -57,7 +62,14 @@ func parse(s string) time.Time {
 func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 	j := w.jobs[ev.JobID]
 	if m, ok := meta.(ledger.Received); ok {
-		deps = slices.Sorted(slices.Values(deps))
+		deps = slices.Clone(deps)
+		for i := range deps {
+			for seen := []string{deps[i]}; w.newer[deps[i]] != "" && !slices.Contains(seen, w.newer[deps[i]]); {
+				deps[i] = w.newer[deps[i]]
+				seen = append(seen, deps[i])
+			}
+		}
+		slices.Sort(deps)
 		class := 1
 		if m.Priority == 0 {
 			class = 0
@@ -104,7 +116,7 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 		j.gated, j.accepted, j.joined, j.due, j.wake = true, true, "", parse(m.DueAt), time.Time{}
 		j.ready = m.Ready && j.host == ""
 		w.take(ev.JobID, j)
-		w.rate(j, m.Slot)
+		w.rate(ev, j, m.Slot)
 	case ledger.Blocked:
 		j.accepted = false
 		idle()
@@ -115,11 +127,21 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 		j.joined, j.wake = "", time.Time{}
 		j.ready = j.gated && j.host == ""
 		w.take(ev.JobID, j)
-		w.rate(j, m.Slot)
+		w.rate(ev, j, m.Slot)
 	case ledger.Throttled:
 		free()
 		j.ready, j.wake = false, parse(m.Until)
-		w.rate(j, m.Until)
+	case ledger.Revised:
+		w.newer[ev.JobID] = m.Revision
+		for _, other := range w.jobs {
+			for i, d := range other.deps {
+				if d == ev.JobID {
+					other.deps[i] = m.Revision
+				}
+			}
+			slices.Sort(other.deps)
+			other.deps = slices.Compact(other.deps)
+		}
 	case ledger.Deduplicated:
 		if !m.Resubmitted && (j.status == job.StatusPending || j.status == job.StatusThrottled) {
 			idle()
@@ -200,10 +222,11 @@ func (w *twin) drop(id string, j *twinJob) {
 	}
 }
 
-func (w *twin) rate(j *twinJob, window string) {
+func (w *twin) rate(ev *ledger.Event, j *twinJob, window string) {
 	if window == "" {
 		return
 	}
+	w.turns[[2]string{j.bucket, j.source}] = ev.Seq
 	r := w.rates[j.bucket]
 	if r.window != window {
 		r = twinRate{window: window}
@@ -253,9 +276,31 @@ func (w *twin) waiting(j *twinJob) bool {
 func (w *twin) due(now time.Time) []string {
 	ids := w.where(func(j *twinJob) bool {
 		left, _ := w.deps(j)
-		return w.waiting(j) && !j.ready && left == 0 && j.joined == "" && !j.wake.After(now)
+		return w.waiting(j) && j.status == job.StatusPending && !j.ready && left == 0 && j.joined == "" && !j.wake.After(now)
 	})
 	sort.SliceStable(ids, func(a, b int) bool { return w.jobs[ids[a]].wake.Before(w.jobs[ids[b]].wake) })
+	return ids
+}
+
+// throttled returns the jobs of a bucket that wait for a window, as they get one: again and again one of the source whose turn
+// it is.
+func (w *twin) throttled(bucket string, limit int) []string {
+	turns := maps.Clone(w.turns)
+	left := w.where(func(j *twinJob) bool {
+		deps, _ := w.deps(j)
+		return j.bucket == bucket && w.waiting(j) && j.status == job.StatusThrottled && deps == 0 && j.joined == ""
+	})
+	ids := []string{}
+	for n := int64(1 << 40); len(left) > 0 && len(ids) < limit; n++ {
+		best := slices.MinFunc(left, func(a, b string) int {
+			x, y := w.jobs[a], w.jobs[b]
+			return cmp.Or(cmp.Compare(turns[[2]string{bucket, x.source}], turns[[2]string{bucket, y.source}]),
+				cmp.Compare(x.source, y.source), cmp.Compare(x.class, y.class), x.due.Compare(y.due), cmp.Compare(x.seq, y.seq))
+		})
+		ids = append(ids, best)
+		turns[[2]string{bucket, w.jobs[best].source}] = n
+		left = slices.DeleteFunc(left, func(id string) bool { return id == best })
+	}
 	return ids
 }
 

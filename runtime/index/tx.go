@@ -41,7 +41,10 @@ type entry struct {
 type rowCache struct {
 	position string
 	rows     map[string]*entry
+	seqs     map[int64]*entry // the same by number
 }
+
+func (c *rowCache) keep(e *entry) { c.rows[e.row.ID], c.seqs[e.row.Seq] = e, e }
 
 // cacheRows bounds a rowCache; a row takes about a kilobyte.
 const cacheRows = 8192
@@ -73,7 +76,7 @@ func (db *DB) Begin(ctx context.Context) (*Tx, error) {
 	return tx, nil
 }
 
-func newRowCache() *rowCache { return &rowCache{rows: map[string]*entry{}} }
+func newRowCache() *rowCache { return &rowCache{rows: map[string]*entry{}, seqs: map[int64]*entry{}} }
 
 // SetPosition records how much of the ledger has been applied.
 func (tx *Tx) SetPosition(p ledger.Position) error {
@@ -147,7 +150,7 @@ func (tx *Tx) load(id string) (*entry, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	tx.cache.rows[id] = e
+	tx.cache.keep(e)
 	return e, nil
 }
 

@@ -5,10 +5,10 @@ import "time"
 // wakeable finds the jobs that only an event keeps from being ready. As all queries below it names its index, which has the same
 // condition word for word: without statistics SQLite may prefer one that takes it through all pending jobs.
 const wakeable = "INDEXED BY jobs_wake WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' " +
-	"AND status IN ('pending', 'throttled')"
+	"AND status = 'pending'"
 
-// Due returns up to limit jobs that wait for nothing any more: their dependencies are completed, and the time of their retry
-// or of their rate window has come. The earliest are first. An event has to make them ready.
+// Due returns up to limit jobs that wait for nothing any more, but perhaps for a rate window: their dependencies are completed,
+// and the time of their retry has come. The earliest are first. An event has to make them ready, or throttle them.
 func (r *Reader) Due(now time.Time, limit int) ([]Row, error) {
 	if err := r.sync(); err != nil {
 		return nil, err
@@ -25,6 +25,13 @@ func (r *Reader) NextWake() (at time.Time, found bool, err error) {
 		at = fromMicros(s.ColumnInt64(0))
 		return nil
 	})
+	if err != nil {
+		return at, false, err
+	}
+	opens, throttled, err := r.WindowOpens()
+	if throttled && (!found || opens.Before(at)) {
+		at, found = opens, true
+	}
 	return at, found, err
 }
 

@@ -65,9 +65,10 @@ type Decided struct {
 	TTY      bool   `json:"tty,omitempty"` // confirmed on a terminal
 }
 
-// Revised is the meta of JOB_REVISED, an event of the old job.
+// Revised is the meta of JOB_REVISED, an event of the old job. Those who depend on it wait for the revision from here on.
 type Revised struct {
-	Revision string `json:"revision"` // id of the new job
+	Revision   string `json:"revision"`             // id of the new job
+	Dependents int    `json:"dependents,omitempty"` // how many they are
 }
 
 // Deduplicated is the meta of JOB_DEDUPLICATED. Of is the job that holds the key. With Resubmitted, the proposal repeated
@@ -82,7 +83,7 @@ type Ready struct {
 	Slot string `json:"window,omitempty"` // the rate window that it was counted in; "" is not counted
 }
 
-// Throttled is the meta of JOB_THROTTLED. The job becomes ready at Until, the start of the window it was counted in.
+// Throttled is the meta of JOB_THROTTLED. The job becomes ready, and is counted, in a window that begins at Until or later.
 type Throttled struct {
 	Until string `json:"until"`
 }
@@ -95,8 +96,10 @@ type Runner struct {
 }
 
 // Dispatched is the meta of JOB_DISPATCHED (a host was chosen; with Runner, also taken by that process) and of
-// JOB_LEASED (taken by Runner). The document, where there is one, has the bids.
+// JOB_LEASED (taken by Runner). The document of JOB_DISPATCHED has the bids; jobs that were chosen for alike share one.
 type Dispatched struct {
+	Offset     int64   `json:"offset,omitempty"` // as in Located
+	Bytes      int64   `json:"bytes,omitempty"`
 	Host       string  `json:"host"`
 	Attempt    int     `json:"attempt"` // from 1
 	LeaseUntil string  `json:"lease_until"`

@@ -383,10 +383,10 @@ func TestPut(t *testing.T) {
 	if len(entries) != 3+3 {
 		t.Errorf("%d files: %q", len(entries), names(entries))
 	}
-	if n, err := w.CountInbox(4); err != nil || n != 4 {
+	if n, _, err := w.CountInbox(4); err != nil || n != 4 {
 		t.Errorf("counted %d, %v", n, err)
 	}
-	if n, err := w.CountInbox(1000); err != nil || n != len(entries) {
+	if n, _, err := w.CountInbox(1000); err != nil || n != len(entries) {
 		t.Errorf("counted %d, %v", n, err)
 	}
 	found := 0

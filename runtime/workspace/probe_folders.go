@@ -155,7 +155,7 @@ func (p *prober) inbox() {
 			}
 		}
 	}
-	for _, note := range s.Notes() {
+	for _, note := range s.Strays() {
 		p.add("inbox", HealthWarn, "rename or remove it", "%s", note)
 	}
 	switch {

@@ -22,8 +22,22 @@ type Scanner struct {
 	folders []*folderScan // in the order in which they were found; the inbox itself is the first
 	next    int           // whose turn it is
 	known   map[string]bool
-	notes   []string
+	passed  func(Stray) bool // what was told of before and is not to be noted; nil is nothing
+	strays  []Stray
 }
+
+// Stray is a name in the inbox that is left alone, as it was found: no proposal is in it.
+type Stray struct {
+	Path   string // relative to the workspace, escaped
+	Text   string // what is wrong with it
+	Size   int64
+	Change int64 // its mtime, in nanoseconds since 1970; with Size it tells whether it is what it was
+}
+
+// StrayPath is the absolute path of a stray.
+func (w *Workspace) StrayPath(s Stray) string { return w.path(unescapeName(s.Path)) }
+
+func (s Stray) String() string { return s.Path + ": " + s.Text }
 
 type folderScan struct {
 	source string
@@ -138,22 +152,32 @@ func (s *Scanner) folder(e Entry) (Entry, bool) {
 }
 
 func (s *Scanner) note(e Entry, text string) {
-	if len(s.notes) < maxNotes {
-		s.notes = append(s.notes, s.ws.Rel(s.ws.InboxOf(e.Source))+"/"+EscapeName(e.Name)+": "+text)
+	if len(s.strays) >= maxNotes {
+		return
+	}
+	stray := Stray{Path: s.ws.Rel(s.ws.InboxOf(e.Source)) + "/" + EscapeName(e.Name), Text: text}
+	if info, err := os.Lstat(e.Path); err == nil {
+		stray.Size, stray.Change = info.Size(), info.ModTime().UnixNano()
+	}
+	if s.passed == nil || !s.passed(stray) {
+		s.strays = append(s.strays, stray)
 	}
 }
 
 const maxNotes = 20
 
-// Notes says what was seen so far and left alone, at most maxNotes lines: names that are not those of proposals, folders
-// that cannot be listed.
-func (s *Scanner) Notes() []string { return s.notes }
+// PassOver makes the scanner ask told of each stray before it notes it. Those for which it is true do not count.
+func (s *Scanner) PassOver(told func(Stray) bool) { s.passed = told }
 
-// CountInbox counts what waits in the inbox, and stops at limit.
-func (w *Workspace) CountInbox(limit int) (int, error) {
+// Strays returns what was seen so far and left alone, at most maxNotes: names that are not those of proposals, folders
+// that cannot be listed.
+func (s *Scanner) Strays() []Stray { return s.strays }
+
+// CountInbox counts what waits in the inbox, and stops at limit. It also returns the strays that it saw meanwhile.
+func (w *Workspace) CountInbox(limit int) (int, []Stray, error) {
 	s, err := w.Scan()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	n := 0
 	for n < limit {
@@ -166,7 +190,7 @@ func (w *Workspace) CountInbox(limit int) (int, error) {
 		}
 		n += len(entries)
 	}
-	return min(n, limit), errors.Join(err, s.Close())
+	return min(n, limit), s.Strays(), errors.Join(err, s.Close())
 }
 
 // Sources lists the sources whose folders were found so far.

@@ -65,7 +65,7 @@ func TestScanJudgesNames(t *testing.T) {
 	for name := range got {
 		t.Errorf("%q: listed", name)
 	}
-	notes := strings.Join(s.Notes(), "\n")
+	notes := fmt.Sprint(s.Strays())
 	for _, name := range []string{"notes.txt", "UPPER.JSON"} {
 		if !strings.Contains(notes, name) {
 			t.Errorf("no note about %s in %q", name, notes)

@@ -191,6 +191,9 @@ func (w *Workspace) Removing() string { return w.path("runtime", ".sheratan", "r
 // Retained is the file whose time is when files were last looked through for those that are kept too long.
 func (w *Workspace) Retained() string { return w.path("runtime", ".sheratan", "retained") }
 
+// Strays remembers which files of the inbox that are no proposals were told of.
+func (w *Workspace) Strays() string { return w.path("runtime", ".sheratan", "strays.json") }
+
 // LoopLock is the file whose flock a looping tick holds.
 func (w *Workspace) LoopLock() string { return w.path("runtime", ".sheratan", "loop.lock") }
 

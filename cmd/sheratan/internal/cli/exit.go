@@ -71,6 +71,7 @@ var exitTable = []exitRow{
 	{isType[*history.SegmentError], exitTampered, "sheratan ledger verify"},
 	{isType[*rules.InvalidError], exitError, "sheratan config check"},
 	{isType[*rules.LockedError], exitError, "sheratan config lock"},
+	{isType[*pipeline.RulesLockedError], exitError, "sheratan config lock"},
 	{isType[*index.GarbageError], exitError, "the same command again: the index was moved aside and is made again from the ledger"},
 	{isError(pipeline.ErrWaitTimeout), exitTimeout, "sheratan status"},
 	{isError(syscall.ENOSPC), exitError, "sheratan doctor"},

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sheratan/sheratan/pipeline"
+	"github.com/sheratan/sheratan/pipeline/job"
 )
 
 func newPolicy(a *app) *cobra.Command {
@@ -114,10 +115,37 @@ func runSuggest(ctx context.Context, a *app, p *pipeline.Pipeline, ids []string,
 		a.people.hint("sheratan policy suggest --write%s", strings.TrimPrefix(again, "sheratan gate --blocked"))
 		return nil
 	}
-	if err := p.AddRule(ctx, s); err != nil {
+	added, err := p.AddRule(ctx, s)
+	if err != nil {
 		return err
 	}
-	a.people.note("written into %s", p.Workspace().Config())
+	if added == 0 {
+		a.people.note("%s has this already", p.Workspace().Config())
+	} else {
+		a.people.note("written into %s", p.Workspace().Config())
+	}
+	return tellWhatIsLeft(ctx, a, p, s, again)
+}
+
+// tellWhatIsLeft says what a rule that was just written does not settle: a program that is not there, and what else the gates
+// have against the jobs.
+func tellWhatIsLeft(ctx context.Context, a *app, p *pipeline.Pipeline, s pipeline.Suggestion, again string) error {
+	missing, err := p.Missing(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, program := range missing {
+		a.people.warn("this machine has no program %q: the rule matches nothing until it is installed", program)
+	}
+	lines, err := p.Verdicts(ctx, s.Covers)
+	if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		if l.NextAction != string(job.Allow) {
+			a.people.note("%s: still %s, %s: %s", escape(l.JobID), l.Verdict, l.NextAction, escape(strictestReason(l.Reports)))
+		}
+	}
 	a.people.hint("%s", again)
 	return nil
 }

@@ -22,7 +22,7 @@ func newRevise(a *app) *cobra.Command {
 		Short: "propose a new version of a job",
 		Long: `Proposes a new version of a blocked, failed or cancelled job, from FILE or from your editor ($VISUAL, $EDITOR,
 vi). It has a new id and the same idempotency key, names the job that it revises, and goes through all gates.
-A blocked old version is cancelled.`,
+A blocked old version is cancelled. Jobs that depend on the old version wait for the new one.`,
 		Example: `sheratan revise job-7
 sheratan revise job-7 better.json`,
 		Annotations: workspaceExits(exitBlocked),

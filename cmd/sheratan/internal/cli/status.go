@@ -71,6 +71,9 @@ func (a *app) statusText(root string, s pipeline.Status) string {
 		row("paused", "%s%s", everything(pause.Source), because(pause.Reason))
 	}
 	row("inbox", "%d", s.Inbox)
+	for _, stray := range s.Strays {
+		row("left alone", "%s", escape(stray))
+	}
 	for _, st := range job.Statuses {
 		n := s.Jobs[string(st)]
 		if st == job.StatusQuarantined {

@@ -39,7 +39,11 @@ func (a *app) printVerdict(l pipeline.GateLine) error {
 	}
 	s := a.out.style
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s  %s", escape(l.JobID), s.word(l.Zone))
+	where := l.Zone
+	if where == "outbox" {
+		where = l.Status // it is over
+	}
+	fmt.Fprintf(&b, "%s  %s", escape(l.JobID), s.word(where))
 	if l.Verdict != "" {
 		fmt.Fprintf(&b, "  %s", s.word(l.Verdict))
 	}

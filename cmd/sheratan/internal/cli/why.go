@@ -144,8 +144,12 @@ func gatesText(s style, reports []job.GateReport) []string {
 // outputText says how the last attempt went and where its output lies.
 func (a *app) outputText(r *job.Result) []string {
 	lines := []string{escape(resultText(*r)) + " on " + escape(r.Host) + ", sandbox " + escape(r.Sandbox)}
+	used := fmt.Sprintf("%d ms of CPU", r.CPUMS)
+	if r.MaxRSSBytes > 0 {
+		used += fmt.Sprintf(", %d KiB at most", r.MaxRSSBytes/1024)
+	}
 	if r.CPUMS > 0 || r.MaxRSSBytes > 0 {
-		lines = append(lines, fmt.Sprintf("%d ms of CPU, %d KiB at most", r.CPUMS, r.MaxRSSBytes/1024))
+		lines = append(lines, used)
 	}
 	for _, o := range []struct {
 		name string

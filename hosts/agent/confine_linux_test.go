@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/hosts/sandbox"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
+)
+
+// sandboxed are the levels that this machine has.
+func sandboxed(t *testing.T, test func(t *testing.T, level sandbox.Level)) {
+	for _, level := range []sandbox.Level{sandbox.LevelFull, sandbox.LevelRestricted} {
+		t.Run(string(level), func(t *testing.T) {
+			if f := sandbox.Probe(); f.Level != sandbox.LevelFull && f.Level != level {
+				t.Skipf("this machine has no level %s: %s", level, strings.Join(f.Missing, "; "))
+			}
+			test(t, level)
+		})
+	}
+}
+
+func TestExecIsConfined(t *testing.T) {
+	sandboxed(t, func(t *testing.T, level sandbox.Level) {
+		var access Access
+		f := newFixture(t, func(o *Options) {
+			o.Sandbox, o.Access = level, func(job.Job) Access { return access }
+		})
+		for name, content := range map[string]string{"config/secret": "s", "work/input": "data"} {
+			if err := os.WriteFile(filepath.Join(f.ws, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		script := func(s string) job.Result { return f.do(t, "exec", kind.Exec{Argv: []string{"sh", "-c", s}}, 10) }
+		r := script(`cat input && echo x > "$HOME/f" && echo y > "$TMPDIR/f" && echo z > "$SHERATAN_WORK/f" && pwd`)
+		if r.Status != job.StatusCompleted || r.Sandbox != string(level) ||
+			!strings.HasPrefix(r.Stdout.Text, "data") || !strings.Contains(r.Stdout.Text, f.ws+"/work") {
+			t.Fatalf("%+v", r)
+		}
+		for _, s := range []string{"cat ../config/secret", "cat " + f.ws + "/config/secret", "echo x > new", "ls ../config",
+			"rm input", "cat /etc/shadow"} {
+			if r := script(s); r.Status == job.StatusCompleted {
+				t.Errorf("%s: %+v", s, r)
+			}
+		}
+		access.WriteRoots = true
+		if r := script("echo x > new && rm new"); r.Status != job.StatusCompleted {
+			t.Errorf("%+v", r)
+		}
+		if r := script("cat " + f.ws + "/config/secret"); r.Status == job.StatusCompleted {
+			t.Errorf("%+v", r)
+		}
+		access.Limits.Disk = 1 << 20
+		if r := script("head -c 4M /dev/zero > $TMPDIR/f; sleep 5"); r.ErrorCode != CodeDisk || r.Retryable {
+			t.Errorf("%+v", r)
+		}
+		access.Read = []string{"/no/such/toolchain"}
+		if r := script("true"); r.ErrorCode != CodeSandbox || r.ExitCode != -1 || r.Retryable {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// TestExecInRootAroundWorkspace has a root that contains the workspace itself, with all that is closed to jobs.
+func TestExecInRootAroundWorkspace(t *testing.T) {
+	if sandbox.Probe().Level != sandbox.LevelFull {
+		t.Skip("this machine has no level full")
+	}
+	f := newFixture(t, func(o *Options) {
+		r, err := roots.Open(o.Workspace, []string{"."}, []string{"config", "runtime", "missions"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		o.Roots, o.Sandbox = r, sandbox.LevelFull
+		if err := os.WriteFile(filepath.Join(o.Workspace, "config/secret"), []byte("s"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	})
+	const script = `test -d work && test -z "$(ls config)" && ! cat config/secret && echo x > "$HOME/f" && ! ls runtime/outbox`
+	if r := f.do(t, "exec", kind.Exec{Argv: []string{"sh", "-c", script}}, 10); r.Status != job.StatusCompleted {
+		t.Fatalf("%+v", r)
+	}
+}

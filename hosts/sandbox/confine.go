@@ -1,0 +1,115 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Confinement is what a job may reach. Every path is absolute and free of symbolic links below its last element; one
+// that does not exist is an error, except among Devices. What is not named does not exist for the job at LevelFull, and
+// cannot be opened at LevelRestricted.
+type Confinement struct {
+	Read    []string // files and folders that may be read and executed
+	Write   []string // files and folders that may be changed too
+	Work    string   // the job's own folder: may be changed, and counts against Limits.Disk
+	Hide    []string // inside the others, and yet not to be seen: empty at LevelFull, refused at LevelRestricted
+	Tmp     string   // a folder inside Work that is also /tmp at LevelFull; "" is none
+	Devices []string // nil is DefaultDevices
+	Network bool     // Internet sockets; without, only sockets between processes of the job
+	Limits  Limits
+}
+
+// Limits are per process where nothing else is said. 0 is no limit.
+type Limits struct {
+	Data      int64 // bytes of memory that can be written; addresses are not limited, Go and Java reserve many
+	Files     int64 // open files
+	FileSize  int64 // bytes of one file
+	CPU       int64 // seconds
+	Processes int64 // and threads, of the whole job
+	Disk      int64 // bytes in Work, of the whole job; looked at several times a second
+}
+
+// DefaultDevices are files that every program may count on.
+var DefaultDevices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
+
+// systemPaths are what programs need to run. Of /etc only what holds no secrets: a job of root could read all of it.
+var systemPaths = []string{
+	"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/nix/store", "/gnu/store",
+	"/etc/alternatives", "/etc/ca-certificates", "/etc/crypto-policies", "/etc/fonts", "/etc/gai.conf", "/etc/group",
+	"/etc/host.conf", "/etc/hosts", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/locale.alias",
+	"/etc/localtime", "/etc/magic", "/etc/mime.types", "/etc/nsswitch.conf", "/etc/os-release", "/etc/passwd",
+	"/etc/pki/tls/certs", "/etc/protocols", "/etc/resolv.conf", "/etc/services", "/etc/ssl/certs", "/etc/ssl/openssl.cnf",
+	"/etc/terminfo", "/etc/timezone",
+}
+
+// SystemPaths returns the folders and files of this system that a program needs to run: for Confinement.Read.
+func SystemPaths() []string {
+	var paths []string
+	for _, p := range systemPaths {
+		if _, err := os.Lstat(p); err == nil {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+func (c *Confinement) devices() []string {
+	if c.Devices == nil {
+		return DefaultDevices
+	}
+	return c.Devices
+}
+
+// writable returns Write and Work.
+func (c *Confinement) writable() []string {
+	w := slices.Clone(c.Write)
+	if c.Work != "" {
+		w = append(w, c.Work)
+	}
+	return w
+}
+
+// check reports what no keeper could make sense of.
+func (c *Confinement) check(level Level) error {
+	for _, list := range [][]string{c.Read, c.writable(), c.devices(), c.Hide} {
+		for _, p := range list {
+			if !filepath.IsAbs(p) || filepath.Clean(p) != p || strings.Contains(p, "\x00") {
+				return fmt.Errorf("%q: not a clean absolute path", p)
+			}
+			if p == "/" {
+				return errors.New("/: the whole system cannot be given to a job")
+			}
+		}
+	}
+	if c.Tmp != "" && !below(c.Tmp, c.Work) {
+		return fmt.Errorf("%s: not inside the work folder", c.Tmp)
+	}
+	if level == LevelFull {
+		return nil
+	}
+	// Rights of Landlock add up on the way to the root.
+	for _, h := range c.Hide {
+		for _, p := range slices.Concat(c.Read, c.writable()) {
+			if below(h, p) {
+				return fmt.Errorf("%s: hiding it from the readers of %s needs the level %s", h, p, LevelFull)
+			}
+		}
+	}
+	for _, r := range c.Read {
+		for _, w := range c.writable() {
+			if r != w && below(r, w) {
+				return fmt.Errorf("%s: a read-only path inside the writable %s needs the level %s", r, w, LevelFull)
+			}
+		}
+	}
+	return nil
+}
+
+// below reports whether path is dir or inside it. Both are clean.
+func below(path, dir string) bool {
+	return dir != "" && (path == dir || strings.HasPrefix(path, dir+"/"))
+}

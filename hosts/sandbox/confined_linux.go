@@ -1,0 +1,212 @@
+package sandbox
+
+import (
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// startConfined has a keeper start the process.
+func (a *attempt) startConfined() error {
+	c := a.cmd
+	a.report.Started = time.Now()
+	if c.Confine == nil || c.Level != LevelFull && c.Level != LevelRestricted {
+		return c.unconfined("confinement", errors.New("level "+string(c.Level)+": nothing says what the job may reach"))
+	}
+	s, err := c.request()
+	if err != nil {
+		return &StartError{Path: c.Dir, Reason: ReasonDir, Err: err}
+	}
+	if err := a.pipes(); err != nil {
+		return &StartError{Path: c.Path, Reason: ReasonResources, Err: err}
+	}
+	if a.keeper, err = a.hire(); err != nil {
+		a.keeper = nil
+		if p, ok := errors.AsType[*problem](err); ok {
+			return c.unconfined(p.Primitive, p)
+		}
+		if c.reason(err) == ReasonResources {
+			return &StartError{Path: c.Path, Reason: ReasonResources, Err: err}
+		}
+		return c.unconfined("keeper", err)
+	}
+	// What came before is about the sandbox; the time of the job begins now.
+	a.report.Started = time.Now()
+	// Only a failure is answered: waiting for a yes would wake two processes once more for each job.
+	if err := send(a.keeper.ctl, msgStart, s.encode(), a.childEnds[:]...); err != nil {
+		a.keeper.broken = true
+		return c.unconfined("keeper", err)
+	}
+	if c.Timeout > 0 {
+		a.termAt = a.report.Started.Add(c.Timeout)
+	}
+	if c.Confine.Limits.Disk > 0 && c.Confine.Work != "" {
+		a.usage = quota{dir: c.Confine.Work, limit: c.Confine.Limits.Disk, next: a.report.Started.Add(quotaFirst)}
+	}
+	return nil
+}
+
+// hire returns a keeper: of the command's Keepers, or one that lives as long as this thread, and no longer than Run.
+func (a *attempt) hire() (*held, error) {
+	c := a.cmd
+	if c.Keepers != nil {
+		return c.Keepers.take(c.Level, c.Confine)
+	}
+	if err := c.Confine.check(c.Level); err != nil {
+		return nil, trouble("confinement", err)
+	}
+	h, err := fork(c.Level, c.Confine)
+	if err != nil {
+		return nil, err
+	}
+	a.own = true
+	return h, h.setup(c.Level, c.Confine)
+}
+
+// release gives the keeper back.
+func (a *attempt) release() {
+	switch {
+	case a.keeper == nil:
+	case a.own:
+		a.keeper.close()
+	default:
+		a.cmd.Keepers.give(a.keeper)
+	}
+}
+
+func (c *Cmd) unconfined(primitive string, err error) *StartError {
+	return &StartError{Path: c.Path, Reason: ReasonConfine, Primitive: primitive, Err: err}
+}
+
+// birthFailed says what it means that a new process got as far as at.
+func (c *Cmd) birthFailed(at step, errno syscall.Errno) *StartError {
+	switch at {
+	case stepExec:
+		return &StartError{Path: c.Path, Reason: c.reason(errno), Err: errno}
+	case stepDir:
+		return &StartError{Path: c.Dir, Reason: ReasonDir, Err: errno}
+	case stepClone:
+		if reason := c.reason(errno); reason == ReasonResources {
+			return &StartError{Path: c.Path, Reason: reason, Err: errno}
+		}
+	}
+	return c.unconfined(at.primitive(), errno)
+}
+
+// request resolves the folder to a path that means the same in the keeper's file system, and to what is there now. The
+// folder may be named by a descriptor of ours.
+func (c *Cmd) request() (*start, error) {
+	fd, err := unix.Open(c.Dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, err
+	}
+	dir, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(fd))
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range [][]string{c.Argv, c.Env} {
+		for _, v := range list {
+			if _, err := syscall.BytePtrFromString(v); err != nil {
+				return nil, &fs.PathError{Op: "exec", Path: c.Path, Err: err}
+			}
+		}
+	}
+	return &start{dev: uint64(st.Dev), ino: st.Ino, path: c.Path, dir: dir, argv: c.Argv, env: c.Env}, nil
+}
+
+// tell passes a signal on. SIGKILL is for everything that the job started.
+func (a *attempt) tell(sig syscall.Signal) {
+	kind := msgTerm
+	if sig == unix.SIGKILL {
+		if a.sweeping {
+			return
+		}
+		kind, a.sweeping = msgSweep, true
+	}
+	if send(a.keeper.ctl, kind, nil) != nil {
+		a.lose()
+	}
+}
+
+// hear takes what the keeper has to say: that the process ended, or did not start.
+func (a *attempt) hear() {
+	kind, payload, _, err := receive(a.keeper.ctl)
+	if err == nil && kind == msgFailed && len(payload) == 8 {
+		at, errno := step(binary.LittleEndian.Uint32(payload)), syscall.Errno(binary.LittleEndian.Uint32(payload[4:]))
+		a.ended, a.failed = true, a.cmd.birthFailed(at, errno)
+		return
+	}
+	if err != nil || kind != msgEnded {
+		a.lose()
+		return
+	}
+	e, err := decodeEnded(payload)
+	if err != nil {
+		a.lose()
+		return
+	}
+	a.ended, a.others = true, e.others
+	a.note(e.status)
+	a.report.CPU, a.report.MaxRSS = e.cpu, e.rss
+}
+
+func (a *attempt) note(status unix.WaitStatus) {
+	a.report.ExitCode = status.ExitStatus()
+	if status.Signaled() {
+		a.report.ExitCode, a.report.Signal = -1, status.Signal()
+	}
+}
+
+// lose is for a keeper that is gone. At LevelFull all that it kept went with it.
+func (a *attempt) lose() {
+	unix.Kill(a.keeper.pid, unix.SIGKILL)
+	a.keeper.broken, a.ended, a.others = true, true, false
+	a.report.Lost, a.report.ExitCode, a.report.Signal = true, -1, unix.SIGKILL
+}
+
+// finishConfined has the keeper end what is left.
+func (a *attempt) finishConfined() {
+	if a.others {
+		a.tell(unix.SIGKILL)
+	}
+	if a.sweeping && !a.report.Lost {
+		a.swept()
+	}
+	if a.report.Lost {
+		killed, left := sweep(a.cmd.Mark, 0)
+		a.report.Survivors += killed
+		a.report.Leaked += left
+	}
+	if a.held() {
+		a.drain(a.cmd.waitDelay())
+	}
+}
+
+func (a *attempt) swept() {
+	kind, payload, _, err := receive(a.keeper.ctl)
+	if err == nil && kind != msgSwept {
+		err = errMessage
+	}
+	var s swept
+	if err == nil {
+		s, err = decodeSwept(payload)
+	}
+	if err != nil {
+		a.keeper.broken, a.report.Lost = true, true
+		return
+	}
+	a.report.Survivors, a.report.Leaked, a.report.Killed = s.killed, s.left, s.names
+	// What would not die may yet wake up, and must not do that inside somebody else's attempt.
+	a.keeper.broken = s.left > 0
+}

@@ -1,0 +1,194 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const chmodPasses = "Landlock has no say about chmod, chown, times and attributes"
+
+func readSecret(path string) error {
+	b, err := os.ReadFile(path)
+	if err == nil && string(b) != "secret" {
+		err = errors.New("something else")
+	}
+	return err
+}
+
+func openFor(flags int, path string) error {
+	fd, err := unix.Open(path, flags|unix.O_CLOEXEC, 0)
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
+}
+
+// modeOf says nil if the file has one of the bits.
+func modeOf(path string, bits uint32, err error) error {
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return err
+	}
+	if st.Mode&bits == 0 {
+		return fmt.Errorf("mode %o", st.Mode)
+	}
+	return nil
+}
+
+var fileEscapes = []escape{
+	{name: "read", try: func(v target) error { return readSecret(v.secret()) }},
+	{name: "read by dots", try: func(v target) error {
+		wd, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(wd, v.secret())
+		if err != nil {
+			return err
+		}
+		return readSecret(rel)
+	}},
+	{name: "read by proc", try: func(v target) error { return readSecret("/proc/self/root" + v.secret()) }},
+	{name: "read by symbolic link", try: func(v target) error {
+		if err := os.Symlink(v.secret(), "link"); err != nil {
+			return err
+		}
+		return readSecret("link")
+	}},
+	{name: "read by hard link", try: func(v target) error {
+		if err := os.Link(v.secret(), "link"); err != nil {
+			return err
+		}
+		return readSecret("link")
+	}},
+	{name: "read by racing links", try: raceLinks},
+	{name: "read key", try: func(v target) error { return openFor(unix.O_RDONLY, filepath.Join(v.Outside, "key")) }},
+	{name: "list", try: func(v target) error { _, err := os.ReadDir(v.Outside); return err }},
+	{name: "stat config", only: "Landlock has no say about stat", try: func(v target) error {
+		_, err := os.Stat(filepath.Join(v.Outside, "config.json"))
+		return err
+	}},
+	{name: "write", try: func(v target) error { return os.WriteFile(v.secret(), []byte("changed"), 0o600) }},
+	{name: "append", try: func(v target) error { return openFor(unix.O_WRONLY|unix.O_APPEND, v.secret()) }},
+	{name: "truncate", try: func(v target) error { return os.Truncate(v.secret(), 0) }},
+	{name: "create", try: func(v target) error { return os.WriteFile(filepath.Join(v.Outside, "new"), nil, 0o600) }},
+	{name: "mkdir", try: func(v target) error { return os.Mkdir(filepath.Join(v.Outside, "new"), 0o700) }},
+	{name: "unlink", try: func(v target) error { return os.Remove(v.secret()) }},
+	{name: "rename in", try: func(v target) error { return os.Rename(v.secret(), "mine") }},
+	{name: "rename out", try: func(v target) error {
+		if err := os.WriteFile("mine", nil, 0o600); err != nil {
+			return err
+		}
+		return os.Rename("mine", v.secret())
+	}},
+	{name: "link out", try: func(v target) error {
+		if err := os.WriteFile("mine", nil, 0o600); err != nil {
+			return err
+		}
+		return os.Link("mine", filepath.Join(v.Outside, "new"))
+	}},
+	{name: "symlink out", try: func(v target) error { return os.Symlink("/", filepath.Join(v.Outside, "new")) }},
+	{name: "chmod", only: chmodPasses, try: func(v target) error { return os.Chmod(v.secret(), 0o777) }},
+	{name: "chown", only: chmodPasses, try: func(v target) error { return os.Chown(v.secret(), os.Getuid(), os.Getgid()) }},
+	{name: "times", only: chmodPasses, try: func(v target) error { return os.Chtimes(v.secret(), time.Unix(0, 0), time.Unix(0, 0)) }},
+	{name: "write to system", root: true, try: func(target) error { return openFor(unix.O_WRONLY, "/etc/passwd") }},
+	{name: "read shadow", root: true, try: func(target) error { return openFor(unix.O_RDONLY, "/etc/shadow") }},
+	{name: "write to root", root: true, try: func(target) error {
+		defer os.Remove("/sandbox-test-file")
+		return os.WriteFile("/sandbox-test-file", nil, 0o600)
+	}},
+	{name: "shared memory folder", try: func(target) error {
+		path := fmt.Sprintf("/dev/shm/sandbox-test-%d", os.Getpid())
+		defer os.Remove(path)
+		return os.WriteFile(path, nil, 0o600)
+	}},
+	{name: "setuid by chmod", try: func(target) error {
+		if err := os.WriteFile("x", nil, 0o755); err != nil {
+			return err
+		}
+		return modeOf("x", setIDs, unix.Chmod("x", 0o4755))
+	}},
+	{name: "setgid by fchmod", try: func(target) error {
+		f, err := os.Create("x")
+		if err != nil {
+			return err
+		}
+		return modeOf("x", setIDs, unix.Fchmod(int(f.Fd()), 0o2755))
+	}},
+	{name: "setuid by fchmodat2", try: func(target) error {
+		if err := os.WriteFile("x", nil, 0o755); err != nil {
+			return err
+		}
+		return modeOf("x", setIDs, unix.Fchmodat(unix.AT_FDCWD, "x", 0o4755, unix.AT_SYMLINK_NOFOLLOW))
+	}},
+	{name: "setuid by create", try: func(target) error {
+		fd, err := unix.Open("x", unix.O_CREAT|unix.O_WRONLY|unix.O_CLOEXEC, 0o4755)
+		if err == nil {
+			unix.Close(fd)
+		}
+		return modeOf("x", setIDs, err)
+	}},
+	{name: "setuid by mknod", try: func(target) error {
+		return modeOf("x", setIDs, unix.Mknod("x", unix.S_IFREG|0o4755, 0))
+	}},
+	{name: "character device", root: true, try: func(target) error {
+		return unix.Mknod("x", unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3)))
+	}},
+	{name: "block device", root: true, try: func(target) error {
+		return unix.Mknod("x", unix.S_IFBLK|0o666, int(unix.Mkdev(7, 0)))
+	}},
+	{name: "kernel log", root: true, try: func(target) error { return openFor(unix.O_RDONLY|unix.O_NONBLOCK, "/dev/kmsg") }},
+	{name: "terminal", try: func(target) error { return openFor(unix.O_RDWR|unix.O_NOCTTY, "/dev/ptmx") }},
+	{name: "proc self", try: func(target) error { return os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0) }},
+	{name: "core pattern", root: true, try: func(target) error { return openFor(unix.O_WRONLY, "/proc/sys/kernel/core_pattern") }},
+	{name: "sysrq", root: true, without: "a kernel may be built without it", try: func(target) error { return openFor(unix.O_WRONLY, "/proc/sysrq-trigger") }},
+	{name: "sys", try: func(target) error { _, err := os.ReadDir("/sys/kernel"); return err }},
+	{name: "large file", limits: Limits{FileSize: 1 << 20}, try: func(target) error {
+		return os.WriteFile("big", make([]byte, 2<<20), 0o600)
+	}},
+	{name: "full disk", limits: Limits{FileSize: 2 << 20, Disk: 8 << 20}, try: func(target) error {
+		for i := range 32 {
+			if err := os.WriteFile(fmt.Sprint("part", i), make([]byte, 1<<20), 0o600); err != nil {
+				return err
+			}
+			time.Sleep(30 * time.Millisecond)
+		}
+		return nil
+	}},
+}
+
+// raceLinks swaps a folder of the job with a link to the outside while it opens a file in it.
+func raceLinks(v target) error {
+	if err := os.Mkdir("dir", 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile("dir/secret", []byte("mine"), 0o600); err != nil {
+		return err
+	}
+	if err := os.Symlink(v.Outside, "link"); err != nil {
+		return err
+	}
+	stop := time.Now().Add(300 * time.Millisecond)
+	go func() {
+		for time.Now().Before(stop) {
+			unix.Renameat2(unix.AT_FDCWD, "dir", unix.AT_FDCWD, "link", unix.RENAME_EXCHANGE)
+		}
+	}()
+	var err error
+	for time.Now().Before(stop) {
+		if err = readSecret("dir/secret"); err == nil {
+			return nil
+		}
+	}
+	return err
+}

@@ -1,0 +1,257 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func ofVictim(v target, name string) string { return "/proc/" + strconv.Itoa(v.Pid) + "/" + name }
+
+func call(number uintptr, args ...uintptr) error {
+	var a [6]uintptr
+	copy(a[:], args)
+	if _, _, e := syscall.Syscall6(number, a[0], a[1], a[2], a[3], a[4], a[5]); e != 0 {
+		return e
+	}
+	return nil
+}
+
+// asked says nil if the kernel looked at what it was asked, which was nonsense so that nothing happens.
+func asked(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOSYS):
+		return err
+	}
+	return nil
+}
+
+var processEscapes = []escape{
+	{name: "signal", try: func(v target) error { return unix.Kill(v.Pid, unix.SIGCONT) }},
+	{name: "signal the parent", try: func(target) error { return unix.Kill(os.Getppid(), 0) }},
+	{name: "signal by pidfd", try: func(v target) error {
+		fd, err := unix.PidfdOpen(v.Pid, 0)
+		if err != nil {
+			return err
+		}
+		return unix.PidfdSendSignal(fd, unix.SIGCONT, nil, 0)
+	}},
+	{name: "ptrace", try: func(v target) error { return call(unix.SYS_PTRACE, 0x4206 /* SEIZE */, uintptr(v.Pid)) }},
+	{name: "process_vm_readv", try: func(v target) error { return call(unix.SYS_PROCESS_VM_READV, uintptr(v.Pid)) }},
+	{name: "environment", try: func(v target) error {
+		b, err := os.ReadFile(ofVictim(v, "environ"))
+		if err == nil && !bytes.Contains(b, []byte("SECRET=secret")) {
+			err = errors.New("of another process")
+		}
+		return err
+	}},
+	{name: "environment of the parent", try: func(target) error {
+		b, err := os.ReadFile("/proc/" + strconv.Itoa(os.Getppid()) + "/environ")
+		if err == nil && len(b) == 0 {
+			err = errors.New("nothing there")
+		}
+		return err
+	}},
+	{name: "memory", try: func(v target) error { return openFor(unix.O_RDWR, ofVictim(v, "mem")) }},
+	{name: "memory of the parent", try: func(target) error {
+		return openFor(unix.O_RDWR, "/proc/"+strconv.Itoa(os.Getppid())+"/mem")
+	}},
+	{name: "root of another", try: func(v target) error { return readSecret(ofVictim(v, "root") + v.secret()) }},
+	{name: "folder of another", try: func(v target) error { _, err := os.ReadDir(ofVictim(v, "cwd")); return err }},
+	{name: "files of another", try: func(v target) error { _, err := os.Readlink(ofVictim(v, "fd/0")); return err }},
+	{name: "command line of another", only: "/proc of the machine shows it", try: func(v target) error {
+		_, err := os.ReadFile(ofVictim(v, "cmdline"))
+		return err
+	}},
+	{name: "nice of another", try: func(v target) error { return unix.Setpriority(unix.PRIO_PROCESS, v.Pid, 5) }},
+	{name: "affinity of another", try: func(v target) error {
+		var set unix.CPUSet
+		set.Set(0)
+		return unix.SchedSetaffinity(v.Pid, &set)
+	}},
+	{name: "limits of another", try: func(v target) error {
+		var old unix.Rlimit
+		return unix.Prlimit(v.Pid, unix.RLIMIT_CORE, nil, &old)
+	}},
+	{name: "shared memory segment", only: "System V IPC is not named by anything that Landlock knows", try: func(v target) error {
+		return call(unix.SYS_SHMAT, uintptr(v.Shm))
+	}},
+	{name: "new user namespace by clone", try: func(target) error {
+		_, err := syscall.ForkExec("/bin/true", []string{"true"}, &syscall.ProcAttr{
+			Sys: &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWUSER}})
+		return err
+	}},
+	{name: "new user namespace by unshare", try: func(target) error { return asked(unix.Unshare(unix.CLONE_NEWUSER)) }},
+	{name: "clone3", try: func(target) error { return asked(call(unix.SYS_CLONE3)) }},
+	{name: "setns", try: func(target) error { return asked(unix.Setns(-1, 0)) }},
+	{name: "gain privileges", try: func(target) error {
+		if n, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || n != 0 {
+			return fmt.Errorf("no_new_privs: %d %v", n, err)
+		}
+		return nil
+	}},
+	{name: "capabilities", root: true, try: func(target) error {
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var data [2]unix.CapUserData
+		if err := unix.Capget(&header, &data[0]); err != nil {
+			return err
+		}
+		if data[0].Permitted|data[1].Permitted|data[0].Effective|data[0].Inheritable == 0 {
+			return errors.New("none")
+		}
+		return nil
+	}},
+	{name: "read from memory file", try: func(v target) error {
+		// Programs in memory may be executed. They are as confined as any other.
+		fd, err := unix.MemfdCreate("x", 0)
+		if err != nil {
+			return err
+		}
+		self, err := os.ReadFile("/proc/self/exe")
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(fd), "x")
+		if _, err := f.Write(self); err != nil {
+			return err
+		}
+		cmd := exec.Command("/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(fd))
+		cmd.Env = []string{"ATTEMPT=read", "TARGET=" + os.Getenv("TARGET")}
+		err = cmd.Run()
+		if cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == exitEscaped {
+			return nil
+		}
+		return fmt.Errorf("refused in the second program: %w", err)
+	}},
+	{name: "many processes", limits: Limits{Processes: 60},
+		only: "root has no limit of processes outside a pid namespace", try: func(target) error {
+			var started []*exec.Cmd
+			defer func() {
+				for _, c := range started {
+					c.Process.Kill()
+					c.Wait()
+				}
+			}()
+			for range 400 {
+				c := exec.Command("/bin/sleep", "20")
+				if err := c.Start(); err != nil {
+					return err
+				}
+				started = append(started, c)
+			}
+			return nil
+		}},
+	{name: "much memory", limits: Limits{Data: 256 << 20}, try: func(target) error {
+		b, err := unix.Mmap(-1, 0, 512<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+		if err == nil {
+			unix.Munmap(b)
+		}
+		return err
+	}},
+	{name: "many files", limits: Limits{Files: 64}, try: func(target) error {
+		for range 100 {
+			if _, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	}},
+	{name: "core dump", try: func(target) error {
+		r := unix.Rlimit{}
+		if err := unix.Getrlimit(unix.RLIMIT_CORE, &r); err != nil {
+			return err
+		}
+		if r.Max == 0 {
+			return errors.New("limited to nothing")
+		}
+		return nil
+	}},
+}
+
+var kernelEscapes = []escape{
+	{name: "mount", root: true, try: func(target) error { return asked(unix.Mount("x", ".", "no-such-type", 0, "")) }},
+	{name: "bind mount", root: true, try: func(v target) error {
+		if err := unix.Mount(v.Outside, "tmp", "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+		return unix.Unmount("tmp", unix.MNT_DETACH)
+	}},
+	{name: "umount", root: true, try: func(target) error { return asked(unix.Unmount(".", 0)) }},
+	{name: "open_tree", try: func(target) error {
+		_, err := unix.OpenTree(unix.AT_FDCWD, ".", 0)
+		return err
+	}},
+	{name: "fsopen", root: true, try: func(target) error { return asked(call(unix.SYS_FSOPEN)) }},
+	{name: "chroot", root: true, try: func(target) error { return unix.Chroot(".") }},
+	{name: "pivot_root", root: true, try: func(target) error { return asked(unix.PivotRoot(".", ".")) }},
+	{name: "file handle", try: func(target) error {
+		_, _, err := unix.NameToHandleAt(unix.AT_FDCWD, ".", 0)
+		return err
+	}},
+	{name: "open by handle", root: true, try: func(target) error {
+		return asked(call(unix.SYS_OPEN_BY_HANDLE_AT, ^uintptr(0)))
+	}},
+	{name: "key ring", try: func(target) error {
+		_, err := unix.KeyctlGetKeyringID(unix.KEY_SPEC_USER_KEYRING, true)
+		return err
+	}, without: "a kernel may be built without keys"},
+	{name: "add key", without: "a kernel may be built without keys", try: func(target) error {
+		_, err := unix.AddKey("user", "sandbox-test", []byte("x"), unix.KEY_SPEC_PROCESS_KEYRING)
+		return err
+	}},
+	{name: "bpf", root: true, try: func(target) error { return asked(call(unix.SYS_BPF, 0xffff)) }},
+	{name: "perf", try: func(target) error { return asked(call(unix.SYS_PERF_EVENT_OPEN)) }},
+	{name: "io_uring", without: "a kernel may be built without it", try: func(target) error {
+		return asked(call(unix.SYS_IO_URING_SETUP, 1))
+	}},
+	{name: "userfaultfd", try: func(target) error { return asked(call(unix.SYS_USERFAULTFD, 1)) },
+		without: "a kernel may be built without it"},
+	{name: "load module", root: true, without: "a kernel may be built without modules", try: func(target) error {
+		return asked(call(unix.SYS_FINIT_MODULE, ^uintptr(0)))
+	}},
+	{name: "kexec", root: true, without: "a kernel may be built without it", try: func(target) error {
+		return asked(call(unix.SYS_KEXEC_LOAD, 0, 1000))
+	}},
+	{name: "reboot", root: true, try: func(target) error { return asked(call(unix.SYS_REBOOT)) }},
+	{name: "swapon", root: true, without: "a kernel may be built without it", try: func(target) error {
+		return asked(call(unix.SYS_SWAPON))
+	}},
+	{name: "accounting", root: true, without: "a kernel may be built without it", try: func(target) error {
+		return asked(call(unix.SYS_ACCT, 1))
+	}},
+	{name: "quota", root: true, without: "a kernel may be built without it", try: func(target) error {
+		return asked(call(unix.SYS_QUOTACTL, 0x80000700))
+	}},
+	{name: "kernel messages", root: true, try: func(target) error {
+		_, err := unix.Klogctl(10, nil)
+		return err
+	}},
+	{name: "clock", try: func(target) error { return asked(call(unix.SYS_CLOCK_SETTIME)) }},
+	{name: "adjtimex", try: func(target) error { _, err := unix.Adjtimex(&unix.Timex{}); return err }},
+	{name: "settimeofday", try: func(target) error { return asked(call(unix.SYS_SETTIMEOFDAY, 1)) }},
+	{name: "host name", root: true, try: func(target) error { return asked(call(unix.SYS_SETHOSTNAME, 0, 1000)) }},
+	{name: "personality", try: func(target) error { return call(unix.SYS_PERSONALITY, 0x0040000) }},
+	{name: "TIOCSTI", try: func(target) error { return asked(unix.IoctlSetInt(0, unix.TIOCSTI, 0)) }},
+	{name: "TIOCSTI with more bits", try: func(target) error {
+		return asked(call(unix.SYS_IOCTL, 0, unix.TIOCSTI|1<<32))
+	}},
+	{name: "TIOCLINUX", try: func(target) error { return asked(call(unix.SYS_IOCTL, 0, 0x541c)) }},
+	{name: "security attribute", root: true, try: func(target) error {
+		if err := os.WriteFile("x", nil, 0o755); err != nil {
+			return err
+		}
+		caps := [20]byte{0: 0, 3: 2, 4: 1} // security.capability, version 2, CAP_CHOWN
+		return call(unix.SYS_SETXATTR, ptr("x\x00"), ptr("security.capability\x00"), uintptr(unsafe.Pointer(&caps)), 20)
+	}},
+}
+
+func ptr(s string) uintptr { return uintptr(unsafe.Pointer(unsafe.StringData(s))) }

@@ -1,0 +1,296 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Keepers holds the processes that confine jobs, for the next job with the same confinement: making namespaces and
+// rules once costs some ten milliseconds, starting a job in them less than one. The zero value is ready; Close it.
+//
+// A keeper is this program, started again (see Main). It ends when we do, and with it its jobs.
+type Keepers struct {
+	mu     sync.Mutex
+	idle   []*held // the longest unused first
+	starts chan func()
+}
+
+// keeperAge is how long a keeper is used: it sees the system's files as they were when it was made.
+const keeperAge = time.Minute
+
+// idleKept is how many keepers wait for work.
+const idleKept = 16
+
+// handshake is how long a keeper may take to get ready.
+const handshake = 20 * time.Second
+
+// held is a keeper as its runner sees it.
+type held struct {
+	pid, ctl int
+	key      string
+	made     time.Time
+	broken   bool
+}
+
+// Close ends the keepers that wait. No job may be running.
+func (k *Keepers) Close() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, h := range k.idle {
+		h.close()
+	}
+	k.idle = nil
+	if k.starts != nil {
+		close(k.starts)
+		k.starts = nil
+	}
+	return nil
+}
+
+// take returns a keeper for the confinement, one that waits or a new one.
+func (k *Keepers) take(level Level, c *Confinement) (*held, error) {
+	key, err := identity(level, c)
+	if err != nil {
+		return nil, trouble("confinement", err)
+	}
+	k.mu.Lock()
+	for i := len(k.idle) - 1; i >= 0; i-- {
+		h := k.idle[i]
+		if time.Since(h.made) > keeperAge {
+			h.close()
+			k.idle = append(k.idle[:i], k.idle[i+1:]...)
+		} else if h.key == key {
+			k.idle = append(k.idle[:i], k.idle[i+1:]...)
+			k.mu.Unlock()
+			return h, nil
+		}
+	}
+	if k.starts == nil {
+		// The kernel ends a keeper with the thread that started it, so that thread has to stay.
+		starts := make(chan func())
+		k.starts = starts
+		go func() {
+			runtime.LockOSThread()
+			for f := range starts {
+				f()
+			}
+		}()
+	}
+	starts := k.starts
+	k.mu.Unlock()
+	var h *held
+	done := make(chan struct{})
+	starts <- func() {
+		h, err = fork(level, c)
+		close(done)
+	}
+	<-done
+	if err != nil {
+		return nil, err
+	}
+	h.key = key
+	return h, h.setup(level, c)
+}
+
+func (k *Keepers) give(h *held) {
+	if h.broken {
+		h.close()
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.idle = append(k.idle, h)
+	if len(k.idle) > idleKept {
+		k.idle[0].close()
+		k.idle = k.idle[1:]
+	}
+}
+
+// identity tells confinements apart. A folder that was made anew is another one, whatever its name; of the system's own
+// this is not looked up each time, since a keeper is not used for long.
+func identity(level Level, c *Confinement) (string, error) {
+	if err := c.check(level); err != nil {
+		return "", err
+	}
+	b := append(make([]byte, 0, 2048), level...)
+	for _, list := range [][]string{c.Read, c.Write, {c.Work, c.Tmp}, c.devices()} {
+		b = strconv.AppendInt(b, int64(len(list)), 10)
+		for _, p := range list {
+			b = append(append(b, 0), p...)
+			if p == "" || slices.Contains(systemPaths, p) || slices.Contains(DefaultDevices, p) {
+				continue
+			}
+			var st unix.Stat_t
+			if err := unix.Lstat(p, &st); err != nil {
+				return "", fmt.Errorf("%s: %w", p, err)
+			}
+			b = strconv.AppendUint(append(b, 0), uint64(st.Dev), 10)
+			b = strconv.AppendUint(append(b, ' '), st.Ino, 10)
+		}
+	}
+	for _, p := range c.Hide {
+		var st unix.Stat_t // zero where there is nothing to hide yet
+		unix.Lstat(p, &st)
+		b = append(append(append(b, 0), p...), 0)
+		b = strconv.AppendUint(b, st.Ino, 10)
+	}
+	b = strconv.AppendBool(append(b, 0), c.Network)
+	l := &c.Limits
+	for _, v := range []int64{l.Data, l.Files, l.FileSize, l.CPU, l.Processes} {
+		b = strconv.AppendInt(append(b, ' '), v, 10)
+	}
+	return string(b), nil
+}
+
+// fork starts a keeper, for as long as the calling thread lives.
+func fork(level Level, c *Confinement) (*held, error) {
+	if !hooked.Load() {
+		return nil, trouble("keeper", errors.New("the program does not call sandbox.Main"))
+	}
+	if !clonable {
+		return nil, trouble("keeper", errors.New("not on "+runtime.GOARCH))
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(pair[1])
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, err
+	}
+	defer unix.Close(null)
+	Seal()
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{keeperName}, &syscall.ProcAttr{
+		Dir: "/", Env: []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
+		Files: []uintptr{uintptr(null), uintptr(null), uintptr(null), uintptr(pair[1])},
+		Sys:   namespaces(level, c.Network),
+	})
+	if err != nil {
+		unix.Close(pair[0])
+		if level == LevelFull && errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EINVAL) {
+			return nil, trouble(missingNamespace(), err)
+		}
+		return nil, err
+	}
+	return &held{pid: pid, ctl: pair[0], made: time.Now()}, nil
+}
+
+// namespaces says where a keeper starts. At LevelRestricted it must not be killed before it has killed its job, so that
+// it only notices the end of its runner by the connection.
+func namespaces(level Level, network bool) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setsid: true}
+	if level != LevelFull {
+		return attr
+	}
+	attr.Pdeathsig = syscall.SIGKILL
+	attr.Cloneflags = unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
+	if !network {
+		attr.Cloneflags |= unix.CLONE_NEWNET
+	}
+	if !administers() {
+		// In a user namespace of our own we may do all this; the job sees the ids that it has outside.
+		attr.Cloneflags |= unix.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
+		attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP}
+	}
+	return attr
+}
+
+// administers reports whether namespaces can be made without a user namespace.
+func administers() bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	return unix.Capget(&header, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0 &&
+		data[0].Effective&(1<<unix.CAP_SETPCAP) != 0
+}
+
+func missingNamespace() string {
+	if administers() {
+		return "namespaces"
+	}
+	return "user namespace"
+}
+
+// setup tells a new keeper its confinement and waits until it is ready.
+func (h *held) setup(level Level, c *Confinement) error {
+	s := setup{Level: level, Confine: *c}
+	if level != LevelFull && c.Limits.Processes > 0 {
+		s.Tasks = tasks(os.Geteuid())
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	wait := unix.NsecToTimeval(handshake.Nanoseconds())
+	unix.SetsockoptTimeval(h.ctl, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait)
+	err = send(h.ctl, msgSetup, b)
+	var answer []byte
+	if err == nil {
+		_, answer, _, err = receive(h.ctl)
+	}
+	if err == nil && len(answer) > 0 {
+		p := new(problem)
+		if err = json.Unmarshal(answer, p); err == nil {
+			err = p
+		}
+	} else if err != nil {
+		err = trouble("keeper", err)
+	}
+	if err != nil {
+		h.close()
+		return err
+	}
+	unix.SetsockoptTimeval(h.ctl, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{})
+	return nil
+}
+
+// close ends the keeper. One that is broken gets the time to end its job.
+func (h *held) close() {
+	unix.Close(h.ctl)
+	if h.broken {
+		for deadline := time.Now().Add(dying + time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if pid, err := unix.Wait4(h.pid, nil, unix.WNOHANG, nil); pid == h.pid || err == unix.ECHILD {
+				return
+			}
+		}
+	}
+	unix.Kill(h.pid, unix.SIGKILL)
+	for {
+		if _, err := unix.Wait4(h.pid, nil, 0, nil); err != unix.EINTR {
+			return
+		}
+	}
+}
+
+func (p *problem) Error() string { return p.Primitive + ": " + p.Text }
+func (p *problem) Unwrap() error { return p.Errno }
+
+// tasks counts the threads of a user.
+func tasks(uid int) (n int64) {
+	for _, name := range processes() {
+		if name[0] < '0' || name[0] > '9' {
+			continue
+		}
+		var st unix.Stat_t
+		if unix.Stat("/proc/"+name, &st) != nil || int(st.Uid) != uid {
+			continue
+		}
+		if t, err := os.ReadDir("/proc/" + name + "/task"); err == nil {
+			n += int64(len(t))
+		}
+	}
+	return n
+}

@@ -1,0 +1,116 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+)
+
+func TestConfinedKeepersAreUsedAgain(t *testing.T) {
+	each(t, func(t *testing.T, level Level) {
+		var keepers Keepers
+		defer keepers.Close()
+		first := confined(t, level, "echo x >> n; wc -l < n")
+		pid := func() int {
+			if len(keepers.idle) != 1 {
+				t.Fatal(len(keepers.idle))
+			}
+			return keepers.idle[0].pid
+		}
+		again := func() *Cmd {
+			c := confined(t, level, first.Argv[2])
+			c.Dir, c.Confine, c.Keepers = first.Dir, first.Confine, &keepers
+			return c
+		}
+		run(t, again())
+		before := pid()
+		c := again()
+		if run(t, c); string(c.Stdout.Head) != "2\n" || pid() != before {
+			t.Fatalf("%s", c.Stdout.Head)
+		}
+		// A folder of the same name is not the same folder.
+		if err := os.Rename(first.Dir, first.Dir+".old"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(first.Dir+"/tmp", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c = again()
+		if r := run(t, c); r.ExitCode != 0 || string(c.Stdout.Head) != "1\n" {
+			t.Fatalf("%+v %s", r, c.Stdout.Head)
+		}
+	})
+}
+
+// TestConfinedManyAtOnce looks for what only shows under load.
+func TestConfinedManyAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, level Level) {
+		var keepers Keepers
+		fds := func() int { e, _ := os.ReadDir("/proc/self/fd"); return len(e) }
+		before := fds()
+		failures := make(chan string)
+		const slots, n = 4, 50
+		for slot := range slots {
+			first := confined(t, level, "")
+			go func() {
+				for i := range n {
+					out := &Capture{Path: first.Stdout.Path, HeadLimit: 100}
+					c := *first
+					c.Argv = []string{"sh", "-c", fmt.Sprintf("echo %d.%d; exit %d", slot, i, i)}
+					c.Stdout, c.Keepers = out, &keepers
+					r, err := c.Run(context.Background())
+					out.Close(false)
+					if err != nil || r.ExitCode != i || string(out.Head) != fmt.Sprintf("%d.%d\n", slot, i) {
+						failures <- fmt.Sprintf("%+v %v %q", r, err, out.Head)
+					}
+				}
+				failures <- ""
+			}()
+		}
+		for done := 0; done < slots; {
+			if s := <-failures; s != "" {
+				t.Error(s)
+			} else {
+				done++
+			}
+		}
+		keepers.Close()
+		if after := fds(); after > before+2 {
+			t.Errorf("%d descriptors before, %d after", before, after)
+		}
+	})
+}
+
+// TestConfinedHide has the work folder inside a folder that is hidden, inside one that can be read.
+func TestConfinedHide(t *testing.T) {
+	each(t, func(t *testing.T, level Level) {
+		c := confined(t, level, `cat "$0/seen" && test -z "$(ls -A "$0/config")" && ! cat "$0/key" && ! touch "$0/config/new" &&
+			test "$(ls "$0/runtime")" = work && touch mine`)
+		root := t.TempDir()
+		for _, d := range []string{"config", "runtime/other", "runtime/work"} {
+			if err := os.MkdirAll(root+"/"+d, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, f := range []string{"seen", "key", "config/secret", "runtime/secret"} {
+			if err := os.WriteFile(root+"/"+f, []byte("x"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.Argv = append(c.Argv, root)
+		c.Confine.Tmp, c.Confine.Work, c.Dir = "", root+"/runtime/work", root+"/runtime/work"
+		c.Confine.Read = append(c.Confine.Read, root)
+		c.Confine.Hide = []string{root + "/config", root + "/runtime", root + "/key", root + "/none"}
+		r, err := c.Run(t.Context())
+		if level == LevelFull && (err != nil || r.ExitCode != 0) {
+			t.Errorf("%+v %v %s", r, err, c.Stderr.Head)
+		}
+		if start, ok := errors.AsType[*StartError](err); level == LevelRestricted && (!ok || start.Primitive != "confinement") {
+			t.Errorf("%+v %v", r, err)
+		}
+	})
+}

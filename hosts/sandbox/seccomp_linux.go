@@ -1,0 +1,211 @@
+//go:build linux && (amd64 || arm64)
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// The filter is put together here and not by a library, because the libraries at hand compare arguments as 64 bits, and
+// the kernel reads many of them as 32: ioctl(fd, TIOCSTI|1<<32) would pass a filter that refuses TIOCSTI.
+
+// Offsets in struct seccomp_data. Arguments are 64 bits, the lower half first on both architectures.
+const (
+	offNumber = 0
+	offArch   = 4
+	offArgs   = 16
+)
+
+// Bits that clone takes for new namespaces.
+const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
+	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
+
+const setIDs = unix.S_ISUID | unix.S_ISGID
+
+// refused are calls that no job has a use for and that act on more than the job. Capabilities would be needed for
+// most; that a job has none is one wall, this is another. Changing security.* attributes is left to the first.
+var refused = []uint32{
+	// Mounts and roots.
+	unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_OPEN_TREE, unix.SYS_MOVE_MOUNT,
+	unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_FSPICK, unix.SYS_MOUNT_SETATTR, unix.SYS_SWAPON,
+	unix.SYS_SWAPOFF, unix.SYS_QUOTACTL, unix.SYS_QUOTACTL_FD, unix.SYS_OPEN_BY_HANDLE_AT, unix.SYS_NAME_TO_HANDLE_AT,
+	unix.SYS_FANOTIFY_INIT,
+	// Other processes.
+	unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PROCESS_MADVISE,
+	unix.SYS_PROCESS_MRELEASE, unix.SYS_PIDFD_GETFD, unix.SYS_KCMP, unix.SYS_MOVE_PAGES, unix.SYS_MIGRATE_PAGES,
+	// Namespaces.
+	unix.SYS_UNSHARE, unix.SYS_SETNS,
+	// The kernel: keys, programs, events, modules, the machine.
+	unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_BPF, unix.SYS_PERF_EVENT_OPEN,
+	unix.SYS_USERFAULTFD, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE, unix.SYS_KEXEC_LOAD,
+	unix.SYS_KEXEC_FILE_LOAD, unix.SYS_REBOOT, unix.SYS_ACCT, unix.SYS_SYSLOG, unix.SYS_SETHOSTNAME,
+	unix.SYS_SETDOMAINNAME, unix.SYS_VHANGUP, unix.SYS_LOOKUP_DCOOKIE,
+	// Clocks.
+	unix.SYS_CLOCK_SETTIME, unix.SYS_CLOCK_ADJTIME, unix.SYS_ADJTIMEX, unix.SYS_SETTIMEOFDAY,
+}
+
+// absent are calls that programs do without where the kernel has no such call. The filter cannot see what they are
+// asked for, which is in memory.
+var absent = []uint32{
+	unix.SYS_CLONE3, unix.SYS_OPENAT2, unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER,
+}
+
+// onlySelf are calls whose first or second argument names a process, where 0 is the caller. At LevelRestricted processes
+// of the same user outside the job could be named.
+var onlySelf = map[uint32]int{
+	unix.SYS_SETPRIORITY: 1, unix.SYS_IOPRIO_SET: 1, unix.SYS_SCHED_SETSCHEDULER: 0, unix.SYS_SCHED_SETPARAM: 0,
+	unix.SYS_SCHED_SETATTR: 0, unix.SYS_SCHED_SETAFFINITY: 0,
+}
+
+var (
+	allow = bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}
+	deny  = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}
+	lack  = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}
+	kill9 = bpf.RetConstant{Val: unix.SECCOMP_RET_KILL_PROCESS}
+)
+
+// rules says for each call what becomes of it. Every body ends in a return.
+type rules map[uint32][]bpf.Instruction
+
+func (r rules) on(number uint32, body ...bpf.Instruction) { r[number] = body }
+
+// search is a program that finds the rule of the call in the accumulator, by halves: for each process that starts, the
+// kernel runs the filter once for every call that there is, to learn which of them it always allows. Looking at all rules
+// one after the other, that took a twentieth of a job.
+func (r rules) search(numbers []uint32) ([]bpf.Instruction, error) {
+	if len(numbers) <= 2 {
+		var p []bpf.Instruction
+		for _, n := range numbers {
+			p = append(p, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: n, SkipTrue: uint8(len(r[n]))})
+			p = append(p, r[n]...)
+		}
+		return append(p, allow), nil
+	}
+	half := len(numbers) / 2
+	less, err := r.search(numbers[:half])
+	if err != nil {
+		return nil, err
+	}
+	more, err := r.search(numbers[half:])
+	if err != nil {
+		return nil, err
+	}
+	if len(less) > math.MaxUint8 {
+		return nil, errors.New("filter: too many rules for a jump")
+	}
+	p := []bpf.Instruction{bpf.JumpIf{Cond: bpf.JumpGreaterOrEqual, Val: numbers[half], SkipTrue: uint8(len(less))}}
+	return append(append(p, less...), more...), nil
+}
+
+// arg loads the lower 32 bits of an argument.
+func arg(n int) bpf.Instruction { return bpf.LoadAbsolute{Off: uint32(offArgs + 8*n), Size: 4} }
+
+// bits refuses a call where argument n has one of the bits of mask.
+func bits(n int, mask uint32) []bpf.Instruction {
+	return []bpf.Instruction{arg(n), bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: mask, SkipFalse: 1}, deny, allow}
+}
+
+// values permits a call where argument n is one of those.
+func values(n int, permitted ...uint32) []bpf.Instruction {
+	body := []bpf.Instruction{arg(n)}
+	for i, v := range permitted {
+		body = append(body, bpf.JumpIf{Cond: bpf.JumpEqual, Val: v, SkipTrue: uint8(len(permitted) - i)})
+	}
+	return append(body, deny, allow)
+}
+
+// node refuses device nodes and files with a setuid or setgid bit, by the mode in argument n.
+func node(n int) []bpf.Instruction {
+	return []bpf.Instruction{
+		arg(n), bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: setIDs, SkipTrue: 3},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: unix.S_IFMT},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.S_IFCHR, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.S_IFBLK, SkipTrue: 1},
+		deny, allow,
+	}
+}
+
+// creation refuses to make a file with a setuid or setgid bit. The mode is garbage where nothing is made.
+func creation(flags, mode int) []bpf.Instruction {
+	return []bpf.Instruction{
+		arg(flags), bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: unix.O_CREAT | unix.O_TMPFILE&^unix.O_DIRECTORY, SkipTrue: 3},
+		arg(mode), bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: setIDs, SkipFalse: 1}, deny, allow,
+	}
+}
+
+// filter assembles what a job may ask of the kernel.
+func filter(level Level, network bool, abi int) ([]unix.SockFilter, error) {
+	p := make(rules)
+	for _, n := range refused {
+		p.on(n, deny)
+	}
+	for _, n := range refusedArch {
+		p.on(n, deny)
+	}
+	for _, n := range absent {
+		p.on(n, lack)
+	}
+	p.on(unix.SYS_CLONE, bits(0, newNamespaces)...)
+	p.on(unix.SYS_FCHMOD, bits(1, setIDs)...)
+	p.on(unix.SYS_FCHMODAT, bits(2, setIDs)...)
+	p.on(unix.SYS_FCHMODAT2, bits(2, setIDs)...)
+	p.on(unix.SYS_MKNODAT, node(2)...)
+	p.on(unix.SYS_OPENAT, creation(2, 3)...)
+	for n, body := range rulesArch {
+		p.on(n, body...)
+	}
+	// Typing for the user of a terminal.
+	p.on(unix.SYS_IOCTL, arg(1), bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.TIOCSTI, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0x541c /* TIOCLINUX */, SkipTrue: 1}, deny, allow)
+	p.on(unix.SYS_PERSONALITY, values(0, 0, 0xffffffff)...)
+	p.on(unix.SYS_PRLIMIT64, values(0, 0)...)
+	if level != LevelFull {
+		for n, who := range onlySelf {
+			p.on(n, values(who, 0)...)
+		}
+	}
+	p.sockets(level, network, abi)
+	program := []bpf.Instruction{bpf.LoadAbsolute{Off: offArch, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1}, kill9, bpf.LoadAbsolute{Off: offNumber, Size: 4}}
+	if x32Bit != 0 {
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpLessThan, Val: x32Bit, SkipTrue: 1}, kill9)
+	}
+	tree, err := p.search(slices.Sorted(maps.Keys(p)))
+	if err != nil {
+		return nil, err
+	}
+	raw, err := bpf.Assemble(append(program, tree...))
+	if err != nil {
+		return nil, fmt.Errorf("filter: %w", err)
+	}
+	out := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		out[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	return out, nil
+}
+
+// sockets permits those between processes, and with network those of the Internet. Where neither the mount namespace nor
+// Landlock decides about sockets that have a path, a job could ask a service of the machine to act for it, so it gets
+// connected pairs only, and of these not the kind that can be sent elsewhere.
+func (p rules) sockets(level Level, network bool, abi int) {
+	var families []uint32
+	if level == LevelFull || abi >= abiUnix {
+		families = append(families, unix.AF_UNIX)
+	} else {
+		p.on(unix.SYS_SOCKETPAIR, arg(1), bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_STREAM, SkipTrue: 2},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_SEQPACKET, SkipTrue: 1}, deny, allow)
+	}
+	if network {
+		families = append(families, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK)
+	}
+	p.on(unix.SYS_SOCKET, values(0, families...)...)
+}
