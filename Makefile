@@ -6,7 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: build test test-long check bench demo man clean
+.PHONY: build test test-long check criteria bench demo man clean
 
 ## build: the static binary bin/sheratan
 build:
@@ -27,6 +27,10 @@ check:
 	$(GO) run $(STATICCHECK) ./...
 	CGO_ENABLED=1 $(GO) test -race -timeout 45m ./...
 	@scripts/govulncheck.sh "$(GO)" "$(GOVULNCHECK)"
+
+## criteria: the ten promises that Sheratan was planned with, one line each
+criteria:
+	@scripts/criteria.sh "$(GO)"
 
 ## bench: the measurements of docs/BENCHMARKS.md, side by side and as ratios
 bench:

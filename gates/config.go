@@ -26,6 +26,7 @@ type Sources map[string]Source
 type Source struct {
 	MaxJobsPerMinute  int      `json:"max_jobs_per_minute"`
 	MaxConcurrentJobs int      `json:"max_concurrent_jobs"`
+	MaxRetriesPerHour int      `json:"max_retries_per_hour"`
 	MaxPriority       string   `json:"max_priority"`      // critical, high, normal or low
 	Signers           []string `json:"signers,omitempty"` // authorized_keys lines; where there is one, proposals must be signed
 }
@@ -59,14 +60,17 @@ func (s *Sources) UnmarshalJSON(b []byte) error {
 type Limits struct {
 	TimeoutSeconds int `json:"timeout_seconds"`
 	MaxRetries     int `json:"max_retries"`
-	PayloadBytes   int `json:"payload_bytes"`  // of the canonical payload
-	OutputBytes    int `json:"output_bytes"`   // kept of each stream, and the most that max_bytes may ask for
-	QueueDepth     int `json:"queue_depth"`    // per source; a full queue defers and is not the gates' concern
-	DependsOn      int `json:"depends_on"`     // dependencies of one job
-	Artifacts      int `json:"artifacts"`      // files kept of the outputs of one job
-	ArtifactBytes  int `json:"artifact_bytes"` // and their size in all
-	Depth          int `json:"depth"`          // generations of follow-ups, 0 for what a person or agent proposed
-	Children       int `json:"children"`       // follow-ups of one job
+	RetryWait      int `json:"retry_wait_seconds"` // the longest between two attempts
+	KeySeconds     int `json:"key_seconds"`        // that a key is held after its job has ended
+	InFlight       int `json:"in_flight"`          // jobs of all sources that are dispatched or running
+	PayloadBytes   int `json:"payload_bytes"`      // of the canonical payload
+	OutputBytes    int `json:"output_bytes"`       // kept of each stream, and the most that max_bytes may ask for
+	QueueDepth     int `json:"queue_depth"`        // per source; a full queue defers and is not the gates' concern
+	DependsOn      int `json:"depends_on"`         // dependencies of one job
+	Artifacts      int `json:"artifacts"`          // files kept of the outputs of one job
+	ArtifactBytes  int `json:"artifact_bytes"`     // and their size in all
+	Depth          int `json:"depth"`              // generations of follow-ups, 0 for what a person or agent proposed
+	Children       int `json:"children"`           // follow-ups of one job
 }
 
 // Section is the object "gates".
@@ -133,6 +137,8 @@ func DefaultConfig() Config {
 		Limits: Limits{
 			TimeoutSeconds: 3600,
 			MaxRetries:     10,
+			RetryWait:      600,
+			KeySeconds:     30 * 24 * 3600,
 			PayloadBytes:   256 << 10,
 			OutputBytes:    1 << 20,
 			QueueDepth:     100_000,

@@ -58,7 +58,7 @@ func (p *Pipeline) admitOnce(ctx context.Context, r *rules.Rules, cands []*candi
 			return err
 		}
 		for i, c := range cands {
-			if facts[i], err = lookup(x, c, hostSets); err != nil {
+			if facts[i], err = lookup(x, r, p.now(), c, hostSets); err != nil {
 				return err
 			}
 		}
@@ -143,7 +143,7 @@ func (b *batch) admit(r *rules.Rules, c *candidate, hostSets [][]string, intake,
 			return b.p.outcomeOf(row, c, true), err
 		}
 	}
-	facts, err := lookup(b.tx, c, hostSets)
+	facts, err := lookup(b.tx, r, b.now, c, hostSets)
 	if err != nil {
 		return outcome{}, err
 	}

@@ -16,7 +16,7 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 	if err != nil {
 		return err
 	}
-	holder, held, err := b.keyHolder(j)
+	holder, held, err := b.keyHolder(r, j)
 	if err != nil {
 		return err
 	}
@@ -25,24 +25,20 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 		DueAt: job.FormatTime(b.now.Add(j.Priority.Target())),
 	}
 	waits := held || row.DepsLeft > 0 || row.DepFailed != ""
-	var until time.Time
+	var throttled *ledger.Throttled
 	if !waits {
-		meta.Slot, until, err = b.slot(row.Bucket)
-		if err != nil {
+		if meta.Slot, throttled, err = b.turn(row); err != nil {
 			return err
 		}
-		meta.Ready = until.IsZero()
-		if !meta.Ready {
-			meta.Slot = "" // counted by JOB_READY
-		}
+		meta.Ready = throttled == nil
 	}
 	actor := "gate"
 	if basis == "operator" {
 		actor = b.p.opts.Actor
 	}
 	b.jobEvent(actor, job.JobApproved, j.ID, trace, "approved", meta, &intake)
-	if !until.IsZero() {
-		b.throttle("gate", row, until)
+	if throttled != nil {
+		b.throttle("gate", row, *throttled)
 	}
 	if held {
 		return b.join(j.ID, trace, holder)
@@ -61,7 +57,7 @@ func (b *batch) join(id, trace string, holder indexRow) error {
 
 // keyHolder finds the job that a new one with the same key shares its outcome with. The gates have made sure that their
 // payloads are the same.
-func (b *batch) keyHolder(j job.Job) (indexRow, bool, error) {
+func (b *batch) keyHolder(r *rules.Rules, j job.Job) (indexRow, bool, error) {
 	if j.IdempotencyKey == j.ID {
 		return indexRow{}, false, nil
 	}
@@ -69,7 +65,44 @@ func (b *batch) keyHolder(j job.Job) (indexRow, bool, error) {
 	if err != nil || !ok || row.ID == j.ID || row.ID == j.Revises {
 		return indexRow{}, false, err
 	}
-	return row, true, nil
+	if !keyExpired(r, row, b.now) {
+		return row, true, nil
+	}
+	b.jobEvent("gate", job.KeyExpired, row.ID, row.TraceID, row.Zone, ledger.KeyLapsed{Key: row.Key, For: j.ID}, nil)
+	return indexRow{}, false, b.failed
+}
+
+// keyExpired reports whether the holder of a key ended so long ago that the key is free for others.
+func keyExpired(r *rules.Rules, holder indexRow, now time.Time) bool {
+	held := time.Duration(r.Config.Limits.KeySeconds) * time.Second
+	return held > 0 && holder.Status.Final() && !now.Before(holder.CompletedAt.Add(held))
+}
+
+// turn says whether a job that waits for nothing else may become ready, and in which rate window it is counted; or else what
+// it waits for, which counts it instead. One that has been counted is not counted again.
+func (b *batch) turn(row indexRow) (window string, wait *ledger.Throttled, err error) {
+	var until time.Time
+	if !counted(row) {
+		if window, until, err = b.slot(row.Bucket); err != nil {
+			return "", nil, err
+		}
+		if !until.IsZero() {
+			return "", &ledger.Throttled{Until: job.FormatTime(until)}, nil
+		}
+	}
+	taken, err := b.laneTaken(row)
+	if err != nil || !taken {
+		return window, nil, err
+	}
+	return "", &ledger.Throttled{Lane: true, Slot: window}, nil
+}
+
+// laneTaken reports whether a job has to wait for another one with its concurrency key.
+func (b *batch) laneTaken(row indexRow) (bool, error) {
+	if row.Lane == "" {
+		return false, nil
+	}
+	return b.tx.LaneTaken(row.Source, row.Lane)
 }
 
 // rerunSafe says whether a job may be run again when nobody knows what became of an attempt.

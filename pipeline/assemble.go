@@ -106,6 +106,7 @@ func fillState(j *job.Job, row indexRow) {
 		Host:                 row.Host,
 		LeaseUntil:           stampOf(row.LeaseUntil),
 		Error:                row.Error,
+		WaitedMS:             row.WaitedMS,
 		ExecutedBy:           row.ExecutedBy,
 		ExecutionStartedAt:   stampOf(row.StartedAt),
 		ExecutionCompletedAt: stampOf(row.CompletedAt),

@@ -25,7 +25,8 @@ func lastAttempt(j job.Job, res job.Result) bool {
 	case res.ErrorCode == agent.CodeCancelled:
 		return false
 	}
-	return !res.Retryable || j.RetryCount >= j.MaxRetries
+	retryable := res.Retryable && (res.ErrorCode != agent.CodeExit || j.RetriesExit(res.ExitCode))
+	return !retryable || j.RetryCount >= j.MaxRetries
 }
 
 // Attempt is one attempt of a job: its result, or where nobody knows that, why.

@@ -63,7 +63,14 @@ func Describe(ev ledger.Event) string {
 	case job.JobThrottled:
 		var m ledger.Throttled
 		_ = ev.DecodeMeta(&m)
+		if m.Lane {
+			return "waits for another job with the same concurrency key"
+		}
 		return "over the rate of its source, at least until " + m.Until
+	case job.KeyExpired:
+		var m ledger.KeyLapsed
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("its key %s has expired, and goes to %s", m.Key, m.For)
 	case job.JobDispatched, job.JobLeased:
 		var m ledger.Dispatched
 		_ = ev.DecodeMeta(&m)

@@ -50,7 +50,7 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 		if err != nil {
 			return err
 		}
-		rows, skipped, err := b.choose(ids, free)
+		rows, skipped, err := b.choose(r, ids, free)
 		if err != nil {
 			return err
 		}
@@ -105,15 +105,20 @@ func (p *Pipeline) Dispatch(ctx context.Context, ids []string, emit func(Dispatc
 
 // choose picks the jobs to dispatch: the first of the queue, or those named that are ready. For the others named it says
 // why not.
-func (b *batch) choose(ids []string, free int) (rows []indexRow, skipped []DispatchLine, err error) {
+func (b *batch) choose(r *rules.Rules, ids []string, free int) (rows []indexRow, skipped []DispatchLine, err error) {
 	if ids == nil {
-		rows, err = b.tx.Claim(free)
+		rows, err = b.claim(r, free)
 		return rows, nil, err
 	}
 	ready, err := b.tx.ClaimIDs(ids)
 	if err != nil {
 		return nil, nil, err
 	}
+	room, err := b.room(r, len(ready))
+	if err != nil {
+		return nil, nil, err
+	}
+	ready = ready[:room]
 	for _, id := range ids {
 		if slices.ContainsFunc(ready, func(r indexRow) bool { return r.ID == id }) {
 			continue
@@ -162,7 +167,7 @@ func (b *batch) dispatch(l lot, runner *ledger.Runner) (DispatchLine, bool, erro
 	}
 	until := b.now.Add(time.Duration(row.TimeoutSeconds)*time.Second + leaseSlack)
 	meta := ledger.Dispatched{Offset: l.bids.Offset, Bytes: l.bids.Bytes, Host: l.host, Attempt: row.Attempt + 1,
-		LeaseUntil: job.FormatTime(until), Runner: runner}
+		LeaseUntil: job.FormatTime(until), Runner: runner, WaitedMS: max(0, b.now.Sub(row.ReadyAt).Milliseconds())}
 	b.jobEvent("dispatch", job.JobDispatched, row.ID, row.TraceID, "approved", meta, &l.bids)
 	return DispatchLine{JobID: row.ID, Status: string(row.Status), Host: l.host, Attempt: meta.Attempt,
 		LeaseUntil: meta.LeaseUntil, Reason: l.reason}, true, b.failed

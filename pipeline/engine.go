@@ -184,7 +184,7 @@ func (e *engine) step(ctx context.Context) error {
 			return err
 		}
 		for i, a := range ended {
-			done, err := b.record(a, refs[i])
+			done, err := b.record(e.rules, a, refs[i])
 			if err != nil {
 				return err
 			}

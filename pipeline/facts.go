@@ -2,9 +2,11 @@ package pipeline
 
 import (
 	"reflect"
+	"time"
 
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/index"
 )
 
@@ -23,7 +25,7 @@ type known interface {
 
 // lookup collects what the gates have to know of the world for one proposal. A proposal without id, key, dependencies,
 // parent and mission costs no query.
-func lookup(k known, c *candidate, hostSets [][]string) (gates.Facts, error) {
+func lookup(k known, r *rules.Rules, now time.Time, c *candidate, hostSets [][]string) (gates.Facts, error) {
 	f := gates.Facts{Hosts: hostSets}
 	p := c.proposal
 	if job.ValidID(p.ID) {
@@ -44,7 +46,7 @@ func lookup(k known, c *candidate, hostSets [][]string) (gates.Facts, error) {
 		if err != nil {
 			return f, err
 		}
-		if ok && row.ID != c.intake.Revises {
+		if ok && row.ID != c.intake.Revises && !keyExpired(r, row, now) {
 			f.SameKey = knownJob(row)
 		}
 	}

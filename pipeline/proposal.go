@@ -193,6 +193,10 @@ func looseProposal(obj map[string]any) job.Proposal {
 		IdempotencyKey: text(obj["idempotency_key"]),
 		Source:         text(obj["source"]),
 		RetryBackoff:   job.Backoff(text(obj["retry_backoff"])),
+		RetryJitter:    job.Jitter(text(obj["retry_jitter"])),
+		RetryOn:        exitCodes(obj["retry_on"]),
+		NoRetryOn:      exitCodes(obj["no_retry_on"]),
+		ConcurrencyKey: text(obj["concurrency_key"]),
 		TaskID:         text(obj["task_id"]),
 		MissionID:      text(obj["mission_id"]),
 		TimeoutSeconds: whole(obj["timeout_seconds"]),
@@ -250,6 +254,17 @@ func declared(v any) []job.Declared {
 			optional, _ := x["optional"].(bool)
 			onFailure, _ := x["on_failure"].(bool)
 			out = append(out, job.Declared{Path: text(x["path"]), Optional: optional, OnFailure: onFailure})
+		}
+	}
+	return out
+}
+
+func exitCodes(v any) []int {
+	list, _ := v.([]any)
+	var out []int
+	for _, x := range list {
+		if n := whole(x); n != nil {
+			out = append(out, *n)
 		}
 	}
 	return out

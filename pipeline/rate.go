@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
@@ -51,17 +52,19 @@ func (b *batch) line(bucket string, lines bool) {
 	b.lines[bucket] = lines
 }
 
-// throttle makes a job wait for a rate window.
-func (b *batch) throttle(actor string, row indexRow, until time.Time) {
-	b.jobEvent(actor, job.JobThrottled, row.ID, row.TraceID, "approved", ledger.Throttled{Until: job.FormatTime(until)}, nil)
-	b.line(row.Bucket, true)
+// throttle makes a job wait for a rate window, or for the others in its lane.
+func (b *batch) throttle(actor string, row indexRow, wait ledger.Throttled) {
+	b.jobEvent(actor, job.JobThrottled, row.ID, row.TraceID, "approved", wait, nil)
+	if !wait.Lane {
+		b.line(row.Bucket, true)
+	}
 }
 
 // openWindows gives the places in rate windows that there are now to the jobs that wait for one: the sources of a bucket
 // take turns, so that one with very many keeps the others waiting no longer than one with few. It returns the jobs that
 // ended instead, with the holder of their key. What the limits of the sources are now counts, not what they were when the
 // jobs were throttled.
-func (b *batch) openWindows() (ended []string, err error) {
+func (b *batch) openWindows(r *rules.Rules) (ended []string, err error) {
 	buckets, err := b.tx.ThrottledBuckets()
 	if err != nil {
 		return nil, err
@@ -81,20 +84,37 @@ func (b *batch) openWindows() (ended []string, err error) {
 			return nil, err
 		}
 		for _, row := range rows {
-			joined, over, err := b.joinLate(row)
+			joined, over, err := b.joinLate(r, row)
 			if err != nil {
 				return nil, err
 			}
 			if over {
 				ended = append(ended, row.ID)
 			}
-			if !joined {
-				b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ready, nil)
+			if joined {
+				continue
+			}
+			if err := b.enterLane(row, ready.Slot); err != nil {
+				return nil, err
 			}
 		}
 		delete(b.lines, bucket)
 	}
 	return ended, b.failed
+}
+
+// enterLane makes a job that has its place in a rate window ready, or lets it wait for the others in its lane.
+func (b *batch) enterLane(row indexRow, window string) error {
+	taken, err := b.laneTaken(row)
+	if err != nil {
+		return err
+	}
+	if taken {
+		b.throttle("dispatch", row, ledger.Throttled{Lane: true, Slot: window})
+		return b.failed
+	}
+	b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{Slot: window}, nil)
+	return b.failed
 }
 
 // waitsForWindow says what a throttled job waits for.

@@ -17,7 +17,8 @@ func received(r *rules.Rules, c *candidate, j job.Job, doc ledger.Ref) ledger.Re
 		Located: located(doc), Source: j.Source, Bucket: r.Bucket(j.Source), Kind: kind,
 		Priority: int(j.Priority), TimeoutSeconds: j.TimeoutSeconds, MaxRetries: j.MaxRetries,
 		Backoff: string(j.RetryBackoff), Key: bounded(j.IdempotencyKey), PayloadSHA256: c.payloadSHA256,
-		DependsOn: len(dependencies(c.proposal)), TaskID: bounded(j.TaskID), MissionID: bounded(j.MissionID),
+		ConcurrencyKey: bounded(j.ConcurrencyKey),
+		DependsOn:      len(dependencies(c.proposal)), TaskID: bounded(j.TaskID), MissionID: bounded(j.MissionID),
 		Revises: j.Revises, ParentID: prov.ParentID, Depth: prov.Depth, Token: prov.Token, Line: prov.Line,
 	}
 }

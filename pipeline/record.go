@@ -2,10 +2,8 @@ package pipeline
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/sheratan/sheratan/hosts"
-	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/ledger"
@@ -34,7 +32,7 @@ func (b *batch) started(a *attempt) {
 
 // record writes what became of an attempt: completed, to be tried again, or failed. A job that was taken away from the
 // runner meanwhile (cancelled, or its lease expired) keeps the state it has. It returns whether the job is over.
-func (b *batch) record(a *attempt, doc ledger.Ref) (over bool, err error) {
+func (b *batch) record(r *rules.Rules, a *attempt, doc ledger.Ref) (over bool, err error) {
 	row, ok, err := b.tx.Job(a.row.ID)
 	if err != nil {
 		return false, err
@@ -53,29 +51,7 @@ func (b *batch) record(a *attempt, doc ledger.Ref) (over bool, err error) {
 		return true, b.failed
 	}
 	b.jobEvent("run", job.JobAttemptFailed, row.ID, row.TraceID, "approved", meta, &doc)
-	return b.attemptFailed(row, meta, doc, res.Retryable)
-}
-
-// attemptFailed decides what follows a failed attempt: another one, or the end of the job. It returns whether the job is over.
-func (b *batch) attemptFailed(row indexRow, meta ledger.Ended, doc ledger.Ref, retryable bool) (over bool, err error) {
-	switch {
-	case meta.Code == agent.CodeCancelled:
-		// It did not fail by itself: it goes back into the queue, and the attempt does not count as a retry.
-		b.retry(row, row.RetryCount, b.now)
-		return false, b.failed
-	case retryable && row.RetryCount < row.MaxRetries:
-		b.retry(row, row.RetryCount+1, b.now.Add(row.Backoff.Wait(row.RetryCount)))
-		return false, b.failed
-	case retryable && row.MaxRetries > 0:
-		meta.Error = shorten("Max retries exceeded: " + meta.Error)
-	}
-	b.jobEvent("run", job.JobFailed, row.ID, row.TraceID, "outbox", meta, &doc)
-	return true, b.failed
-}
-
-func (b *batch) retry(row indexRow, count int, at time.Time) {
-	b.jobEvent("run", job.JobRetryScheduled, row.ID, row.TraceID, "approved",
-		ledger.RetryScheduled{Retry: count, WakeAt: job.FormatTime(at)}, nil)
+	return b.attemptFailed(r, a.job, row, meta, doc, res.Retryable)
 }
 
 // holds reports whether the lease of the row is the one that the attempt was started under.

@@ -146,7 +146,17 @@ func (b *batch) recoverLease(row indexRow) (bool, error) {
 		}
 		meta := ledger.Ended{Located: located(row.Result), Attempt: row.Attempt, ExitCode: row.ExitCode, Code: row.ErrorCode,
 			Error: row.Error, CompletedAt: stampOf(row.CompletedAt)}
-		_, err = b.attemptFailed(row, meta, row.Result, res.Retryable)
+		r, err := b.p.Rules(context.Background())
+		if err != nil {
+			return false, err
+		}
+		in, prop, err := b.p.loadIntake(row)
+		if b.p.missed(err) {
+			in, prop = remains(row)
+		} else if err != nil {
+			return false, err
+		}
+		_, err = b.attemptFailed(r, job.New(in, prop), row, meta, row.Result, res.Retryable)
 		return true, err
 	}
 	if r.Boot != b.p.runner.Boot {

@@ -20,7 +20,7 @@ func (p *Pipeline) regate(ctx context.Context, k known, r *rules.Rules, row inde
 	if err != nil {
 		return job.Report{}, nil, err
 	}
-	facts, err := lookup(k, c, sets)
+	facts, err := lookup(k, r, p.now(), c, sets)
 	if err != nil {
 		return job.Report{}, nil, err
 	}

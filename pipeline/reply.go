@@ -73,6 +73,9 @@ func replyMessage(r Reply, row indexRow) string {
 		}
 		return "an operator has to decide; nothing for you to do"
 	case job.StatusThrottled:
+		if row.LaneWaits {
+			return fmt.Sprintf("accepted; it runs when no other job with the concurrency key %s does", row.Lane)
+		}
 		return fmt.Sprintf("accepted; it waits for its turn within the rate of source %s, at least until %s", row.Source, stampOf(row.WakeAt))
 	default:
 		return "accepted"

@@ -16,7 +16,10 @@ const batchJobs = 1000
 // whose dependency turned out to be none that they may have are blocked. It returns the ids of the jobs that ended or
 // were blocked. At most a batch of each is taken.
 func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
-	if ended, err = b.openWindows(); err != nil { // who was throttled comes before those that become due now
+	if err := b.wakeLanes(); err != nil {
+		return nil, nil, err
+	}
+	if ended, err = b.openWindows(r); err != nil { // who was throttled comes before those that become due now
 		return nil, nil, err
 	}
 	due, err := b.tx.Due(b.now, batchJobs)
@@ -28,7 +31,7 @@ func (b *batch) sweep(r *rules.Rules) (ended, blocked []string, err error) {
 		return nil, nil, err
 	}
 	for _, row := range due {
-		over, err := b.wake(row)
+		over, err := b.wake(r, row)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -119,37 +122,45 @@ func counted(row indexRow) bool {
 
 // joinLate joins a job to the holder of its key where a crash came between its approval and the event that does so. over is
 // whether it has ended with it.
-func (b *batch) joinLate(row indexRow) (joined, over bool, err error) {
+func (b *batch) joinLate(r *rules.Rules, row indexRow) (joined, over bool, err error) {
 	if row.Key == row.ID || row.HoldsKey {
 		return false, false, nil
 	}
 	holder, ok, err := b.tx.KeyHolder(row.Source, row.Key)
-	if err != nil || !ok || holder.ID == row.ID {
+	if err != nil || !ok || holder.ID == row.ID || keyExpired(r, holder, b.now) {
 		return false, false, err
 	}
 	return true, holder.Status.Final(), b.join(row.ID, row.TraceID, holder)
 }
 
-// wake makes a waiting job ready, or throttles it where its source is over its rate; one that is only tried again has been
-// counted. It returns whether the job is over, by sharing the end of another.
-func (b *batch) wake(row indexRow) (over bool, err error) {
-	if joined, over, err := b.joinLate(row); err != nil || joined {
+// wake makes a waiting job ready, or throttles it where its source is over its rate or another one has its concurrency key.
+// It returns whether the job is over, by sharing the end of another.
+func (b *batch) wake(r *rules.Rules, row indexRow) (over bool, err error) {
+	if joined, over, err := b.joinLate(r, row); err != nil || joined {
 		return over, err
 	}
-	if counted(row) {
-		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{}, nil)
-		return false, b.failed
-	}
-	window, until, err := b.slot(row.Bucket)
+	window, wait, err := b.turn(row)
 	if err != nil {
 		return false, err
 	}
-	if until.IsZero() {
-		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{Slot: window}, nil)
+	if wait != nil {
+		b.throttle("dispatch", row, *wait)
 	} else {
-		b.throttle("dispatch", row, until)
+		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{Slot: window}, nil)
 	}
 	return false, b.failed
+}
+
+// wakeLanes makes the jobs ready whose turn it is among those with their concurrency key.
+func (b *batch) wakeLanes() error {
+	next, err := b.tx.NextInLane(batchJobs)
+	if err != nil {
+		return err
+	}
+	for _, row := range next {
+		b.jobEvent("dispatch", job.JobReady, row.ID, row.TraceID, "approved", ledger.Ready{}, nil)
+	}
+	return b.failed
 }
 
 // endAllJoined ends the jobs that wait for the end of the holder of their key, and those that wait for them, and returns their

@@ -122,7 +122,7 @@ func queueHead(r *rules.Rules) source {
 			if err := b.configured(r); err != nil {
 				return nil, nil, err
 			}
-			rows, err := b.tx.Claim(n)
+			rows, err := b.claim(r, n)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -127,6 +127,9 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 		}
 		return []string{"an operator's decision"}, nil
 	case job.StatusThrottled:
+		if row.LaneWaits {
+			return []string{fmt.Sprintf("another job of %s with the concurrency key %s", row.Source, row.Lane)}, nil
+		}
 		return p.waitsForWindow(r, row)
 	case job.StatusRunning:
 		return []string{fmt.Sprintf("attempt %d on %s to end, at the latest about %s", row.Attempt, row.Host, stampOf(row.LeaseUntil))}, nil

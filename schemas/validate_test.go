@@ -42,7 +42,7 @@ func TestValidateProposal(t *testing.T) {
 		{`null`, []string{"|type|is null, an object"}},
 		{`{}`, []string{`|required|"payload" is missing: What to do`}},
 		{`{` + payload + `,"status":"completed","a/b~":1}`, []string{
-			`/a~1b~0|additionalProperties|is not a member of this object, which may have $schema, depends_on, id`,
+			`/a~1b~0|additionalProperties|is not a member of this object, which may have $schema, concurrency_key, depends_on, id`,
 			`/status|additionalProperties|is not a member`}},
 		{`{"payload":{"kind":"noop","params":[],"x":1}}`, []string{
 			`/payload/params|type|is an array, an object`, `/payload/x|additionalProperties|which may have kind, params`}},

@@ -156,9 +156,9 @@ func cmdUntil(ts *testscript.TestScript, neg bool, args []string) {
 
 // cmdSignal is `signal NAME PIDFILE`: sends a signal to the process whose number is in a file.
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+	signals := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 	if neg || len(args) != 2 || signals[args[0]] == 0 {
-		ts.Fatalf("usage: signal INT|TERM|HUP PIDFILE")
+		ts.Fatalf("usage: signal INT|TERM|HUP|KILL PIDFILE")
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[1])))
 	ts.Check(err)

@@ -18,6 +18,7 @@ const (
 	OperatorRejected  EventName = "OPERATOR_REJECTED"
 	JobRevised        EventName = "JOB_REVISED"
 	JobDeduplicated   EventName = "JOB_DEDUPLICATED"
+	KeyExpired        EventName = "KEY_EXPIRED"
 	JobReady          EventName = "JOB_READY"
 	JobThrottled      EventName = "JOB_THROTTLED"
 	JobDispatched     EventName = "JOB_DISPATCHED"
@@ -75,8 +76,9 @@ var Transitions = []Transition{
 	{JobRevised, []Status{StatusQuarantined, StatusFailed, StatusCancelled}, ""},
 	{JobDeduplicated, []Status{StatusPending, StatusThrottled, StatusRunning, StatusCompleted, StatusFailed,
 		StatusQuarantined, StatusCancelled}, ""},
+	{KeyExpired, []Status{StatusCompleted, StatusFailed}, ""},
 	{JobReady, []Status{StatusPending, StatusThrottled}, StatusPending},
-	{JobThrottled, []Status{StatusPending}, StatusThrottled},
+	{JobThrottled, []Status{StatusPending, StatusThrottled}, StatusThrottled},
 	{JobDispatched, []Status{StatusPending}, ""},
 	{JobLeased, []Status{StatusPending}, ""},
 	{JobStarted, []Status{StatusPending}, StatusRunning},

@@ -5,6 +5,7 @@ package job
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -137,17 +138,32 @@ const (
 	BackoffLinear      Backoff = "linear"
 )
 
-// MaxBackoff caps the wait between two attempts.
-const MaxBackoff = 10 * time.Minute
+// Jitter says whether the waits between attempts are drawn at random.
+type Jitter string
 
-// Wait returns the pause before retry k = 0, 1, 2, …
-func (b Backoff) Wait(k int) time.Duration {
-	k = max(k, 0)
+// The jitters. Full draws a wait between nothing and what the backoff comes to, so that jobs that failed together do not
+// come back together.
+const (
+	JitterNone Jitter = "none"
+	JitterFull Jitter = "full"
+)
+
+// Wait returns the pause before retry k = 0, 1, 2, … It never exceeds most, where that is not 0.
+func (b Backoff) Wait(k int, most time.Duration) time.Duration {
+	k = min(max(k, 0), 1<<20)
 	d := time.Duration(k+1) * time.Second
 	if b != BackoffLinear {
 		d = time.Second << min(k, 20)
 	}
-	return min(d, MaxBackoff)
+	if most > 0 {
+		d = min(d, most)
+	}
+	return d
+}
+
+// RetriesExit reports whether an attempt that ended with the exit code is worth another one.
+func (j *Job) RetriesExit(code int) bool {
+	return !slices.Contains(j.NoRetryOn, code) && (len(j.RetryOn) == 0 || slices.Contains(j.RetryOn, code))
 }
 
 // Payload says what to do: a kind and its parameters.
@@ -166,6 +182,10 @@ type Proposal struct {
 	TimeoutSeconds       *int       `json:"timeout_seconds,omitempty"`
 	MaxRetries           *int       `json:"max_retries,omitempty"`
 	RetryBackoff         Backoff    `json:"retry_backoff,omitempty"`
+	RetryJitter          Jitter     `json:"retry_jitter,omitempty"`
+	RetryOn              []int      `json:"retry_on,omitempty"`
+	NoRetryOn            []int      `json:"no_retry_on,omitempty"`
+	ConcurrencyKey       string     `json:"concurrency_key,omitempty"`
 	DependsOn            []string   `json:"depends_on,omitempty"`
 	RequiredCapabilities []string   `json:"required_capabilities,omitempty"`
 	TaskID               string     `json:"task_id,omitempty"`
@@ -227,6 +247,10 @@ type Job struct {
 	TimeoutSeconds       int        `json:"timeout_seconds"`
 	MaxRetries           int        `json:"max_retries"`
 	RetryBackoff         Backoff    `json:"retry_backoff"`
+	RetryJitter          Jitter     `json:"retry_jitter,omitempty"`
+	RetryOn              []int      `json:"retry_on,omitempty"`
+	NoRetryOn            []int      `json:"no_retry_on,omitempty"`
+	ConcurrencyKey       string     `json:"concurrency_key,omitempty"`
 	DependsOn            []string   `json:"depends_on"`
 	RequiredCapabilities []string   `json:"required_capabilities"`
 	TaskID               string     `json:"task_id,omitempty"`
@@ -252,6 +276,7 @@ type State struct {
 	Error                string          `json:"error,omitempty"`
 	GateDecisions        []GateReport    `json:"gate_decisions,omitempty"`
 	AuditDecision        json.RawMessage `json:"audit_decision,omitempty"`
+	WaitedMS             int64           `json:"waited_ms,omitempty"` // of the last attempt, from being ready to being dispatched
 	ExecutedBy           string          `json:"executed_by,omitempty"`
 	ExecutionStartedAt   string          `json:"execution_started_at,omitempty"`
 	ExecutionCompletedAt string          `json:"execution_completed_at,omitempty"`
@@ -270,6 +295,10 @@ func New(in Intake, p Proposal) Job {
 		TimeoutSeconds: DefaultTimeoutSeconds,
 		MaxRetries:     DefaultMaxRetries,
 		RetryBackoff:   DefaultBackoff,
+		RetryJitter:    p.RetryJitter,
+		RetryOn:        p.RetryOn,
+		NoRetryOn:      p.NoRetryOn,
+		ConcurrencyKey: p.ConcurrencyKey,
 		DependsOn:      append([]string{}, p.DependsOn...),
 		TaskID:         p.TaskID,
 		MissionID:      p.MissionID,

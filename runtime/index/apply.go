@@ -127,7 +127,16 @@ func (tx *Tx) applyJob(ev *ledger.Event, at time.Time) (int64, error) {
 	default:
 		row.Zone = to.Zone()
 	}
+	row.LaneWaits = row.LaneWaits && to == job.StatusThrottled
 	row.Ready = row.Ready && to == job.StatusPending && row.Zone == zoneApproved && row.Host == "" && row.JoinedTo == ""
+	if row.Ready && !e.row.Ready {
+		row.ReadyAt = at
+	}
+	if row.Lane != "" {
+		if err := tx.moveInLane(&e.row, &row); err != nil {
+			return 0, err
+		}
+	}
 	tx.change(e, &row)
 	for _, step := range after {
 		if err := step(e); err != nil {
@@ -147,7 +156,7 @@ func (tx *Tx) transition(row *Row, from job.Status, ev *ledger.Event, at time.Ti
 	case job.GatesReported, job.JobApproved, job.JobBlocked, job.AuditRequested, job.AuditReported, job.AuditFailed,
 		job.OperatorApproved, job.OperatorRejected, job.JobRevised:
 		return tx.judge(row, ev, at)
-	case job.JobDeduplicated, job.JobReady, job.JobThrottled, job.JobRetryScheduled, job.JobCancelled:
+	case job.JobDeduplicated, job.KeyExpired, job.JobReady, job.JobThrottled, job.JobRetryScheduled, job.JobCancelled:
 		return tx.queue(row, from, ev, at)
 	default:
 		return nil, tx.execute(row, from, ev, at)

@@ -90,6 +90,9 @@ func (r *Row) lease(ev *ledger.Event) error {
 	if m.Runner != nil {
 		r.Runner = *m.Runner
 	}
+	if ev.Event == job.JobDispatched {
+		r.WaitedMS = m.WaitedMS
+	}
 	return nil
 }
 

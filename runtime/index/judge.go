@@ -71,13 +71,13 @@ func (tx *Tx) approve(row *Row, ev *ledger.Event, at time.Time) ([]func(*entry) 
 		row.DecidedBy = ev.Actor
 	}
 	row.Error, row.ErrorCode = "", ""
-	row.JoinedTo = ""
+	row.JoinedTo, row.LaneWaits = "", false
 	return []func(*entry) error{tx.takeKey, tx.countWindow(window, ev.Seq)}, nil
 }
 
 // stopWaiting takes the job out of every queue.
 func (r *Row) stopWaiting() {
-	r.Ready, r.WakeAt, r.JoinedTo = false, time.Time{}, ""
+	r.Ready, r.WakeAt, r.LaneWaits, r.JoinedTo = false, time.Time{}, false, ""
 }
 
 // release ends the lease.

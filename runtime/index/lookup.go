@@ -32,9 +32,11 @@ func (r *Reader) Waking(now time.Time) (bool, error) {
 	if err != nil || len(due) > 0 {
 		return len(due) > 0, err
 	}
-	failed, err := r.DepFailed(1)
-	if err != nil || len(failed) > 0 {
+	if failed, err := r.DepFailed(1); err != nil || len(failed) > 0 {
 		return len(failed) > 0, err
+	}
+	if next, err := r.NextInLane(1); err != nil || len(next) > 0 {
+		return len(next) > 0, err
 	}
 	opens, throttled, err := r.WindowOpens()
 	return throttled && !opens.After(now), err

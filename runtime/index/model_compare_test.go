@@ -78,12 +78,29 @@ func (m *model) compare(r *Reader) {
 	ids("joined", rows, err, w.where(func(j *twinJob) bool {
 		return j.joined == "a" && (j.status == job.StatusPending || j.status == job.StatusThrottled)
 	}))
+	rows, err = r.NextInLane(10)
+	ids("next in lane", rows, err, w.nextInLane())
+	for _, source := range modelSources {
+		taken, err := r.LaneTaken(source, "l")
+		if err != nil {
+			m.rt.Fatal(err)
+		}
+		holding, waiting := w.lane(source, "l")
+		same("lane taken", taken, holding+len(waiting) > 0)
+	}
 	for _, bucket := range []string{"x", "*"} {
 		l, err := r.RateWindow(bucket)
 		if err != nil {
 			m.rt.Fatal(err)
 		}
 		same("rate", []any{l.Count, l.Window, l.Concurrent}, []any{w.rates[bucket].count, parse(w.rates[bucket].window), w.concurrent(bucket)})
+		for _, now := range []time.Time{epoch.Add(2 * time.Minute), epoch.Add(3 * time.Hour)} {
+			used, err := r.RetriesUsed(bucket, now)
+			if err != nil {
+				m.rt.Fatal(err)
+			}
+			same("retries used", used, w.retriesUsed(bucket, now))
+		}
 	}
 	m.compareCounts(r, same)
 }

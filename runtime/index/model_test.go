@@ -30,6 +30,7 @@ var (
 	modelJobs    = []string{"a", "b", "c", "d", "e", "f"}
 	modelSources = []string{"x", "y", "z"}
 	modelKeys    = []string{"", "k", "a", "b"}
+	modelLanes   = []string{"", "l", "m"}
 	modelEvents  = modelEventNames()
 )
 
@@ -89,6 +90,7 @@ func (m *model) draw(name job.EventName) (meta any, deps []string) {
 		r := received(source)
 		r.Bucket = map[string]string{"x": "x", "y": "*", "z": "*"}[source]
 		r.Key, r.Revises = m.pick("key", modelKeys), m.pick("revises", append(modelJobs, ""))
+		r.ConcurrencyKey = m.pick("lane", modelLanes)
 		r.Priority = rapid.IntRange(0, 3).Draw(m.rt, "priority")
 		deps = rapid.SliceOfN(rapid.SampledFrom(append(modelJobs, "nobody")), 0, 3).Draw(m.rt, "deps")
 		r.DependsOn = len(deps)
@@ -104,7 +106,12 @@ func (m *model) draw(name job.EventName) (meta any, deps []string) {
 	case job.JobReady:
 		return ledger.Ready{Slot: m.window()}, nil
 	case job.JobThrottled:
+		if rapid.Bool().Draw(m.rt, "for its lane") {
+			return ledger.Throttled{Lane: true, Slot: m.window()}, nil
+		}
 		return ledger.Throttled{Until: m.when("until")}, nil
+	case job.KeyExpired:
+		return ledger.KeyLapsed{Key: "k", For: "a"}, nil
 	case job.JobDispatched, job.JobLeased:
 		return ledger.Dispatched{Host: m.pick("host", []string{"local", "far"}), Attempt: rapid.IntRange(1, 3).Draw(m.rt, "attempt"),
 			LeaseUntil: m.when("lease")}, nil

@@ -31,7 +31,8 @@ func (tx *Tx) queue(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		if err != nil {
 			return nil, err
 		}
-		row.Ready, row.WakeAt, row.JoinedTo = true, time.Time{}, ""
+		row.stopWaiting()
+		row.Ready = true
 		return []func(*entry) error{tx.takeKey, tx.countWindow(window, ev.Seq)}, nil
 	case job.JobThrottled:
 		var m ledger.Throttled
@@ -42,9 +43,15 @@ func (tx *Tx) queue(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		if err != nil {
 			return nil, err
 		}
+		window, err := optionalTime(ev, m.Slot) // of one that waits for the others in its lane; or it is counted when it is given one
+		if err != nil {
+			return nil, err
+		}
 		row.release()
-		row.Ready, row.WakeAt = false, until
-		return nil, nil // it is counted when a window is given to it
+		row.Ready, row.WakeAt, row.LaneWaits = false, until, m.Lane && row.Lane != ""
+		return []func(*entry) error{tx.countWindow(window, ev.Seq)}, nil
+	case job.KeyExpired:
+		return []func(*entry) error{tx.dropKey}, nil
 	case job.JobRetryScheduled:
 		return tx.retry(row, from, ev, at)
 	case job.JobCancelled:
@@ -75,6 +82,7 @@ func (tx *Tx) retry(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 	if err != nil {
 		return nil, err
 	}
+	before := row.RetryCount
 	row.stopWaiting()
 	row.release()
 	row.WakeAt, row.RetryCount, row.LastRetryAt = wake, m.Retry, at
@@ -87,8 +95,12 @@ func (tx *Tx) retry(row *Row, from job.Status, ev *ledger.Event, at time.Time) (
 		row.RetryCount = 0
 		row.Error, row.ErrorCode, row.ExitCode, row.Result = "", "", 0, ledger.Ref{}
 	}
+	var after []func(*entry) error
 	if from != job.StatusRunning && row.Zone == zoneApproved {
-		return []func(*entry) error{tx.takeKey}, nil
+		after = append(after, tx.takeKey)
 	}
-	return nil, nil
+	if !m.Operator && m.Retry > before {
+		after = append(after, func(e *entry) error { return tx.countRetry(e.row.Bucket, at) })
+	}
+	return after, nil
 }

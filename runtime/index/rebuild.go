@@ -25,6 +25,8 @@ var tables = []struct{ name, columns, key string }{
 	{"keys", "source, key, holder", "source, key"},
 	{"hosts", "id, status, capabilities, max_concurrent, updated_at", "id"}, // not last_heartbeat, which is no event
 	{"rate_limits", "source, max_jobs_per_minute, max_concurrent_jobs, configured, current_count, window_start", "source"},
+	{"lanes", "source, concurrency_key, holding, waiting", "source, concurrency_key"},
+	{"retries", "bucket, current_count, window_start", "bucket"},
 	{"turns", "bucket, source, served", "bucket, source"},
 	{"paused", "source, reason, kill, since", "source"},
 	{"counts", "bucket, source, inbox, ready, in_flight, pending, throttled, running, completed, failed, quarantined, cancelled",

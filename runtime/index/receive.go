@@ -39,7 +39,7 @@ func (tx *Tx) receive(ev *ledger.Event, at time.Time, docs DocReader) error {
 			MissionID: m.MissionID, ParentID: m.ParentID, Depth: m.Depth, Revises: m.Revises, CreatedAt: at,
 			Intake: artifact(ev, m.Located)},
 		Spec: Spec{Kind: m.Kind, Priority: job.Priority(m.Priority), TimeoutSeconds: m.TimeoutSeconds,
-			MaxRetries: m.MaxRetries, Backoff: job.Backoff(m.Backoff), Key: m.Key, PayloadSHA256: m.PayloadSHA256},
+			MaxRetries: m.MaxRetries, Backoff: job.Backoff(m.Backoff), Key: m.Key, PayloadSHA256: m.PayloadSHA256, Lane: m.ConcurrencyKey},
 		Queue: Queue{Status: status, Zone: zoneInbox, UpdatedAt: at},
 	}
 	var deps []string

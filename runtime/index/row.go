@@ -43,6 +43,7 @@ type Spec struct {
 	Backoff        job.Backoff
 	Key            string
 	PayloadSHA256  string
+	Lane           string // its concurrency key
 }
 
 // Judgement is what gates, auditor and operator made of a job.
@@ -63,10 +64,12 @@ type Queue struct {
 	Zone      string // inbox, approved, blocked or outbox
 	UpdatedAt time.Time
 	Ready     bool      // may be claimed: approved, pending, without a lease
+	ReadyAt   time.Time // when it became ready last
 	DueAt     time.Time // the order of claims within a class
 	WakeAt    time.Time // when to make it ready; zero is as soon as its dependencies allow
 	DepsLeft  int       // dependencies that are not completed
 	DepFailed string    // the first of them, by name, that failed or was cancelled
+	LaneWaits bool      // for the jobs with the same concurrency key
 	HoldsKey  bool
 	JoinedTo  string // the job whose end it shares
 	RevisedBy string
@@ -78,6 +81,7 @@ type Execution struct {
 	Host        string // that holds the lease; "" without one
 	LeaseUntil  time.Time
 	Runner      ledger.Runner
+	WaitedMS    int64 // from being ready to that attempt
 	RetryCount  int
 	LastRetryAt time.Time
 	ExecutedBy  string // the host of the last attempt that started
@@ -127,6 +131,7 @@ func (r *Row) visitFixed(v visitor) {
 	v.text("retry_backoff", (*string)(&r.Backoff))
 	v.text("idempotency_key", &r.Key)
 	v.text("payload_sha256", &r.PayloadSHA256)
+	v.text("concurrency_key", &r.Lane)
 	v.text("task_id", &r.TaskID)
 	v.text("mission_id", &r.MissionID)
 	v.text("trace_id", &r.TraceID)
@@ -160,8 +165,10 @@ func (r *Row) visitMoving(v visitor) {
 	v.int64("report_bytes", &r.Report.Bytes)
 	v.text("report_sha256", &r.Report.SHA256)
 	v.bool("ready", &r.Ready)
+	v.time("ready_at", &r.ReadyAt)
 	v.time("due_at", &r.DueAt)
 	v.time("wake_at", &r.WakeAt)
+	v.bool("lane_waits", &r.LaneWaits)
 	v.bool("holds_key", &r.HoldsKey)
 	v.text("joined_to", &r.JoinedTo)
 	v.text("revised_by", &r.RevisedBy)
@@ -171,6 +178,7 @@ func (r *Row) visitMoving(v visitor) {
 	v.text("runner_boot", &r.Runner.Boot)
 	v.int("runner_pid", &r.Runner.PID)
 	v.int64("runner_start", &r.Runner.Start)
+	v.int64("waited_ms", &r.WaitedMS)
 	v.int("retry_count", &r.RetryCount)
 	v.time("last_retry_at", &r.LastRetryAt)
 	v.text("executed_by", &r.ExecutedBy)

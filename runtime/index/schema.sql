@@ -16,6 +16,7 @@ CREATE TABLE jobs (
   retry_backoff     TEXT NOT NULL,
   idempotency_key   TEXT NOT NULL,
   payload_sha256    TEXT NOT NULL,
+  concurrency_key   TEXT NOT NULL,       -- '' where it has none
   task_id           TEXT NOT NULL,
   mission_id        TEXT NOT NULL,
   trace_id          TEXT NOT NULL,
@@ -55,8 +56,10 @@ CREATE TABLE jobs (
 
   -- its place in the queue
   ready             INTEGER NOT NULL CHECK (ready IN (0, 1)),
+  ready_at          INTEGER NOT NULL,    -- when it became ready last
   due_at            INTEGER NOT NULL,
   wake_at           INTEGER NOT NULL,
+  lane_waits        INTEGER NOT NULL CHECK (lane_waits IN (0, 1)), -- for the jobs with the same concurrency key
   holds_key         INTEGER NOT NULL CHECK (holds_key IN (0, 1)),
   joined_to         TEXT NOT NULL,       -- the job whose end it shares
   revised_by        TEXT NOT NULL,
@@ -68,6 +71,7 @@ CREATE TABLE jobs (
   runner_boot       TEXT NOT NULL,
   runner_pid        INTEGER NOT NULL,
   runner_start      INTEGER NOT NULL,
+  waited_ms         INTEGER NOT NULL,    -- from being ready to being dispatched, of the last attempt
   retry_count       INTEGER NOT NULL,
   last_retry_at     INTEGER NOT NULL,
   executed_by       TEXT NOT NULL,
@@ -82,7 +86,8 @@ CREATE TABLE jobs (
   result_sha256     TEXT NOT NULL,
 
   CHECK (ready = 0 OR (status = 'pending' AND zone = 'approved' AND host = '' AND joined_to = '')),
-  CHECK (host = '' OR status IN ('pending', 'running'))
+  CHECK (host = '' OR status IN ('pending', 'running')),
+  CHECK (lane_waits = 0 OR (status = 'throttled' AND concurrency_key <> ''))
 ) STRICT;
 
 -- The claim order. Jobs that wait for anything are not in it, so that they cost a claim nothing. It begins with the bucket and
@@ -93,7 +98,9 @@ CREATE INDEX jobs_wake ON jobs (wake_at)
   WHERE ready = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved' AND status = 'pending';
 -- Those that wait for a rate window: a bucket's are given to its sources in turn.
 CREATE INDEX jobs_throttled ON jobs (bucket, source, class, due_at)
-  WHERE status = 'throttled' AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved';
+  WHERE status = 'throttled' AND lane_waits = 0 AND deps_left = 0 AND host = '' AND joined_to = '' AND zone = 'approved';
+-- Those that wait for others with the same concurrency key, in the order in which they will have their turn.
+CREATE INDEX jobs_lane ON jobs (source, concurrency_key, class, due_at) WHERE lane_waits = 1;
 -- Those that have to fail because a dependency did.
 CREATE INDEX jobs_dep_failed ON jobs (zone)
   WHERE dep_failed <> '' AND host = '' AND zone = 'approved' AND status IN ('pending', 'throttled');
@@ -140,6 +147,24 @@ CREATE TABLE rate_limits (
   configured        INTEGER NOT NULL CHECK (configured IN (0, 1)), -- 0: the limits of * or the defaults
   current_count     INTEGER NOT NULL,    -- jobs counted in the window
   window_start      INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- How many jobs with a concurrency key of a source have it, being ready or in flight, and how many wait for it.
+CREATE TABLE lanes (
+  source            TEXT NOT NULL,
+  concurrency_key   TEXT NOT NULL,
+  holding           INTEGER NOT NULL CHECK (holding >= 0),
+  waiting           INTEGER NOT NULL CHECK (waiting >= 0),
+  PRIMARY KEY (source, concurrency_key),
+  CHECK (holding + waiting > 0)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lanes_free ON lanes (source) WHERE holding = 0;
+
+-- How many attempts of a bucket were repeated in its present hour.
+CREATE TABLE retries (
+  bucket            TEXT PRIMARY KEY,
+  current_count     INTEGER NOT NULL CHECK (current_count > 0),
+  window_start      INTEGER NOT NULL     -- of the hour: the time of the first of them
 ) STRICT, WITHOUT ROWID;
 
 -- Which source of a bucket was given a place in a rate window when.

@@ -10,8 +10,8 @@ import (
 const WindowLength = time.Minute
 
 // throttled finds the jobs that only the rate of their bucket keeps from being ready.
-const throttled = "INDEXED BY jobs_throttled WHERE status = 'throttled' AND deps_left = 0 AND host = '' AND joined_to = '' AND " +
-	"zone = 'approved'"
+const throttled = "INDEXED BY jobs_throttled WHERE status = 'throttled' AND lane_waits = 0 AND deps_left = 0 AND host = '' AND " +
+	"joined_to = '' AND zone = 'approved'"
 
 var throttledHeads = newHeads(throttled)
 

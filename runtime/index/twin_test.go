@@ -17,8 +17,9 @@ type twin struct {
 	order  []string // by arrival
 	keys   map[[2]string]string
 	rates  map[string]twinRate
-	turns  map[[2]string]int64 // bucket and source to the event that counted a job of it last
-	newer  map[string]string   // job to its revision
+	again  map[string][]time.Time // when attempts of a bucket were repeated
+	turns  map[[2]string]int64    // bucket and source to the event that counted a job of it last
+	newer  map[string]string      // job to its revision
 	limits map[string][2]int
 	paused map[string]bool
 }
@@ -26,6 +27,8 @@ type twin struct {
 type twinJob struct {
 	seq                          int64
 	source, bucket, key, revises string
+	lane                         string
+	laneWaits                    bool
 	class                        int
 	deps                         []string
 	status                       job.Status
@@ -42,7 +45,7 @@ type twinRate struct {
 }
 
 func newTwin() *twin {
-	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, limits: map[string][2]int{},
+	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, again: map[string][]time.Time{}, limits: map[string][2]int{},
 		turns: map[[2]string]int64{}, newer: map[string]string{},
 		paused: map[string]bool{}}
 }
@@ -74,7 +77,7 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 		if m.Priority == 0 {
 			class = 0
 		}
-		w.jobs[ev.JobID] = &twinJob{seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, class: class,
+		w.jobs[ev.JobID] = &twinJob{seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, lane: m.ConcurrencyKey, class: class,
 			deps: slices.Compact(deps), status: job.StatusPending}
 		w.order = append(w.order, ev.JobID)
 		return
@@ -85,6 +88,9 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 		defer func() {
 			if j.status != job.StatusPending {
 				j.ready = false
+			}
+			if j.status != job.StatusThrottled {
+				j.laneWaits = false
 			}
 			if j.status != job.StatusPending && j.status != job.StatusRunning {
 				j.host, j.lease = "", time.Time{}
@@ -109,11 +115,12 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 }
 
 func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
-	idle := func() { j.ready, j.wake, j.joined = false, time.Time{}, "" }
+	idle := func() { j.ready, j.wake, j.laneWaits, j.joined = false, time.Time{}, false, "" }
 	free := func() { j.host, j.lease = "", time.Time{} }
 	switch m := meta.(type) {
 	case ledger.Approved:
 		j.gated, j.accepted, j.joined, j.due, j.wake = true, true, "", parse(m.DueAt), time.Time{}
+		j.laneWaits = false
 		j.ready = m.Ready && j.host == ""
 		w.take(ev.JobID, j)
 		w.rate(ev, j, m.Slot)
@@ -124,13 +131,16 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 		w.drop(ev.JobID, j)
 		j.gated = true
 	case ledger.Ready:
-		j.joined, j.wake = "", time.Time{}
+		j.joined, j.wake, j.laneWaits = "", time.Time{}, false
 		j.ready = j.gated && j.host == ""
 		w.take(ev.JobID, j)
 		w.rate(ev, j, m.Slot)
 	case ledger.Throttled:
 		free()
-		j.ready, j.wake = false, parse(m.Until)
+		j.ready, j.wake, j.laneWaits = false, parse(m.Until), m.Lane && j.lane != ""
+		w.rate(ev, j, m.Slot)
+	case ledger.KeyLapsed:
+		w.drop(ev.JobID, j)
 	case ledger.Revised:
 		w.newer[ev.JobID] = m.Revision
 		for _, other := range w.jobs {
@@ -171,6 +181,9 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 	case ledger.RetryScheduled:
 		idle()
 		free()
+		if !m.Operator && m.Retry > j.retries {
+			w.again[j.bucket] = append(w.again[j.bucket], parse(ev.Timestamp))
+		}
 		j.wake, j.retries = parse(m.WakeAt), m.Retry
 		if m.Operator {
 			j.retries = 0
@@ -288,7 +301,7 @@ func (w *twin) throttled(bucket string, limit int) []string {
 	turns := maps.Clone(w.turns)
 	left := w.where(func(j *twinJob) bool {
 		deps, _ := w.deps(j)
-		return j.bucket == bucket && w.waiting(j) && j.status == job.StatusThrottled && deps == 0 && j.joined == ""
+		return j.bucket == bucket && w.waiting(j) && j.status == job.StatusThrottled && !j.laneWaits && deps == 0 && j.joined == ""
 	})
 	ids := []string{}
 	for n := int64(1 << 40); len(left) > 0 && len(ids) < limit; n++ {
@@ -338,4 +351,48 @@ func (w *twin) claim(limit int) []string {
 		}
 	}
 	return claimed
+}
+
+// retriesUsed counts the repeated attempts of a bucket in the hour that now lies in; an hour begins with the first that no
+// hour has.
+func (w *twin) retriesUsed(bucket string, now time.Time) (used int) {
+	var start time.Time
+	for _, at := range w.again[bucket] {
+		if start.IsZero() || !at.Before(start.Add(time.Hour)) {
+			start, used = at, 0
+		}
+		used++
+	}
+	if start.IsZero() || !now.Before(start.Add(time.Hour)) {
+		return 0
+	}
+	return used
+}
+
+// lane counts the jobs that have a concurrency key of a source, and returns those that wait for it in the order of their turn.
+func (w *twin) lane(source, key string) (holding int, waiting []string) {
+	in := func(j *twinJob) bool { return j.source == source && j.lane == key }
+	holding = len(w.where(func(j *twinJob) bool { return in(j) && (j.ready || j.host != "" || j.status == job.StatusRunning) }))
+	waiting = w.where(func(j *twinJob) bool { return in(j) && j.laneWaits })
+	sort.SliceStable(waiting, func(a, b int) bool {
+		x, y := w.jobs[waiting[a]], w.jobs[waiting[b]]
+		if x.class != y.class {
+			return x.class < y.class
+		}
+		return x.due.Before(y.due)
+	})
+	return holding, waiting
+}
+
+// nextInLane returns the first of those who wait for a concurrency key that nobody has.
+func (w *twin) nextInLane() []string {
+	ids := []string{}
+	for _, source := range modelSources {
+		for _, key := range modelLanes {
+			if holding, waiting := w.lane(source, key); key != "" && holding == 0 && len(waiting) > 0 {
+				ids = append(ids, waiting[0])
+			}
+		}
+	}
+	return ids
 }

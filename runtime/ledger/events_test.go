@@ -55,7 +55,7 @@ var metas = map[job.EventName]any{
 	job.ProposalReceived: Received{}, job.GatesReported: Gated{}, job.JobApproved: Approved{}, job.JobBlocked: Blocked{},
 	job.AuditRequested: Decided{}, job.AuditReported: Decided{}, job.AuditFailed: Decided{},
 	job.OperatorApproved: Decided{}, job.OperatorRejected: Decided{}, job.JobRevised: Revised{},
-	job.JobDeduplicated: Deduplicated{}, job.JobReady: Ready{}, job.JobThrottled: Throttled{},
+	job.JobDeduplicated: Deduplicated{}, job.KeyExpired: KeyLapsed{}, job.JobReady: Ready{}, job.JobThrottled: Throttled{},
 	job.JobDispatched: Dispatched{}, job.JobLeased: Dispatched{}, job.JobStarted: Started{}, job.JobAttemptFailed: Ended{},
 	job.JobRetryScheduled: RetryScheduled{}, job.JobCompleted: Ended{}, job.JobFailed: Ended{}, job.JobCancelled: Cancelled{},
 	job.OutcomeUnknown: Unknown{}, job.LeaseExpired: Unknown{}, job.HostEnrolled: HostMeta{}, job.HostOnline: HostMeta{},

@@ -22,6 +22,7 @@ type Received struct {
 	Key            string `json:"key"`
 	PayloadSHA256  string `json:"payload_sha256"`
 	DependsOn      int    `json:"depends_on"` // how many; their ids are in the document
+	ConcurrencyKey string `json:"concurrency_key,omitempty"`
 	TaskID         string `json:"task_id,omitempty"`
 	MissionID      string `json:"mission_id,omitempty"`
 	Revises        string `json:"revises,omitempty"`
@@ -83,9 +84,18 @@ type Ready struct {
 	Slot string `json:"window,omitempty"` // the rate window that it was counted in; "" is not counted
 }
 
-// Throttled is the meta of JOB_THROTTLED. The job becomes ready, and is counted, in a window that begins at Until or later.
+// Throttled is the meta of JOB_THROTTLED. The job becomes ready, and is counted, in a window that begins at Until or later; or
+// with Lane when the jobs with the same concurrency key let it, and Slot is the window that it was counted in.
 type Throttled struct {
 	Until string `json:"until"`
+	Lane  bool   `json:"lane,omitempty"`
+	Slot  string `json:"window,omitempty"`
+}
+
+// KeyLapsed is the meta of KEY_EXPIRED, an event of the job that held the key.
+type KeyLapsed struct {
+	Key string `json:"key"`
+	For string `json:"for"` // id of the job that may have it now
 }
 
 // Runner names a process on a host so that it cannot be mistaken for another: boot id, pid, start time in clock ticks.
@@ -103,6 +113,7 @@ type Dispatched struct {
 	Host       string  `json:"host"`
 	Attempt    int     `json:"attempt"` // from 1
 	LeaseUntil string  `json:"lease_until"`
+	WaitedMS   int64   `json:"waited_ms,omitempty"` // since it became ready, of JOB_DISPATCHED
 	Runner     *Runner `json:"runner,omitempty"`
 }
 

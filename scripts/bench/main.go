@@ -42,6 +42,7 @@ func measurements() []measurement {
 		{"gates", measureGates},
 		{"start", measureStart},
 		{"queue", measureQueue},
+		{"drain", measureDrain},
 		{"commit", measureCommit},
 	}
 }
@@ -60,12 +61,13 @@ type sizes struct {
 	proposals, gateRounds int // proposals of one gate
 	starts                int // runs of each short command
 	queued, queueRounds   int // jobs in the long queue; a thousandth of it is in the short one, but at least 1,000
+	drained               int // jobs in the queue that one tick empties
 	events, commitRounds  int // events of the long history; 1,000 are in the short one
 }
 
 var (
-	fullSizes  = sizes{jobs: 2000, jobRounds: 5, proposals: 5000, gateRounds: 5, starts: 40, queued: 1_000_000, queueRounds: 7, events: 100_000, commitRounds: 15}
-	quickSizes = sizes{jobs: 400, jobRounds: 3, proposals: 1000, gateRounds: 3, starts: 10, queued: 50_000, queueRounds: 5, events: 20_000, commitRounds: 7}
+	fullSizes  = sizes{jobs: 2000, jobRounds: 5, proposals: 5000, gateRounds: 5, starts: 40, queued: 1_000_000, queueRounds: 7, drained: 100_000, events: 100_000, commitRounds: 15}
+	quickSizes = sizes{jobs: 400, jobRounds: 3, proposals: 1000, gateRounds: 3, starts: 10, queued: 50_000, queueRounds: 5, drained: 5000, events: 20_000, commitRounds: 7}
 )
 
 func run(ctx context.Context, args []string) error {

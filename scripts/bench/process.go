@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -28,6 +31,8 @@ type command struct {
 	env   []string // on top of our own
 	stdin string
 	args  []string
+
+	started func(pid int) // is called beside the process when it has begun, and returns at its end
 }
 
 // time runs the command to its end. A process that fails is an error: its time would mean nothing.
@@ -41,7 +46,15 @@ func (c command) time(ctx context.Context) (spent, error) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	start := time.Now()
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		var beside sync.WaitGroup
+		if c.started != nil {
+			beside.Go(func() { c.started(cmd.Process.Pid) })
+		}
+		err = cmd.Wait()
+		beside.Wait()
+	}
 	wall := time.Since(start)
 	if err != nil {
 		return spent{}, fmt.Errorf("%s: %w\n%s", strings.Join(c.args, " "), err, stderr.Bytes())
@@ -62,4 +75,23 @@ func ownCPU() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// clockTick is the unit of times in /proc/PID/stat, the same on all architectures; see proc_pid_stat(5).
+const clockTick = 10 * time.Millisecond
+
+// processCPU is the processor time that a process has used so far, without its children.
+func processCPU(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	f := strings.Fields(rest)
+	if len(f) < 13 || f[0] == "Z" {
+		return 0, fmt.Errorf("process %d has ended", pid)
+	}
+	user, errUser := strconv.ParseInt(f[11], 10, 64)
+	system, errSystem := strconv.ParseInt(f[12], 10, 64)
+	return time.Duration(user+system) * clockTick, errors.Join(errUser, errSystem)
 }

@@ -25,21 +25,28 @@ func (b *bench) newSpace(ctx context.Context, name string, slots int) (space, er
 		return space{}, err
 	}
 	s := space{workspace.At(dir), b.bin}
+	return s, s.configure(func(config map[string]any) {
+		free := map[string]any{"max_jobs_per_minute": 0, "max_concurrent_jobs": 0, "max_priority": "critical"}
+		config["sources"] = map[string]any{"*": free, "operator": free}
+		config["host"] = map[string]any{"max_concurrent": slots}
+	})
+}
+
+// configure changes the config of the workspace.
+func (s space) configure(change func(config map[string]any)) error {
 	raw, err := os.ReadFile(s.Config())
 	if err != nil {
-		return s, err
+		return err
 	}
 	var config map[string]any
 	if err := json.Unmarshal(raw, &config); err != nil {
-		return s, fmt.Errorf("%s: %w", s.Config(), err)
+		return fmt.Errorf("%s: %w", s.Config(), err)
 	}
-	free := map[string]any{"max_jobs_per_minute": 0, "max_concurrent_jobs": 0, "max_priority": "critical"}
-	config["sources"] = map[string]any{"*": free, "operator": free}
-	config["host"] = map[string]any{"max_concurrent": slots}
+	change(config)
 	if raw, err = json.Marshal(config); err != nil {
-		return s, err
+		return err
 	}
-	return s, os.WriteFile(s.Config(), raw, 0o600)
+	return os.WriteFile(s.Config(), raw, 0o600)
 }
 
 // command is a call of the binary in the workspace.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline"
@@ -48,6 +49,9 @@ var jobColumns = []jobColumn{
 	{"timeout", "how long an attempt may take, in seconds", func(_ *app, l *pipeline.JobLine) string { return fmt.Sprint(l.TimeoutSeconds) }},
 	{"took", "how long its last attempt ran", func(_ *app, l *pipeline.JobLine) string { return took(l.State) }},
 	{"updated", "when something happened to it last", func(a *app, l *pipeline.JobLine) string { return a.clockTime(l.UpdatedAt) }},
+	{"waited", "how long its last attempt waited for its turn; late is longer than its priority allows", func(_ *app, l *pipeline.JobLine) string {
+		return waited(&l.Job)
+	}},
 	{"what", "its command line, path or parameters", func(_ *app, l *pipeline.JobLine) string { return clip(what(&l.Job), 60) }},
 }
 
@@ -160,6 +164,21 @@ func took(s job.State) string {
 	}
 	return shortDuration(to.Sub(from))
 }
+
+// waited says how long the last attempt waited for its turn, and with "late" that this was longer than its class promises.
+func waited(j *job.Job) string {
+	if j.ExecutionStartedAt == "" && j.Host == "" {
+		return ""
+	}
+	d := time.Duration(j.WaitedMS) * time.Millisecond
+	if d > j.Priority.Target() && j.Priority != job.PriorityCritical || j.Priority == job.PriorityCritical && d > criticalTarget {
+		return shortDuration(d) + " late"
+	}
+	return shortDuration(d)
+}
+
+// criticalTarget is what "at once" may take before it is called late.
+const criticalTarget = time.Second
 
 // clip shortens s to n runes.
 func clip(s string, n int) string {

@@ -24,6 +24,7 @@ type proposalOptions struct {
 	Params   []string
 	ID       string
 	Key      string
+	Lane     string
 	Priority string
 	After    []string
 	Timeout  string
@@ -37,6 +38,7 @@ func (o *proposalOptions) addFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.Params, "param", nil, "set a parameter, `NAME=VALUE`; a number, true, false, [...] or {...} is taken as JSON")
 	f.StringVar(&o.ID, "id", "", "give the job this `ID` (default a UUID)")
 	f.StringVar(&o.Key, "key", "", "idempotency `KEY`: the same key is run once")
+	f.StringVar(&o.Lane, "concurrency-key", "", "run one at a time of the jobs with this `KEY`")
 	f.StringVar(&o.Priority, "priority", "", "`critical`, high, normal or low (default normal)")
 	f.StringArrayVar(&o.After, "after", nil, "wait until the job with this `ID` has completed")
 	f.StringVar(&o.Timeout, "timeout", "", "end the job after `TIME`, as 90, 90s or 5m (default 5m)")
@@ -47,12 +49,12 @@ func (o *proposalOptions) addFlags(cmd *cobra.Command) {
 }
 
 // proposalFlags are the names of these flags, which make no sense for proposals that lie in files.
-var proposalFlags = []string{"kind", "param", "id", "key", "priority", "after", "timeout", "retries", "output"}
+var proposalFlags = []string{"kind", "param", "id", "key", "concurrency-key", "priority", "after", "timeout", "retries", "output"}
 
 // build makes the proposal; argv are the words after "--".
 func (o *proposalOptions) build(cmd *cobra.Command, argv []string) ([]byte, error) {
-	p := job.Proposal{ID: o.ID, IdempotencyKey: o.Key, DependsOn: o.After}
-	for flag, ids := range map[string][]string{"id": {o.ID}, "key": {o.Key}, "after": o.After} {
+	p := job.Proposal{ID: o.ID, IdempotencyKey: o.Key, ConcurrencyKey: o.Lane, DependsOn: o.After}
+	for flag, ids := range map[string][]string{"id": {o.ID}, "key": {o.Key}, "concurrency-key": {o.Lane}, "after": o.After} {
 		for _, id := range ids {
 			if cmd.Flags().Changed(flag) && !job.ValidID(id) {
 				return nil, usagef("--%s %q: an id has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit", flag, id)

@@ -57,6 +57,9 @@ func (a *app) whyText(w pipeline.Why) string {
 	for _, waits := range w.WaitsFor {
 		section("waits for", escape(waits))
 	}
+	if text := waited(&w.Job); text != "" {
+		section("waited", fmt.Sprintf("%s for its turn; %s: %s", text, w.Job.Priority, targetText(w.Job.Priority)))
+	}
 	if w.Job.Revises != "" {
 		section("revises", escape(w.Job.Revises))
 	}
@@ -87,6 +90,18 @@ func (a *app) whyText(w pipeline.Why) string {
 		}
 	}
 	return b.String()
+}
+
+// targetText is what the class of a job promises.
+func targetText(p job.Priority) string {
+	switch p {
+	case job.PriorityCritical:
+		return "at once"
+	case job.PriorityLow:
+		return "when nothing else is ready, at the latest within " + shortDuration(p.Target())
+	default:
+		return "within " + shortDuration(p.Target())
+	}
 }
 
 // provenanceText says where a proposal came from.

@@ -1,0 +1,93 @@
+package pipeline
+
+import (
+	"crypto/rand"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/sheratan/sheratan/hosts/agent"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/ledger"
+)
+
+// attemptFailed decides what follows a failed attempt: another one, or the end of the job. retryable says whether the failure
+// is of a kind that repetition can mend. It returns whether the job is over.
+func (b *batch) attemptFailed(r *rules.Rules, j job.Job, row indexRow, meta ledger.Ended, doc ledger.Ref, retryable bool) (over bool, err error) {
+	if meta.Code == agent.CodeExit {
+		retryable = retryable && j.RetriesExit(meta.ExitCode)
+	}
+	switch {
+	case meta.Code == agent.CodeCancelled:
+		// It did not fail by itself: it goes back into the queue, and the attempt does not count as a retry.
+		b.retry(row, row.RetryCount, b.now)
+		return false, b.failed
+	case retryable && row.RetryCount < row.MaxRetries:
+		left, err := b.retriesLeft(r, row)
+		if err != nil {
+			return false, err
+		}
+		if !left {
+			meta.Error = shorten(fmt.Sprintf("Retry budget of source %s is used up: %s", row.Bucket, meta.Error))
+			break
+		}
+		wait, err := b.p.retryWait(r, j, row.RetryCount)
+		if err != nil {
+			return false, err
+		}
+		b.retry(row, row.RetryCount+1, b.now.Add(wait))
+		return false, b.failed
+	case retryable && row.MaxRetries > 0:
+		meta.Error = shorten("Max retries exceeded: " + meta.Error)
+	}
+	b.jobEvent("run", job.JobFailed, row.ID, row.TraceID, "outbox", meta, &doc)
+	return true, b.failed
+}
+
+// retriesLeft reports whether the bucket of a job may repeat another attempt within this hour.
+func (b *batch) retriesLeft(r *rules.Rules, row indexRow) (bool, error) {
+	most := r.Config.Sources[row.Bucket].MaxRetriesPerHour
+	if most == 0 {
+		return true, nil
+	}
+	used, err := b.tx.RetriesUsed(row.Bucket, b.now)
+	return used < most, err
+}
+
+// retryWait is the pause before retry k = 0, 1, 2, … of a job.
+func (p *Pipeline) retryWait(r *rules.Rules, j job.Job, k int) (time.Duration, error) {
+	wait := j.RetryBackoff.Wait(k, time.Duration(r.Config.Limits.RetryWait)*time.Second)
+	if j.RetryJitter != job.JitterFull {
+		return wait, nil
+	}
+	n, err := rand.Int(p.opts.Rand, big.NewInt(int64(wait)+1))
+	if err != nil {
+		return 0, fmt.Errorf("random source: %w", err)
+	}
+	return time.Duration(n.Int64()), nil
+}
+
+func (b *batch) retry(row indexRow, count int, at time.Time) {
+	b.jobEvent("run", job.JobRetryScheduled, row.ID, row.TraceID, "approved",
+		ledger.RetryScheduled{Retry: count, WakeAt: job.FormatTime(at)}, nil)
+}
+
+// claim is the head of the queue, as far as the limit over all sources leaves room.
+func (b *batch) claim(r *rules.Rules, n int) ([]indexRow, error) {
+	n, err := b.room(r, n)
+	if err != nil {
+		return nil, err
+	}
+	return b.tx.Claim(n)
+}
+
+// room is how many of n jobs may be dispatched without there being more than limits.in_flight.
+func (b *batch) room(r *rules.Rules, n int) (int, error) {
+	most := r.Config.Limits.InFlight
+	if most == 0 || n == 0 {
+		return n, nil
+	}
+	busy, err := b.tx.InFlight()
+	return min(n, max(0, most-busy)), err
+}
