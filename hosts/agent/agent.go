@@ -13,7 +13,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sheratan/sheratan/hosts/roots"
@@ -124,19 +123,6 @@ func (a *Agent) Close() error {
 	return nil
 }
 
-// failure is why an attempt failed. It is an error so that it can pass through functions that return errors.
-type failure struct {
-	code      string
-	text      string
-	retryable bool
-}
-
-func (f *failure) Error() string { return f.text }
-
-func failed(code string, retryable bool, format string, args ...any) *failure {
-	return &failure{code: code, retryable: retryable, text: fmt.Sprintf(format, args...)}
-}
-
 // Attempt executes j for the attempt-th time, from 1, and reports what became of it. It returns soon after its context
 // ends. Every failure is a result: Error, ErrorCode and Retryable say what it was. The output files are not synced; see
 // Sync. The start marker stays until Forget, which must come after the result is recorded: between the two, a crash
@@ -192,11 +178,11 @@ func (a *Agent) execute(ctx context.Context, j job.Job, res *job.Result) *failur
 	}
 	switch p := params.(type) {
 	case kind.Noop:
-		return a.collect(ctx, j, "", res, nil)
+		return a.collect(ctx, j, "", "", res, nil)
 	case kind.Exec:
 		return a.exec(ctx, j, p, timeout, res)
 	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FilePatch:
-		return a.collect(ctx, j, "", res, a.files(ctx, j.ID, p, timeout, res))
+		return a.collect(ctx, j, "", "", res, a.files(ctx, j.ID, p, timeout, res))
 	}
 	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)
 }
@@ -258,45 +244,5 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, timeout time.D
 		}
 		fail = failed(code, start.Temporary(), "%v", start)
 	}
-	return a.collect(ctx, j, cwd, res, a.store(res, stdout, stderr, fail))
-}
-
-// outcome says what a program's end means.
-func outcome(r sandbox.Report, timeout time.Duration) *failure {
-	switch {
-	case r.TimedOut:
-		return timedOut(timeout)
-	case r.Cancelled:
-		return failed(CodeCancelled, true, "cancelled")
-	case r.OverDisk:
-		return failed(CodeDisk, false, "ended because its folder held more than allowed")
-	case r.Signal != 0:
-		return failed(CodeSignal, true, "ended by %s", signalName(r.Signal))
-	case r.ExitCode != 0:
-		return failed(CodeExit, true, "exit status %d", r.ExitCode)
-	}
-	return nil
-}
-
-func timedOut(timeout time.Duration) *failure {
-	return failed(CodeTimeout, true, "Job timed out after %ds", int(timeout.Seconds()))
-}
-
-// pathFailure carries the code of a path error over. What is wrong with the path itself no repetition mends.
-func pathFailure(err error) *failure {
-	p, ok := errors.AsType[*roots.PathError](err)
-	if !ok {
-		return failed(string(roots.IO), true, "%v", err)
-	}
-	return failed(string(p.Code), retryable(p.Code), "%v", p)
-}
-
-// retryable reports whether an operation that failed with code could succeed later. A missing file may yet be written
-// by another job; a path outside the roots stays there, and an existing file is not created by trying again.
-func retryable(code roots.Code) bool {
-	switch code {
-	case roots.NotFound, roots.Changed, roots.NoSpace, roots.IO:
-		return true
-	}
-	return false
+	return a.collect(ctx, j, folder.path, cwd, res, a.store(res, stdout, stderr, fail))
 }

@@ -23,19 +23,26 @@ const (
 	CodeArtifact        = "ARTIFACT"           // one could not be stored
 )
 
-// collection copies what one attempt left into its folder of artifacts.
-type collection struct {
-	a    *Agent
-	base string // the folder that the job worked in
-	dir  string // where the copies go
-	left int64  // bytes that may still be copied
-	kept []job.Artifact
-	seen map[string]bool
+// place is a folder in which outputs are looked for.
+type place struct {
+	roots *roots.Roots
+	dir   string
 }
 
-// collect keeps the outputs that a job declared. Where one that has to be there is not, or they are too large, nothing is kept,
-// and a success is none.
-func (a *Agent) collect(ctx context.Context, j job.Job, base string, res *job.Result, fail *failure) *failure {
+// collection copies what one attempt left into its folder of artifacts.
+type collection struct {
+	a      *Agent
+	places []place
+	dir    string // where the copies go
+	left   int64  // bytes that may still be copied
+	kept   []job.Artifact
+	seen   map[string]bool
+}
+
+// collect keeps the outputs that a job declared: of each, what is in its private folder, which is all that a confined job can
+// be sure to write in, or else what is in the folder cwd. "" is that there is no such folder, or the first root. Where an
+// output that has to be there is not, or they are too large, nothing is kept, and a success is none.
+func (a *Agent) collect(ctx context.Context, j job.Job, private, cwd string, res *job.Result, fail *failure) *failure {
 	var wanted []job.Declared
 	for _, d := range j.Outputs {
 		if fail == nil || d.OnFailure {
@@ -48,10 +55,19 @@ func (a *Agent) collect(ctx context.Context, j job.Job, base string, res *job.Re
 	if a.opt.Artifacts == nil {
 		return worse(fail, failed(CodeRefused, false, "this host keeps no artifacts"))
 	}
-	if base == "" {
-		base = a.opt.Roots.Paths()[0]
+	if cwd == "" {
+		cwd = a.opt.Roots.Paths()[0]
 	}
-	c := &collection{a: a, base: base, dir: a.opt.Artifacts(j.ID, res.Attempt), left: a.opt.ArtifactBytes, seen: map[string]bool{}}
+	places := []place{{a.opt.Roots, cwd}}
+	if private != "" {
+		own, err := roots.Open(private, []string{private}, nil)
+		if err != nil {
+			return worse(fail, failed(CodeArtifact, true, "artifacts: %v", err))
+		}
+		defer own.Close()
+		places = []place{{own, own.Paths()[0]}, places[0]}
+	}
+	c := &collection{a: a, places: places, dir: a.opt.Artifacts(j.ID, res.Attempt), left: a.opt.ArtifactBytes, seen: map[string]bool{}}
 	if err := os.RemoveAll(c.dir); err != nil { // what a crash left of an attempt of that number
 		return worse(fail, failed(CodeArtifact, true, "artifacts: %v", err))
 	}
@@ -78,37 +94,55 @@ func (c *collection) declared(ctx context.Context, d job.Declared) *failure {
 	if err := d.Check(); err != nil {
 		return failed(CodeRefused, false, "output %q: %v", d.Path, err)
 	}
+	for _, from := range c.places {
+		if found, fail := c.search(ctx, from, d); found || fail != nil {
+			return fail
+		}
+	}
+	if d.Optional {
+		return nil
+	}
+	return failed(CodeArtifactMissing, true, "output %q: there is no such file in %s; write it, or declare it optional: "+
+		`{"path": %q, "optional": true}`, d.Path, c.where(), d.Path)
+}
+
+// where names the places for people.
+func (c *collection) where() string {
+	cwd := c.places[len(c.places)-1].dir
+	if len(c.places) > 1 {
+		return "$SHERATAN_WORK or " + cwd
+	}
+	return cwd
+}
+
+// search keeps what one place has of a declared output, and reports whether that is anything.
+func (c *collection) search(ctx context.Context, from place, d job.Declared) (found bool, fail *failure) {
 	names := []string{d.Path}
 	if d.Pattern() {
 		limit := c.a.opt.ArtifactCount
 		if limit <= 0 {
 			limit = maxArtifacts
 		}
-		found, more, err := c.a.opt.Roots.Glob(c.base, d.Path, limit)
+		matches, more, err := from.roots.Glob(from.dir, d.Path, limit)
 		if err != nil {
-			return outputFailure(d.Path, err)
+			return false, outputFailure(d.Path, err)
 		}
 		if more {
-			return c.tooMany()
+			return false, c.tooMany()
 		}
-		names = found
+		names = matches
 	}
-	found := false
 	for _, name := range names {
 		if ctx.Err() != nil {
-			return failed(CodeCancelled, true, "cancelled")
+			return false, failed(CodeCancelled, true, "cancelled")
 		}
-		there, fail := c.file(name)
+		there, fail := c.file(from, name)
 		if fail != nil {
-			return fail
+			return false, fail
 		}
 		found = found || there
 	}
-	if !found && !d.Optional {
-		return failed(CodeArtifactMissing, true, "output %q: there is no such file in %s; write it, or declare it optional: "+
-			`{"path": %q, "optional": true}`, d.Path, c.base, d.Path)
-	}
-	return nil
+	return found, nil
 }
 
 // maxArtifacts bounds the files of one pattern where the config does not.
@@ -119,7 +153,7 @@ func (c *collection) tooMany() *failure {
 }
 
 // file keeps one file, and reports whether it is there.
-func (c *collection) file(name string) (bool, *failure) {
+func (c *collection) file(from place, name string) (bool, *failure) {
 	name = strings.TrimPrefix(filepath.ToSlash(filepath.Clean(name)), "./")
 	if c.seen[name] {
 		return true, nil
@@ -127,7 +161,7 @@ func (c *collection) file(name string) (bool, *failure) {
 	if !filepath.IsLocal(name) {
 		return false, failed(string(roots.Traversal), false, "output %q: leads out of the folder that the job works in", name)
 	}
-	in, err := c.a.opt.Roots.OpenPlain(c.base + "/" + name)
+	in, err := from.roots.OpenPlain(from.dir + "/" + name)
 	var p *roots.PathError
 	if errors.As(err, &p) && p.Code == roots.NotFound {
 		return false, nil

@@ -47,19 +47,24 @@ func TestArtifactsRefused(t *testing.T) {
 		code   string
 		text   string
 	}{
-		"missing":        {"true", "x", CodeArtifactMissing, "no such file"},
-		"no match":       {"touch y", "x*", CodeArtifactMissing, "no such file"},
-		"a folder":       {"mkdir x", "x", string(roots.NotAFile), "is a directory"},
-		"a link":         {"echo 1 >y; ln -s y x", "x", string(roots.Symlink), "symbolic link"},
-		"a matched link": {"echo 1 >y; ln -s y x", "x*", string(roots.Symlink), "symbolic link"},
-		"a link before":  {"mkdir d; echo 1 >d/x; ln -s d e", "e/x", string(roots.Symlink), "symbolic link"},
-		"out of root":    {"ln -s /etc e", "e/passwd", string(roots.Symlink), "symbolic link"},
-		"two names":      {"echo 1 >y; ln y x", "x", string(roots.HardLink), "hard links"},
-		"a fifo":         {"mkfifo x", "x", string(roots.SpecialFile), "FIFO"},
-		"traversal":      {"true", "a/../../x", string(roots.Traversal), "leads out"},
-		"absolute":       {"true", "/etc/passwd", CodeRefused, "relative"},
-		"too large":      {big, "big", CodeArtifactLarge, "limits.artifact_bytes"},
-		"too many":       {"touch x1 x2 x3", "x*", CodeArtifactMany, "limits.artifacts"},
+		"missing":         {"true", "x", CodeArtifactMissing, "no such file"},
+		"no match":        {"touch y", "x*", CodeArtifactMissing, "no such file"},
+		"a folder":        {"mkdir x", "x", string(roots.NotAFile), "is a directory"},
+		"a link":          {"echo 1 >y; ln -s y x", "x", string(roots.Symlink), "symbolic link"},
+		"a matched link":  {"echo 1 >y; ln -s y x", "x*", string(roots.Symlink), "symbolic link"},
+		"a link before":   {"mkdir d; echo 1 >d/x; ln -s d e", "e/x", string(roots.Symlink), "symbolic link"},
+		"out of root":     {"ln -s /etc e", "e/passwd", string(roots.Symlink), "symbolic link"},
+		"two names":       {"echo 1 >y; ln y x", "x", string(roots.HardLink), "hard links"},
+		"a fifo":          {"mkfifo x", "x", string(roots.SpecialFile), "FIFO"},
+		"traversal":       {"true", "a/../../x", string(roots.Traversal), "leads out"},
+		"absolute":        {"true", "/etc/passwd", CodeRefused, "relative"},
+		"too large":       {big, "big", CodeArtifactLarge, "limits.artifact_bytes"},
+		"an own link":     {`ln -s /etc/passwd "$SHERATAN_WORK/x"`, "x", string(roots.Symlink), "symbolic link"},
+		"own link folder": {`ln -s /etc "$SHERATAN_WORK/e"`, "e/passwd", string(roots.Symlink), "symbolic link"},
+		"own two names":   {`cd "$SHERATAN_WORK"; echo 1 >y; ln y x`, "x", string(roots.HardLink), "hard links"},
+		"own too large":   {`cd "$SHERATAN_WORK"; ` + big, "big", CodeArtifactLarge, "limits.artifact_bytes"},
+		"nowhere":         {"true", "x", CodeArtifactMissing, "$SHERATAN_WORK or /"},
+		"too many":        {"touch x1 x2 x3", "x*", CodeArtifactMany, "limits.artifacts"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, func(o *Options) { o.ArtifactBytes, o.ArtifactCount = 4000, 2 })
@@ -74,6 +79,25 @@ func TestArtifactsRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestArtifactsOfPrivateFolder: what lies in the private folder goes before what lies in the folder that the job worked in.
+func TestArtifactsOfPrivateFolder(t *testing.T) {
+	f := newFixture(t)
+	r := f.leave(t, `echo cwd >x; echo cwd >y; echo cwd >one.log
+		cd "$SHERATAN_WORK"; echo own >x; mkdir sub; echo own >sub/z; echo own >two.log`,
+		job.Declared{Path: "x"}, job.Declared{Path: "y"}, job.Declared{Path: "sub/z"}, job.Declared{Path: "*.log"})
+	want(t, r, "", "")
+	got := map[string]string{}
+	for _, a := range r.Artifacts {
+		b, _ := os.ReadFile(filepath.Join(f.ws, a.Path))
+		got[a.Name] = string(b)
+	}
+	if len(got) != 4 || got["x"] != "own\n" || got["y"] != "cwd\n" || got["sub/z"] != "own\n" || got["two.log"] != "own\n" {
+		t.Error(got, dump(r))
+	}
+	// The folder is another job's afterwards.
+	want(t, f.leave(t, "rm x", job.Declared{Path: "x"}), CodeArtifactMissing, "no such file")
 }
 
 // TestArtifactsOfFailure: what a failed attempt left is kept where the job says so, and its own failure is the one that is told.

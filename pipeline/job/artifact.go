@@ -13,7 +13,7 @@ const MaxOutputs = 100
 // Declared is a file, or a pattern of files, that a job promises to leave: they are kept with its result. In a proposal it is
 // a string, the path, or an object.
 type Declared struct {
-	Path      string `json:"path"`                 // relative to the folder that the job works in; *, ? and [a-z] match within a component
+	Path      string `json:"path"`                 // relative to the folders that outputs are looked for in; *, ? and [a-z] match within a component
 	Optional  bool   `json:"optional,omitempty"`   // it is no failure where there is no such file
 	OnFailure bool   `json:"on_failure,omitempty"` // it is kept of attempts that failed as well, where it is there
 }
@@ -47,7 +47,7 @@ func (d Declared) Check() error {
 	case d.Path == "":
 		return fmt.Errorf("an output needs a path")
 	case strings.HasPrefix(d.Path, "/"):
-		return fmt.Errorf("an output is relative to the folder that the job works in")
+		return fmt.Errorf("an output is relative: to $SHERATAN_WORK or the folder that the job works in")
 	case strings.HasSuffix(d.Path, "/"):
 		return fmt.Errorf("an output is a file; DIR/* keeps the files of a folder")
 	}
@@ -59,7 +59,7 @@ func (d Declared) Check() error {
 
 // Artifact is a file that an attempt left and that is kept.
 type Artifact struct {
-	Name   string `json:"name"` // relative to the folder that the job worked in
+	Name   string `json:"name"` // relative to the folder that it was in
 	Path   string `json:"path"` // where it is kept, relative to the workspace
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`

@@ -38,8 +38,11 @@ func agentsText(plan *workspace.Plan, cfg Config) []byte {
 	p("Only `payload` is required. `id` is yours to choose (letters, digits, `.`, `_`, `-`), so that you can find the answer and")
 	p("so that other jobs can wait for it. You may also set `depends_on` (a list of ids), `priority` (high, normal, low),")
 	p("`max_retries`, `retry_backoff`, `retry_jitter`, `retry_on` and `no_retry_on` (exit codes), `idempotency_key` (done once),")
-	p("`concurrency_key` (one at a time), `required_capabilities`, `task_id`, `mission_id`, `outputs` (files that")
-	p("the job leaves and that are to be kept with its result, as `[\"report.txt\", \"logs/*.log\"]`). Anything else is refused.")
+	p("`concurrency_key` (one at a time), `required_capabilities`, `task_id`, `mission_id`, `outputs`. Anything else is refused.")
+	p("")
+	p("`outputs` are files that the job leaves and that are kept with its result, as `[\"report.txt\", \"logs/*.log\"]`. They are looked")
+	p("for in the private folder of the attempt (`$SHERATAN_WORK`), then in the folder that the job works in. One that is missing")
+	p("makes the job fail, unless it says `{\"path\": \"report.txt\", \"optional\": true}`.")
 	p("")
 	p("Several proposals go into one file that ends in `.jsonl`, one per line. It is taken when it has not changed for two")
 	p("seconds; write it under another name first and rename it to `NAME.ready.jsonl`, and it is taken at once. Names that begin")
@@ -64,7 +67,7 @@ func agentsText(plan *workspace.Plan, cfg Config) []byte {
 	p("## Read the answer")
 	p("")
 	p("`%s/ID.json` has the latest answer: `status`, `message`, `exit_code`, the beginning of `stdout`", replies)
-	p("and `stderr`, and `result_path`. It is replaced as the job goes on.")
+	p("and `stderr`, and `result_path`: the job with its whole result, `artifacts` among it. It is replaced as the job goes on.")
 	if plan.Agent == nil {
 		p("SOURCE is the folder of the inbox that you wrote to, or `inbox`.")
 	}
