@@ -44,9 +44,8 @@ func (p *Pipeline) Outputs(ctx context.Context, id string, attempt int) (Outputs
 	if latest, has, err = p.loadResult(row); err != nil {
 		return o, err
 	}
-	if attempt > max(row.Attempt, latest.Attempt) || attempt < 0 {
-		return o, &InputError{File: id, Message: fmt.Sprintf("there is no attempt %d, the latest is %d", attempt, max(row.Attempt, latest.Attempt)),
-			Way: "sheratan why " + id}
+	if last := max(row.Attempt, latest.Attempt); attempt > last || attempt < 0 {
+		return o, noAttempt(id, attempt, last)
 	}
 	begun := !row.StartedAt.IsZero() || row.Status == job.StatusRunning
 	if attempt == 0 && begun && row.Attempt > latest.Attempt && !(row.Status == job.StatusPending && !row.Leased()) {
@@ -69,6 +68,14 @@ func (p *Pipeline) Outputs(ctx context.Context, id string, attempt int) (Outputs
 	}
 	o.Stdout, o.Stderr = p.abs(o.Result.Stdout.Path), p.abs(o.Result.Stderr.Path)
 	return o, p.withoutRemoved(ctx, &o)
+}
+
+func noAttempt(id string, attempt, last int) error {
+	text := fmt.Sprintf("there is no attempt %d, the latest is %d", attempt, last)
+	if last == 0 {
+		text = fmt.Sprintf("there is no attempt %d, it has not run", attempt)
+	}
+	return &InputError{File: id, Message: text, Way: "sheratan why " + id}
 }
 
 // resultOfAttempt reads the result of one attempt, nil where it has none.
@@ -153,18 +160,26 @@ type KeptArtifact struct {
 	Removed string `json:"removed,omitempty"` // why it is not there any more
 }
 
-// Artifacts lists the artifacts of all attempts of a job.
-func (p *Pipeline) Artifacts(ctx context.Context, id string) ([]KeptArtifact, error) {
+// Artifacts lists the artifacts of one attempt of a job, or with 0 of all.
+func (p *Pipeline) Artifacts(ctx context.Context, id string, attempt int) ([]KeptArtifact, error) {
 	row, err := p.row(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	if row.Result.SHA256 == "" && row.JoinedTo != "" {
-		return p.Artifacts(ctx, row.JoinedTo)
+		return p.Artifacts(ctx, row.JoinedTo, attempt)
 	}
 	attempts, err := p.Attempts(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	last := row.Attempt
 	list := []KeptArtifact{}
 	for _, a := range attempts {
+		last = max(last, a.Attempt)
+		if attempt > 0 && a.Attempt != attempt {
+			continue
+		}
 		for _, f := range a.Artifacts {
 			k := KeptArtifact{JobID: id, Attempt: a.Attempt, Artifact: f}
 			if !exists(p.abs(f.Path)) {
@@ -180,19 +195,22 @@ func (p *Pipeline) Artifacts(ctx context.Context, id string) ([]KeptArtifact, er
 			list = append(list, k)
 		}
 	}
-	return list, err
+	if attempt > last {
+		return nil, noAttempt(id, attempt, last)
+	}
+	return list, nil
 }
 
 // OpenArtifact opens the artifact of the latest attempt that has one of that name, or of the given attempt. Its content is
 // that which the ledger names.
 func (p *Pipeline) OpenArtifact(ctx context.Context, id, name string, attempt int) (*os.File, error) {
-	list, err := p.Artifacts(ctx, id)
+	list, err := p.Artifacts(ctx, id, attempt)
 	if err != nil {
 		return nil, err
 	}
 	for i := len(list) - 1; i >= 0; i-- {
 		f := list[i]
-		if f.Name != name || attempt > 0 && f.Attempt != attempt {
+		if f.Name != name {
 			continue
 		}
 		if f.Removed != "" {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -179,15 +180,17 @@ func (p *Pipeline) RemoveFiles(ctx context.Context, id string, o RemoveOptions) 
 	if err != nil {
 		return nil, err
 	}
+	named := func(f job.Artifact) bool { return isStream(f) != o.Artifacts && (o.Name == "" || o.Name == f.Name) }
+	if o.Name != "" && !slices.ContainsFunc(attempts, func(a Attempt) bool { return slices.ContainsFunc(a.Files(), named) }) {
+		return nil, &InputError{File: id + ": " + o.Name, Message: "there is no such artifact", Way: "sheratan artifacts " + id}
+	}
 	reason, _ := redactText(o.Reason)
 	return p.removing(ctx, func(b *batch) (list []Removal, err error) {
 		for _, a := range attempts {
 			if o.Attempt > 0 && a.Attempt != o.Attempt {
 				continue
 			}
-			more, err := b.remove(p.opts.Actor, a.Seq, shorten(reason), func(f job.Artifact) bool {
-				return isStream(f) != o.Artifacts && (o.Name == "" || o.Name == f.Name)
-			})
+			more, err := b.remove(p.opts.Actor, a.Seq, shorten(reason), named)
 			if err != nil {
 				return nil, err
 			}

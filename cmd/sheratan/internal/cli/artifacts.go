@@ -62,17 +62,12 @@ sheratan artifacts --remove job-7 --reason "not needed any more"`,
 }
 
 func (a *app) listArtifacts(ctx context.Context, p *pipeline.Pipeline, id string, attempt int) error {
-	list, err := p.Artifacts(ctx, id)
+	list, err := p.Artifacts(ctx, id, attempt)
 	if err != nil {
 		return err
 	}
 	t := &table{style: a.out.style, header: []string{"NAME", "BYTES", "SHA256", "ATTEMPT", "PATH"}}
-	found := false
 	for _, f := range list {
-		if attempt > 0 && f.Attempt != attempt {
-			continue
-		}
-		found = true
 		if a.global.JSON {
 			if err := a.out.line(f); err != nil {
 				return err
@@ -85,7 +80,11 @@ func (a *app) listArtifacts(ctx context.Context, p *pipeline.Pipeline, id string
 		}
 		t.add(f.Name, fmt.Sprint(f.Bytes), f.SHA256[:min(16, len(f.SHA256))], fmt.Sprint(f.Attempt), where)
 	}
-	if !found {
+	switch {
+	case len(list) > 0:
+	case attempt > 0:
+		a.people.note("%s: attempt %d left no files", id, attempt)
+	default:
 		a.people.note("%s: left no files; a proposal declares them in \"outputs\"", id)
 	}
 	return t.flush(a.out)

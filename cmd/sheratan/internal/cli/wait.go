@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,6 +13,7 @@ import (
 
 func newWait(a *app) *cobra.Command {
 	var o pipeline.WaitOptions
+	var timeout string
 	c := &cobra.Command{
 		Use:   "wait ID... | -",
 		Short: "wait until jobs have ended",
@@ -23,12 +27,13 @@ sheratan submit --json *.json | sheratan wait - --json`,
 		Annotations: workspaceExits(exitBlocked, exitFailed, exitTimeout, exitInterrupted),
 		Args:        idArgs(1),
 	}
-	c.Flags().DurationVar(&o.Timeout, "timeout", 0, "give up after `TIME`; 0 is never")
+	c.Flags().StringVar(&timeout, "timeout", "", "give up after `TIME`, as 90, 90s or 5m; 0 is never")
 	c.Flags().BoolVar(&o.Any, "any", false, "wait for the first of the jobs only")
 	c.ValidArgsFunction = a.completeJobs("pending", "throttled", "running")
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
-		if o.Timeout < 0 {
-			return usagef("--timeout: want a time above zero")
+		var err error
+		if o.Timeout, err = parsePatience(timeout); err != nil {
+			return usagef("--timeout %s: %w", timeout, err)
 		}
 		return a.with(ctx, func(p *pipeline.Pipeline) error {
 			var ids []string
@@ -43,4 +48,19 @@ sheratan submit --json *.json | sheratan wait - --json`,
 		})
 	})
 	return c
+}
+
+// parsePatience takes seconds or a Go duration, for how long something is waited for; "" and 0 are for ever.
+func parsePatience(s string) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(s)
+	if n, plain := strconv.ParseInt(s, 10, 32); plain == nil {
+		d, err = time.Duration(n)*time.Second, nil
+	}
+	if err != nil || d < 0 {
+		return 0, errors.New("want seconds or a duration such as 90s or 5m, or 0 for ever")
+	}
+	return d, nil
 }
