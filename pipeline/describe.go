@@ -89,6 +89,10 @@ func Describe(ev ledger.Event) string {
 		var m ledger.Cancelled
 		_ = ev.DecodeMeta(&m)
 		return "cancelled" + because(m.Reason)
+	case job.DocumentRemoved:
+		var m ledger.Removed
+		_ = ev.DecodeMeta(&m)
+		return "removed " + ev.ArtifactPath + because(m.Reason)
 	case job.OutcomeUnknown, job.LeaseExpired:
 		var m ledger.Unknown
 		_ = ev.DecodeMeta(&m)

@@ -138,16 +138,9 @@ func (p *Pipeline) withoutRemoved(ctx context.Context, o *Outputs) error {
 // whyRemoved returns the reason of the event that says that a file was removed, and whether there is one.
 func (p *Pipeline) whyRemoved(ctx context.Context, id, rel string) (reason string, ok bool, err error) {
 	err = p.view(ctx, func(r *index.Reader) error {
-		return r.Events(index.EventFilter{Job: id, Event: string(job.DocumentRemoved)}, func(ev ledger.Event) error {
-			var m ledger.Removed
-			if ev.ArtifactPath != p.removedPath(rel) {
-				return nil
-			}
-			ok = true
-			err := ev.DecodeMeta(&m)
-			reason = m.Reason
-			return err
-		})
+		gone, err := removedOf(r, id)
+		reason, ok = gone[p.removedPath(rel)]
+		return err
 	})
 	return reason, ok, err
 }

@@ -61,7 +61,7 @@ func (b *batch) remove(actor string, seq int64, reason string, choose func(job.A
 	var chosen, rest []job.Artifact
 	for _, f := range res.Files() {
 		switch {
-		case gone[b.p.removedPath(f.Path)]:
+		case has(gone, b.p.removedPath(f.Path)):
 		case choose(f):
 			chosen = append(chosen, f)
 		default:
@@ -82,14 +82,21 @@ func (b *batch) remove(actor string, seq int64, reason string, choose func(job.A
 	return list, b.failed
 }
 
-// removedOf returns the paths of the files of a job that were removed.
-func removedOf(r *index.Reader, id string) (map[string]bool, error) {
-	gone := map[string]bool{}
+// removedOf returns the files of a job that were removed, by their path below runtime/, and the reasons.
+func removedOf(r *index.Reader, id string) (map[string]string, error) {
+	gone := map[string]string{}
 	err := r.Events(index.EventFilter{Job: id, Event: string(job.DocumentRemoved)}, func(ev ledger.Event) error {
-		gone[ev.ArtifactPath] = true
-		return nil
+		var m ledger.Removed
+		err := ev.DecodeMeta(&m)
+		gone[ev.ArtifactPath] = m.Reason
+		return err
 	})
 	return gone, err
+}
+
+func has(m map[string]string, key string) bool {
+	_, ok := m[key]
+	return ok
 }
 
 // removing records removals in one batch, and deletes the files when the events are on disk.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 // Bounds of retention: how often a workspace is looked through, and how much one tick removes. What is left over is removed by
 // the next tick.
 const (
-	retainEvery   = time.Hour
+	retainEvery   = 10 * time.Minute
 	retainBatches = 10
 )
 
@@ -37,11 +38,7 @@ func (p *Pipeline) retain(ctx context.Context, r *rules.Rules, now time.Time) er
 		return err
 	}
 	policy := r.Config.Retention
-	if policy.Days == 0 && policy.Bytes == 0 {
-		return nil
-	}
-	stamp := p.ws.Retained()
-	if info, err := os.Stat(stamp); err == nil && now.Sub(info.ModTime()).Abs() < retainEvery {
+	if policy.Days == 0 && policy.Bytes == 0 || p.retained(policy, now) {
 		return nil
 	}
 	after := int64(-1)
@@ -51,7 +48,7 @@ func (p *Pipeline) retain(ctx context.Context, r *rules.Rules, now time.Time) er
 			return err
 		}
 		if len(due) == 0 {
-			return p.touch(stamp, now)
+			return p.noteRetained(policy, now)
 		}
 		if _, err := p.removing(ctx, func(b *batch) (list []Removal, err error) {
 			for _, d := range due {
@@ -103,10 +100,24 @@ func (p *Pipeline) overdue(ctx context.Context, policy rules.Retention, now time
 	return due, err
 }
 
-// touch notes that there was nothing more to remove.
-func (p *Pipeline) touch(stamp string, now time.Time) error {
-	if err := os.WriteFile(stamp, nil, 0o600); err != nil {
+// retained reports whether a workspace was looked through for this policy a short while ago.
+func (p *Pipeline) retained(policy rules.Retention, now time.Time) bool {
+	info, err := os.Stat(p.ws.Retained())
+	if err != nil || now.Sub(info.ModTime()).Abs() >= retainEvery {
+		return false
+	}
+	had, err := os.ReadFile(p.ws.Retained())
+	return err == nil && string(had) == policyText(policy)
+}
+
+// noteRetained notes that under this policy there was nothing more to remove.
+func (p *Pipeline) noteRetained(policy rules.Retention, now time.Time) error {
+	if err := os.WriteFile(p.ws.Retained(), []byte(policyText(policy)), 0o600); err != nil {
 		return err
 	}
-	return os.Chtimes(stamp, now, now)
+	return os.Chtimes(p.ws.Retained(), now, now)
+}
+
+func policyText(policy rules.Retention) string {
+	return fmt.Sprintf("%d days, %d bytes\n", policy.Days, policy.Bytes)
 }
