@@ -22,73 +22,101 @@ const (
 	drainProposal = `{"id":"drain-%d","priority":%d,"depends_on":[%s],"payload":{"kind":"noop","params":{}}}` + "\n"
 )
 
-// measureDrain fills a queue with jobs of many sources, with random priorities and dependencies, and lets one tick run them
-// all. What a job costs while the queue is long is compared with what it costs when hardly anything waits any more and all
-// the history lies behind it.
+// measureDrain fills two queues with jobs of many sources, with random priorities and dependencies, and lets one tick run
+// all of each: a short one, and one that is ten times as long.
 func measureDrain(ctx context.Context, b *bench) error {
-	n := b.size.drained
-	s, err := b.newSpace(ctx, "drain", 2)
+	few, err := b.drain(ctx, "drain-short", b.size.drained/10)
 	if err != nil {
 		return err
 	}
-	err = s.configure(func(config map[string]any) { // dependencies across sources
+	many, err := b.drain(ctx, "drain-long", b.size.drained)
+	if err != nil {
+		return err
+	}
+	b.report.line("noop jobs of %d sources with random priorities and dependencies, all in the queue; one tick", drainSources)
+	for _, d := range []*drained{few, many} {
+		b.report.line("%-44s %10s  %.0f/s, CPU %s a job", fmt.Sprintf("%d jobs, %d dependencies", d.jobs, d.deps),
+			short(d.spent.wall), perSecond(d.jobs, d.spent.wall), short(d.perJob()))
+	}
+	for i := range drainParts {
+		from, to := i*many.jobs/drainParts, (i+1)*many.jobs/drainParts
+		wall, cpu := many.part(from, to)
+		b.report.line("%-44s %10s  CPU %s a job", fmt.Sprintf("jobs %d to %d of the long one", from+1, to), short(wall),
+			short(cpu/time.Duration(to-from)))
+	}
+	b.report.growth("CPU of a job, long : short", float64(many.perJob()), float64(few.perJob()))
+	return nil
+}
+
+// drained is a queue that was emptied.
+type drained struct {
+	jobs, deps int
+	spent      spent
+	meter      cpuMeter
+	ends       []time.Time // of the jobs, in order
+}
+
+func (d *drained) perJob() time.Duration { return d.spent.cpu / time.Duration(d.jobs) }
+
+// part is what passed and was used from the end of job number from to that of job number to.
+func (d *drained) part(from, to int) (wall, cpu time.Duration) {
+	begin, end := d.ends[from], d.ends[to-1]
+	return end.Sub(begin), d.meter.at(end) - d.meter.at(begin)
+}
+
+func (b *bench) drain(ctx context.Context, name string, n int) (*drained, error) {
+	s, err := b.newSpace(ctx, name, 2)
+	if err != nil {
+		return nil, err
+	}
+	err = s.configure(func(config map[string]any) {
 		config["gates"].(map[string]any)["cross_source_dependencies"] = []any{map[string]any{"from": "*", "to": "*"}}
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	random := rand.New(rand.NewPCG(drainSeed, drainSeed))
-	deps := 0
-	proposals := make([]strings.Builder, drainSources)
-	for i := range n {
-		var waits []string
-		for range max(0, random.IntN(8)-4) { // none for five in eight
-			if i > 0 {
-				if id := fmt.Sprintf(`"drain-%d"`, random.IntN(i)); !slices.Contains(waits, id) {
-					waits = append(waits, id)
-				}
-			}
-		}
-		deps += len(waits)
-		fmt.Fprintf(&proposals[random.IntN(drainSources)], drainProposal, i, random.IntN(4), strings.Join(waits, ","))
-	}
-	for i := range proposals {
-		if err := s.submit(ctx, proposals[i].String(), "--source", drainSource(i)); err != nil {
-			return err
+	d := &drained{jobs: n}
+	for i, proposals := range d.proposals() {
+		if err := s.submit(ctx, proposals, "--source", fmt.Sprintf("source-%d", i)); err != nil {
+			return nil, err
 		}
 	}
-	var gate, tick costs
-	if err := timed(ctx, &gate, s.command("gate")); err != nil {
-		return err
+	if err := s.command("gate").run(ctx); err != nil {
+		return nil, err
 	}
-	meter := &cpuMeter{}
-	drain := s.command("tick", "--linger", "0s")
-	drain.started = meter.follow
-	if err := timed(ctx, &tick, drain); err != nil {
-		return err
+	tick := s.command("tick", "--linger", "0s")
+	tick.started = d.meter.follow
+	if d.spent, err = tick.time(ctx); err != nil {
+		return nil, err
 	}
 	if err := s.completed(n); err != nil {
-		return err
+		return nil, err
 	}
-	ends, err := s.ends()
-	if err != nil {
-		return err
+	if d.ends, err = s.ends(); err == nil && len(d.ends) != n {
+		err = fmt.Errorf("%d jobs ended in the ledger; there were %d", len(d.ends), n)
 	}
-	if len(ends) != n {
-		return fmt.Errorf("%d jobs ended in the ledger; there were %d", len(ends), n)
+	return d, err
+}
+
+// proposals are those of each source. Three jobs in eight depend on one to three that came before them.
+func (d *drained) proposals() []string {
+	random := rand.New(rand.NewPCG(drainSeed, drainSeed))
+	lines := make([]strings.Builder, drainSources)
+	for i := range d.jobs {
+		var waits []string
+		for range max(0, random.IntN(8)-4) {
+			if id := fmt.Sprintf(`"drain-%d"`, random.IntN(max(i, 1))); i > 0 && !slices.Contains(waits, id) {
+				waits = append(waits, id)
+			}
+		}
+		d.deps += len(waits)
+		fmt.Fprintf(&lines[random.IntN(drainSources)], drainProposal, i, random.IntN(4), strings.Join(waits, ","))
 	}
-	b.report.line("%d noop jobs of %d sources with random priorities and %d dependencies, in the queue; one tick", n, drainSources, deps)
-	b.report.row("sheratan gate", gate.wall, fmt.Sprintf("%.0f/s", perSecond(n, gate.wall.median())))
-	b.report.row("sheratan tick", tick.wall, fmt.Sprintf("%.0f/s", perSecond(n, tick.wall.median())))
-	parts := make(series, drainParts)
-	for i := range parts {
-		from, to := ends[i*n/drainParts], ends[(i+1)*n/drainParts-1]
-		parts[i] = meter.at(to) - meter.at(from)
-		which := fmt.Sprintf("jobs %d to %d", i*n/drainParts+1, (i+1)*n/drainParts)
-		b.report.line("%-44s %10s  CPU %s", which, short(to.Sub(from)), short(parts[i]))
+	texts := make([]string, len(lines))
+	for i := range lines {
+		texts[i] = lines[i].String()
 	}
-	b.report.growth("CPU of the last three tenths : of the first", float64(parts[drainParts-3:].median()), float64(parts[:3].median()))
-	return nil
+	return texts
 }
 
 // cpuMeter knows what processor time a process had used when.
@@ -117,8 +145,6 @@ func (m *cpuMeter) at(t time.Time) time.Duration {
 	}
 	return m.used[i-1]
 }
-
-func drainSource(i int) string { return fmt.Sprintf("source-%d", i) }
 
 // ends returns when the jobs of the workspace were completed, in order.
 func (s space) ends() (list []time.Time, err error) {
