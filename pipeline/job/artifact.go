@@ -65,11 +65,14 @@ type Artifact struct {
 	SHA256 string `json:"sha256"`
 }
 
-// KeptBytes is the size of all Files.
+// KeptBytes is the size of all Files, and at least 1 where there is one, so that empty ones are not forgotten.
 func (r *Result) KeptBytes() (n int64) {
 	n = r.Stdout.Kept + r.Stderr.Kept
 	for _, a := range r.Artifacts {
 		n += a.Bytes
+	}
+	if len(r.Artifacts) > 0 {
+		n = max(n, 1)
 	}
 	return n
 }

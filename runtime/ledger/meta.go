@@ -132,7 +132,7 @@ type Ended struct {
 	Code           string `json:"code,omitempty"`  // TIMEOUT, EXIT, SIGNAL, REFUSED, DEPENDENCY_FAILED, …
 	Error          string `json:"error,omitempty"` // one line, at most 200 bytes, redacted
 	CompletedAt    string `json:"completed_at,omitempty"`
-	Kept           int64  `json:"kept,omitempty"` // bytes of the output files and artifacts that the result names
+	Kept           int64  `json:"kept,omitempty"` // bytes of the output files and artifacts that the result names, at least 1 where there are any
 	DeduplicatedOf string `json:"deduplicated_of,omitempty"`
 }
 
