@@ -124,7 +124,7 @@ func (r *Rules) compileLimits() []error {
 	}{
 		{"timeout_seconds", l.TimeoutSeconds}, {"max_retries", l.MaxRetries}, {"payload_bytes", l.PayloadBytes},
 		{"output_bytes", l.OutputBytes}, {"queue_depth", l.QueueDepth}, {"depends_on", l.DependsOn}, {"dependency_bytes", l.DependencyBytes}, {"depth", l.Depth},
-		{"children", l.Children},
+		{"children", l.Children}, {"artifacts", l.Artifacts}, {"artifact_bytes", l.ArtifactBytes},
 	} {
 		if x.value < 0 {
 			faults = append(faults, fmt.Errorf("/limits/%s: %d is negative; 0 is unlimited", x.name, x.value))

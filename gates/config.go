@@ -68,6 +68,8 @@ type Limits struct {
 	QueueDepth      int `json:"queue_depth"`        // per source; a full queue defers and is not the gates' concern
 	DependsOn       int `json:"depends_on"`         // dependencies of one job
 	DependencyBytes int `json:"dependency_bytes"`   // of what its dependencies left that one job is given
+	Artifacts       int `json:"artifacts"`          // files kept of the outputs of one job
+	ArtifactBytes   int `json:"artifact_bytes"`     // and their size in all
 	Depth           int `json:"depth"`              // generations of follow-ups, 0 for what a person or agent proposed
 	Children        int `json:"children"`           // follow-ups of one job
 }
@@ -143,6 +145,8 @@ func DefaultConfig() Config {
 			QueueDepth:      100_000,
 			DependsOn:       64,
 			DependencyBytes: 64 << 20,
+			Artifacts:       100,
+			ArtifactBytes:   64 << 20,
 			Depth:           3,
 			Children:        32,
 		},

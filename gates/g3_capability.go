@@ -20,6 +20,7 @@ func (e *evaluation) capability(v *verdict) {
 	e.kindAllowed(v)
 	e.hosts(v)
 	e.paths(v)
+	e.outputs(v)
 	e.command(v)
 	e.environment(v)
 	e.crossSource(v)

@@ -2,29 +2,19 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
-	"github.com/sheratan/sheratan/runtime/workspace"
 )
 
 // JobLine is a job document with its id in front, as every line about a job has it.
 type JobLine struct {
 	JobID string `json:"job_id"`
 	job.Job
-}
-
-// JobFilter selects jobs to list. Zero values select all.
-type JobFilter struct {
-	Status                       []string
-	Source, Kind, Mission, Trace string
-	Since                        time.Time
-	Limit                        int
+	Attempts []Attempt `json:"attempts,omitempty"` // those that are over, where one job was asked for
 }
 
 // reader returns the index for reading. Where it is missing, broken or behind, it is made good first.
@@ -46,32 +36,6 @@ func (p *Pipeline) reader(ctx context.Context) (*index.DB, error) {
 	return p.db, nil
 }
 
-// Jobs lists jobs, the newest last.
-func (p *Pipeline) Jobs(ctx context.Context, f JobFilter, emit func(JobLine) error) error {
-	filter := index.JobFilter{Source: f.Source, Kind: f.Kind, Mission: f.Mission, Trace: f.Trace, Since: f.Since, Limit: f.Limit}
-	for _, s := range f.Status {
-		filter.Status = append(filter.Status, job.Status(s))
-	}
-	var rows []indexRow
-	err := p.view(ctx, func(r *index.Reader) (err error) {
-		rows, err = r.List(filter)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for _, row := range rows {
-		j, err := p.assemble(row)
-		if err != nil {
-			return err
-		}
-		if err := emit(JobLine{row.ID, j}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Job returns one job document.
 func (p *Pipeline) Job(ctx context.Context, id string) (JobLine, error) {
 	row, err := p.row(ctx, id)
@@ -79,7 +43,7 @@ func (p *Pipeline) Job(ctx context.Context, id string) (JobLine, error) {
 		return JobLine{}, err
 	}
 	j, err := p.assemble(row)
-	return JobLine{id, j}, err
+	return JobLine{JobID: id, Job: j}, err
 }
 
 func (p *Pipeline) row(ctx context.Context, id string) (indexRow, error) {
@@ -131,31 +95,52 @@ const inboxCounted = 10000
 
 // Status counts. It costs the same however long the history is.
 func (p *Pipeline) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := p.view(ctx, func(r *index.Reader) (err error) {
+		s, err = p.statusOf(r)
+		return err
+	})
+	if err != nil {
+		return s, err
+	}
+	err = p.inboxOf(&s)
+	return s, err
+}
+
+// inboxOf adds what waits in the inbox, and what lies there and is left alone.
+func (p *Pipeline) inboxOf(s *Status) error {
+	n, strays, err := p.ws.CountInbox(inboxCounted)
+	s.Inbox = n
+	for _, stray := range strays {
+		s.Strays = append(s.Strays, stray.String())
+	}
+	return err
+}
+
+// statusOf is what the index knows of the state of the workspace.
+func (p *Pipeline) statusOf(r *index.Reader) (Status, error) {
 	s := Status{State: "idle", Jobs: map[string]int{}, Hosts: []hosts.Host{}, Paused: []Pause{}, Strays: []string{}}
 	for _, st := range job.Statuses {
 		s.Jobs[string(st)] = 0
 	}
-	err := p.view(ctx, func(r *index.Reader) error {
-		counts, err := r.Counts()
-		if err != nil {
-			return err
-		}
-		for _, c := range counts {
-			for st, n := range c.Status {
-				s.Jobs[string(st)] += n
-			}
-		}
-		pos, err := r.Position()
-		if err != nil {
-			return err
-		}
-		s.Ledger = LedgerState{pos.Size, pos.RootHex()}
-		if s.Hosts, err = p.hosts(r, nil); err != nil {
-			return err
-		}
-		return s.pauses(r)
-	})
+	counts, err := r.Counts()
 	if err != nil {
+		return s, err
+	}
+	for _, c := range counts {
+		for st, n := range c.Status {
+			s.Jobs[string(st)] += n
+		}
+	}
+	pos, err := r.Position()
+	if err != nil {
+		return s, err
+	}
+	s.Ledger = LedgerState{pos.Size, pos.RootHex()}
+	if s.Hosts, err = p.hosts(r, nil); err != nil {
+		return s, err
+	}
+	if err := s.pauses(r); err != nil {
 		return s, err
 	}
 	s.Approved = s.Jobs[string(job.StatusPending)] + s.Jobs[string(job.StatusThrottled)] + s.Jobs[string(job.StatusRunning)]
@@ -163,12 +148,7 @@ func (p *Pipeline) Status(ctx context.Context) (Status, error) {
 	if s.State == "idle" && s.Jobs[string(job.StatusRunning)] > 0 {
 		s.State = "running"
 	}
-	var strays []workspace.Stray
-	s.Inbox, strays, err = p.ws.CountInbox(inboxCounted)
-	for _, stray := range strays {
-		s.Strays = append(s.Strays, stray.String())
-	}
-	return s, err
+	return s, nil
 }
 
 func (s *Status) pauses(r *index.Reader) error {
@@ -189,31 +169,6 @@ func (p *Pipeline) Hosts(ctx context.Context) (list []hosts.Host, err error) {
 		return err
 	})
 	return list, err
-}
-
-// Outputs names the files with what a job wrote, and its latest result where it has one.
-func (p *Pipeline) Outputs(ctx context.Context, id string) (stdout, stderr string, r *job.Result, running bool, err error) {
-	row, err := p.row(ctx, id)
-	if err != nil {
-		return "", "", nil, false, err
-	}
-	if row.Result.SHA256 == "" && row.JoinedTo != "" {
-		return p.Outputs(ctx, row.JoinedTo)
-	}
-	res, ok, err := p.loadResult(row)
-	if err != nil {
-		return "", "", nil, false, err
-	}
-	if ok {
-		r = &res
-		stdout, stderr = p.abs(res.Stdout.Path), p.abs(res.Stderr.Path)
-	}
-	if row.Status == job.StatusRunning {
-		dir := p.ws.ResultDir(row.StartedAt)
-		stdout, stderr = fmt.Sprintf("%s/%s.stdout", dir, id), fmt.Sprintf("%s/%s.stderr", dir, id)
-		running = true
-	}
-	return stdout, stderr, r, running, nil
 }
 
 // abs is Rel turned round: the absolute path of what a document names relative to the workspace; "" stays.

@@ -94,6 +94,10 @@ func Describe(ev ledger.Event) string {
 		_ = ev.DecodeMeta(&m)
 		_, did, _ := strings.Cut(strings.ToLower(string(ev.Event)), "_")
 		return "mission " + m.Mission + " was " + did + because(m.Reason)
+	case job.DocumentRemoved:
+		var m ledger.Removed
+		_ = ev.DecodeMeta(&m)
+		return "removed " + ev.ArtifactPath + because(m.Reason)
 	case job.OutcomeUnknown, job.LeaseExpired:
 		var m ledger.Unknown
 		_ = ev.DecodeMeta(&m)

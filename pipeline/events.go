@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
@@ -47,7 +48,7 @@ func (p *Pipeline) Event(ctx context.Context, ref string) (ev ledger.Event, line
 		return ev, nil, nil, err
 	}
 	where, ok, err := ledger.RefOf(&ev)
-	if err != nil || !ok {
+	if err != nil || !ok || ev.Event == job.DocumentRemoved {
 		return ev, line, nil, err
 	}
 	doc, err = p.docs.Read(where)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -56,7 +57,10 @@ func (p *Pipeline) guardDocuments(tx *index.Tx, pos ledger.Position) error {
 	err := tx.Events(f, func(ev ledger.Event) (err error) {
 		// What was taken out of the store on purpose is named by an event of its own.
 		if ev.Event == job.DocumentRemoved {
-			return errFound
+			if strings.HasPrefix(ev.ArtifactPath, ledger.DocumentsDir+"/") {
+				return errFound
+			}
+			return nil // an output file or artifact, which lies elsewhere
 		}
 		// The bids of a dispatch may have been stored long before it: they say nothing about the end.
 		if ev.Event == job.JobDispatched {

@@ -215,6 +215,7 @@ func looseProposal(obj map[string]any) job.Proposal {
 	p.DependsOn = texts(obj["depends_on"])
 	p.OnDependencyFailure = job.OnFailure(text(obj["on_dependency_failure"]))
 	p.RequiredCapabilities = texts(obj["required_capabilities"])
+	p.Outputs = declared(obj["outputs"])
 	if payload, ok := obj["payload"].(map[string]any); ok {
 		p.Payload.Kind = text(payload["kind"])
 		if payload["params"] != nil {
@@ -237,6 +238,23 @@ func texts(v any) []string {
 	for _, x := range list {
 		if s, ok := x.(string); ok {
 			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// declared returns the outputs that a proposal declares.
+func declared(v any) []job.Declared {
+	list, _ := v.([]any)
+	var out []job.Declared
+	for _, x := range list {
+		switch x := x.(type) {
+		case string:
+			out = append(out, job.Declared{Path: x})
+		case map[string]any:
+			optional, _ := x["optional"].(bool)
+			onFailure, _ := x["on_failure"].(bool)
+			out = append(out, job.Declared{Path: text(x["path"]), Optional: optional, OnFailure: onFailure})
 		}
 	}
 	return out

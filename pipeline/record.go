@@ -45,7 +45,7 @@ func (b *batch) record(r *rules.Rules, a *attempt, doc ledger.Ref) (over bool, e
 	}
 	res := a.result
 	meta := ledger.Ended{Located: located(doc), Attempt: a.number, ExitCode: res.ExitCode, Code: res.ErrorCode,
-		Error: shorten(res.Error), CompletedAt: res.CompletedAt}
+		Error: shorten(res.Error), CompletedAt: res.CompletedAt, Kept: res.KeptBytes()}
 	if res.Status == job.StatusCompleted {
 		b.jobEvent("run", job.JobCompleted, row.ID, row.TraceID, "outbox", meta, &doc)
 		return true, b.failed

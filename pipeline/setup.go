@@ -56,18 +56,21 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 		Roots:     r.Roots,
 		Workspace: p.ws.Root(),
 		WorkDir:   p.ws.Jobs(),
-		Output: func(id string, _ int) (stdout, stderr string) {
-			now := p.now()
-			return p.ws.ResultFile(id, now, ".stdout"), p.ws.ResultFile(id, now, ".stderr")
+		Output: func(id string, attempt int) (stdout, stderr string) {
+			return p.attemptFile(id, attempt, p.now(), "stdout"), p.attemptFile(id, attempt, p.now(), "stderr")
 		},
+		Artifacts:  func(id string, attempt int) string { return p.attemptFile(id, attempt, p.now(), "artifacts") },
+		Last:       lastAttempt,
 		Resolve:    func(argv []string) (string, string, error) { return resolve(r, argv) },
 		EnvAllowed: r.Gates.EnvAllowed,
 		Env:        baseEnv(r),
 		Limit:      int64(r.Config.Limits.OutputBytes),
+		Host:       LocalHost,
 
 		DependencyBytes: int64(r.Config.Limits.DependencyBytes),
+		ArtifactBytes:   int64(r.Config.Limits.ArtifactBytes),
+		ArtifactCount:   r.Config.Limits.Artifacts,
 
-		Host:   LocalHost,
 		Redact: func(s string) string { out, _ := policy.Redact(s); return out },
 		Now:    p.opts.Now,
 		Worker: p.opts.Worker,

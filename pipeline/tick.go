@@ -77,6 +77,7 @@ type ticker struct {
 	committed time.Time // the last commit
 	scanned   time.Time // the last look at the inbox
 	recovered time.Time // the last look for what died
+	retained  time.Time // the last look for files that are kept too long
 	compared  time.Time // the last look at the rules
 	complaint string    // what was wrong with them then
 	wrote     int       // p.wrote at the last commit
@@ -95,6 +96,9 @@ func (t *ticker) run(ctx context.Context) error {
 	}
 	t.engine = t.p.newEngine(r, queueHead(r), &t.line, nil)
 	defer func() { t.engine = nil }()
+	if err := t.retain(ctx, t.p.now()); err != nil {
+		return err
+	}
 	// The engine is there already: while a large inbox is gated, what was gated first runs.
 	if err := t.gate(ctx); err != nil {
 		err = t.engine.abandon(err)
@@ -168,6 +172,11 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 	}
 	if err := t.recover(ctx, now); err != nil {
 		return false, until, err
+	}
+	if t.o.Loop && idle {
+		if err := t.retain(ctx, now); err != nil {
+			return false, until, err
+		}
 	}
 	if idle || now.Sub(t.scanned) >= t.o.Interval || t.watch.fired() {
 		before := t.line.Received

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +28,8 @@ type Verification struct {
 	Size     int64     `json:"size"`
 	Root     string    `json:"root"`
 	Findings []Finding `json:"findings"`
+	Removed  int       `json:"removed"`         // files that are not there because an event says that they were removed
+	Notes    []Finding `json:"notes,omitempty"` // some of these: nothing is wrong
 }
 
 // The findings that verify adds to those of ledger and history.
@@ -36,16 +37,20 @@ const (
 	CodeIndexDiffers    = "INDEX_DIFFERS"
 	CodeOutputMissing   = "OUTPUT_MISSING"
 	CodeOutputDigest    = "OUTPUT_DIGEST"
+	CodeArtifactMissing = "ARTIFACT_MISSING"
+	CodeArtifactDigest  = "ARTIFACT_DIGEST"
+	CodeFileRemoved     = "FILE_REMOVED" // not a finding but a note
 	CodeRolledBackIndex = "LEDGER_SHORTER"
 )
 
-// Verify checks the whole ledger: form, sequence and chain of its lines, digests of documents and output files, agreement
+// Verify checks the whole ledger: form, sequence and chain of its lines, digests of documents, output files and artifacts, agreement
 // of the git commits with the files, and the index with a rebuild. It changes nothing. progress may be nil.
 func (p *Pipeline) Verify(ctx context.Context, progress func(done, total int64)) (Verification, error) {
 	v := Verification{Findings: []Finding{}}
 	add := func(code string, seq int64, format string, args ...any) {
 		v.Findings = append(v.Findings, Finding{code, seq, fmt.Sprintf(format, args...)})
 	}
+	files := &fileVerifier{p: p, add: add}
 	known, total := p.remembered(ctx)
 	pos, err := p.log.Verify(ctx, ledger.VerifyOptions{
 		Known:     known,
@@ -57,8 +62,9 @@ func (p *Pipeline) Verify(ctx context.Context, progress func(done, total int64))
 			return ctx.Err()
 		},
 		Document: func(ev *ledger.Event, doc []byte) error {
-			if ev.Event == job.JobCompleted || ev.Event == job.JobFailed {
-				p.verifyOutputs(ev, doc, add)
+			switch ev.Event {
+			case job.JobCompleted, job.JobFailed, job.JobAttemptFailed:
+				files.result(ev, doc)
 			}
 			return nil
 		},
@@ -69,6 +75,7 @@ func (p *Pipeline) Verify(ctx context.Context, progress func(done, total int64))
 	if err != nil {
 		return v, err
 	}
+	v.Removed, v.Notes = files.gone, files.notes
 	v.Size, v.Root = pos.Size, pos.RootHex()
 	if err := p.verifyHistory(ctx, add); err != nil {
 		return v, err
@@ -100,29 +107,6 @@ func (p *Pipeline) remembered(ctx context.Context) (ledger.Position, int64) {
 		return ledger.Position{}, 0
 	}
 	return pos, pos.Size
-}
-
-// verifyOutputs compares the output files that a result names with their digests.
-func (p *Pipeline) verifyOutputs(ev *ledger.Event, doc []byte, add func(string, int64, string, ...any)) {
-	var res job.Result
-	if err := json.Unmarshal(doc, &res); err != nil {
-		add(ledger.CodeDocumentDigest, ev.Seq, "the result of %s cannot be read: %v", ev.JobID, err)
-		return
-	}
-	for _, o := range []job.Output{res.Stdout, res.Stderr} {
-		if o.Path == "" {
-			continue
-		}
-		sum, err := digestFile(p.abs(o.Path))
-		switch {
-		case errors.Is(err, os.ErrNotExist):
-			add(CodeOutputMissing, ev.Seq, "%s, written by %s, is gone", o.Path, ev.JobID)
-		case err != nil:
-			add(CodeOutputMissing, ev.Seq, "%v", err)
-		case sum != o.SHA256:
-			add(CodeOutputDigest, ev.Seq, "%s is not what %s wrote", o.Path, ev.JobID)
-		}
-	}
 }
 
 func digestFile(path string) (string, error) {

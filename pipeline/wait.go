@@ -11,6 +11,7 @@ import (
 // WaitOptions say how to wait for jobs.
 type WaitOptions struct {
 	Timeout time.Duration // 0 is for ever
+	Any     bool          // until the first of them is
 	Drive   bool          // run ticks while nobody else does
 }
 
@@ -41,7 +42,7 @@ func (p *Pipeline) Wait(ctx context.Context, ids []string, o WaitOptions, emit f
 				rest = append(rest, id)
 				continue
 			}
-			if err := emit(res); err != nil {
+			if err := emit(res); err != nil || o.Any {
 				return err
 			}
 		}

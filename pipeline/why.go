@@ -23,15 +23,17 @@ type Step struct {
 
 // Why is the answer to: what became of this job, and on whose authority.
 type Why struct {
-	JobID    string   `json:"job_id"`
-	Status   string   `json:"status"`
-	WaitsFor []string `json:"waits_for"`
-	Steps    []Step   `json:"steps"`
-	Unblock  []string `json:"unblock"`
+	JobID    string    `json:"job_id"`
+	Status   string    `json:"status"`
+	WaitsFor []string  `json:"waits_for"`
+	Steps    []Step    `json:"steps"`
+	Attempts []Attempt `json:"attempts"` // those that are over, with their results
+	Unblock  []string  `json:"unblock"`
 
 	Job    job.Job     `json:"-"`
 	Report job.Report  `json:"-"`
 	Result *job.Result `json:"-"`
+	Gone   []string    `json:"-"` // paths of files of the result that were removed, relative to the workspace
 	Path   string      `json:"-"` // of the job's file, relative to the workspace
 }
 
@@ -40,7 +42,7 @@ const whySteps = 200
 
 // Why tells the life of a job.
 func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
-	w := Why{JobID: id, WaitsFor: []string{}, Unblock: []string{}, Steps: []Step{}}
+	w := Why{JobID: id, WaitsFor: []string{}, Unblock: []string{}, Steps: []Step{}, Attempts: []Attempt{}}
 	row, err := p.row(ctx, id)
 	if err != nil {
 		return w, err
@@ -56,6 +58,12 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 		return w, err
 	} else if ok {
 		w.Result = &res
+		if w.Gone, err = p.goneOf(ctx, &res); err != nil {
+			return w, err
+		}
+	}
+	if w.Attempts, err = p.Attempts(ctx, id); err != nil {
+		return w, err
 	}
 	w.Path = p.ws.Rel(p.placeOf(row))
 	err = p.view(ctx, func(r *index.Reader) error {
@@ -75,6 +83,20 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 	}
 	w.Unblock = append(w.Unblock, p.unblock(row, w.Report)...)
 	return w, nil
+}
+
+// goneOf returns the paths of those files of a result that were removed through the ledger.
+func (p *Pipeline) goneOf(ctx context.Context, res *job.Result) (paths []string, err error) {
+	err = p.view(ctx, func(r *index.Reader) error {
+		gone, err := removedOf(r, res.JobID)
+		for _, f := range res.Files() {
+			if has(gone, p.removedPath(f.Path)) {
+				paths = append(paths, f.Path)
+			}
+		}
+		return err
+	})
+	return paths, err
 }
 
 // steps reads the first and the last steps of a job, in order.

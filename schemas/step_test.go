@@ -140,8 +140,8 @@ func compareType(t *testing.T, where string, typ reflect.Type, schema, root map[
 	seen := map[string]bool{}
 	for _, f := range reflect.VisibleFields(typ) {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "" {
-			continue // embedded
+		if name == "" || name == "-" {
+			continue // embedded, or not in documents
 		}
 		seen[name] = true
 		property, ok := properties[name].(map[string]any)

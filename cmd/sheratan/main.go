@@ -41,8 +41,18 @@ func processEnv() cli.Env {
 		StdinTTY:  term.IsTerminal(int(os.Stdin.Fd())),
 		StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		Size:      terminalSize,
 		Terminal:  cli.OpenTerminal, InsideJob: cli.InsideJob,
 	}
+}
+
+// terminalSize is the size of the terminal that stdout is, as it is now.
+func terminalSize() (columns, rows int) {
+	columns, rows, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0, 0
+	}
+	return columns, rows
 }
 
 // signalContext ends the context at the first SIGINT, SIGTERM or SIGHUP, with the cause that the exit code needs. The

@@ -13,7 +13,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/sheratan/sheratan/hosts/roots"
@@ -49,8 +48,13 @@ type Options struct {
 	Workspace string // absolute; results name paths relative to it
 	WorkDir   string // absolute; runtime/.sheratan/jobs
 	// Output returns the absolute paths of the files for what an attempt writes. They are made when there is something
-	// to write, with their folder. Where two attempts share them, the second replaces what the first wrote.
+	// to write, with their folder, and are the attempt's own.
 	Output func(jobID string, attempt int) (stdout, stderr string)
+	// Artifacts returns the absolute path of the folder for the outputs that a job declared, the attempt's own as well.
+	Artifacts func(jobID string, attempt int) string
+	// Last reports whether a job is over with the attempt that ended so. What the last attempt left loses the number of the
+	// attempt from its name (ID.2.stdout, ID.stdout). nil is never.
+	Last func(j job.Job, res job.Result) bool
 	// Resolve returns the absolute path and the digest of the program that the exec rules allow for argv at this
 	// moment, or an error, which refuses the job.
 	Resolve func(argv []string) (path, sha256 string, err error)
@@ -61,6 +65,9 @@ type Options struct {
 	Env []string // NAME=value, given to every job
 	// DependencyBytes is how much a job is given of what its dependencies left; 0 is without limit.
 	DependencyBytes int64
+	// ArtifactBytes and ArtifactCount are what is kept of the outputs that one job declared; 0 is without limit.
+	ArtifactBytes int64
+	ArtifactCount int
 
 	Limit   int64         // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
 	Host    string        // its id
@@ -118,19 +125,6 @@ func (a *Agent) Close() error {
 	return nil
 }
 
-// failure is why an attempt failed. It is an error so that it can pass through functions that return errors.
-type failure struct {
-	code      string
-	text      string
-	retryable bool
-}
-
-func (f *failure) Error() string { return f.text }
-
-func failed(code string, retryable bool, format string, args ...any) *failure {
-	return &failure{code: code, retryable: retryable, text: fmt.Sprintf(format, args...)}
-}
-
 // Attempt executes j for the attempt-th time, from 1, and reports what became of it. It returns soon after its context
 // ends. Every failure is a result: Error, ErrorCode and Retryable say what it was. The output files are not synced; see
 // Sync. The start marker stays until Forget, which must come after the result is recorded: between the two, a crash
@@ -147,6 +141,7 @@ func (a *Agent) Attempt(ctx context.Context, j job.Job, attempt int, deps ...Dep
 			err = failed(CodePanic, false, "the agent failed: %v", p)
 		}
 		a.conclude(&res, err, start)
+		a.settle(j, &res)
 	}()
 	err = a.execute(ctx, j, deps, &res)
 	return res
@@ -185,11 +180,11 @@ func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *
 	}
 	switch p := params.(type) {
 	case kind.Noop:
-		return nil
+		return a.collect(ctx, j, "", "", res, nil)
 	case kind.Exec:
 		return a.exec(ctx, j, p, deps, timeout, res)
 	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FilePatch:
-		return a.files(ctx, j.ID, p, timeout, res)
+		return a.collect(ctx, j, "", "", res, a.files(ctx, j.ID, p, timeout, res))
 	}
 	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)
 }
@@ -258,45 +253,5 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, deps []Depende
 		}
 		fail = failed(code, start.Temporary(), "%v", start)
 	}
-	return a.store(res, stdout, stderr, fail)
-}
-
-// outcome says what a program's end means.
-func outcome(r sandbox.Report, timeout time.Duration) *failure {
-	switch {
-	case r.TimedOut:
-		return timedOut(timeout)
-	case r.Cancelled:
-		return failed(CodeCancelled, true, "cancelled")
-	case r.OverDisk:
-		return failed(CodeDisk, false, "ended because its folder held more than allowed")
-	case r.Signal != 0:
-		return failed(CodeSignal, true, "ended by %s", signalName(r.Signal))
-	case r.ExitCode != 0:
-		return failed(CodeExit, true, "exit status %d", r.ExitCode)
-	}
-	return nil
-}
-
-func timedOut(timeout time.Duration) *failure {
-	return failed(CodeTimeout, true, "Job timed out after %ds", int(timeout.Seconds()))
-}
-
-// pathFailure carries the code of a path error over. What is wrong with the path itself no repetition mends.
-func pathFailure(err error) *failure {
-	p, ok := errors.AsType[*roots.PathError](err)
-	if !ok {
-		return failed(string(roots.IO), true, "%v", err)
-	}
-	return failed(string(p.Code), retryable(p.Code), "%v", p)
-}
-
-// retryable reports whether an operation that failed with code could succeed later. A missing file may yet be written
-// by another job; a path outside the roots stays there, and an existing file is not created by trying again.
-func retryable(code roots.Code) bool {
-	switch code {
-	case roots.NotFound, roots.Changed, roots.NoSpace, roots.IO:
-		return true
-	}
-	return false
+	return a.collect(ctx, j, folder.path, cwd, res, a.store(res, stdout, stderr, fail))
 }

@@ -70,7 +70,7 @@ func TestExec(t *testing.T) {
 	if got := f.stdout(t, r); got != out || r.Stdout.Text != out || r.Stdout.Bytes != int64(len(out)) {
 		t.Fatalf("stdout %q, want %q\n%s", got, out, dump(r))
 	}
-	if r.Stderr.Text != "oops\n" || r.Stderr.Path != "runtime/outbox/results/2026/01/02/job-1.stderr" {
+	if r.Stderr.Text != "oops\n" || r.Stderr.Path != "runtime/outbox/results/2026/01/02/job-1.1.stderr" {
 		t.Fatal(dump(r))
 	}
 	sh, _ := exec.LookPath("sh")
@@ -275,17 +275,31 @@ func TestOutputCannotBeStored(t *testing.T) {
 	}
 }
 
-func TestSecondAttemptReplacesOutput(t *testing.T) {
+// TestAttemptsKeepTheirOutput: the last attempt has the name without a number, and none replaces what another one left.
+func TestAttemptsKeepTheirOutput(t *testing.T) {
 	f := newFixture(t)
-	r := f.do(t, "exec", sh("echo one; echo two >&2"), 5)
-	want(t, r, "", "")
-	r = f.Attempt(t.Context(), newJob(t, "job-1", "exec", sh("echo 2"), 5), 2)
-	want(t, r, "", "")
-	if f.stdout(t, r) != "2\n" {
-		t.Fatal(dump(r))
+	run := func(script string, attempt int) job.Result {
+		return f.Attempt(t.Context(), newJob(t, "job-1", "exec", sh(script), 5), attempt)
 	}
-	if _, err := os.Stat(filepath.Join(f.ws, "runtime/outbox/results/2026/01/02/job-1.stderr")); err == nil {
-		t.Fatal("the first attempt's output is still there")
+	for i, step := range []struct{ script, path string }{
+		{"echo one; exit 1", "job-1.1.stdout"},
+		{"echo two; exit 1", "job-1.2.stdout"},
+		{"echo three", "job-1.stdout"},
+		{"echo four", "job-1.4.stdout"}, // somebody repeated the job
+	} {
+		r := run(step.script, i+1)
+		if filepath.Base(r.Stdout.Path) != step.path {
+			t.Errorf("attempt %d: %s, want %s", i+1, r.Stdout.Path, step.path)
+		}
+		if err := f.Sync([]job.Result{r}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, content := range map[string]string{"job-1.1": "one", "job-1.2": "two", "job-1": "three", "job-1.4": "four"} {
+		b, err := os.ReadFile(filepath.Join(f.ws, "runtime/outbox/results/2026/01/02", name+".stdout"))
+		if err != nil || string(b) != content+"\n" {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
 	}
 }
 

@@ -86,3 +86,15 @@ func TestExecInRootAroundWorkspace(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 }
+
+// TestConfinedArtifacts: a job that may change nothing in the roots leaves its outputs in its private folder.
+func TestConfinedArtifacts(t *testing.T) {
+	sandboxed(t, func(t *testing.T, level sandbox.Level) {
+		f := newFixture(t, func(o *Options) { o.Sandbox = level })
+		r := f.leave(t, `echo 1 >"$SHERATAN_WORK/x"`, job.Declared{Path: "x"})
+		if r.Status != job.StatusCompleted || r.Sandbox != string(level) || len(r.Artifacts) != 1 || r.Artifacts[0].Bytes != 2 {
+			t.Errorf("%+v", r)
+		}
+		want(t, f.leave(t, "echo 1 >x", job.Declared{Path: "x"}), CodeExit, "exit status")
+	})
+}

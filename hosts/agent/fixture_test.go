@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -69,9 +70,11 @@ func newFixture(t testing.TB, change ...func(*Options)) fixture {
 	opt := Options{
 		Roots: r, Workspace: ws, WorkDir: filepath.Join(ws, "runtime/.sheratan/jobs"),
 		Output: func(id string, attempt int) (string, string) {
-			base := filepath.Join(ws, "runtime/outbox/results/2026/01/02", id)
+			base := attemptBase(ws, id, attempt)
 			return base + ".stdout", base + ".stderr"
 		},
+		Artifacts: func(id string, attempt int) string { return attemptBase(ws, id, attempt) + ".artifacts" },
+		Last:      func(_ job.Job, res job.Result) bool { return res.Status == job.StatusCompleted || !res.Retryable },
 		Resolve: func(argv []string) (string, string, error) {
 			if argv[0] == "forbidden" {
 				return "", "", errors.New("forbidden: no rule allows this program")
@@ -97,6 +100,10 @@ func newFixture(t testing.TB, change ...func(*Options)) fixture {
 }
 
 // do executes params as a job with a timeout in seconds.
+func attemptBase(ws, id string, attempt int) string {
+	return filepath.Join(ws, "runtime/outbox/results/2026/01/02", id+"."+strconv.Itoa(attempt))
+}
+
 func (f fixture) do(t testing.TB, kind string, params any, timeout int) job.Result {
 	t.Helper()
 	return f.Attempt(t.Context(), newJob(t, "job-1", kind, params, timeout), 1)

@@ -33,13 +33,6 @@ func (a *Agent) store(res *job.Result, stdout, stderr *sandbox.Capture, fail *fa
 			fail = failed(CodeOutput, true, "storing the output: %v", err)
 		}
 		if s.capture.Bytes == 0 {
-			if res.Attempt == 1 {
-				continue
-			}
-			// A file that an earlier attempt left would be taken for the output of this one.
-			if err := os.Remove(s.capture.Path); err != nil && !errors.Is(err, os.ErrNotExist) && fail == nil {
-				fail = failed(CodeOutput, true, "removing the output of an earlier attempt: %v", err)
-			}
 			continue
 		}
 		s.out.Text = a.text(s.capture)
@@ -47,6 +40,7 @@ func (a *Agent) store(res *job.Result, stdout, stderr *sandbox.Capture, fail *fa
 		s.out.SHA256 = s.capture.SHA256()
 		s.out.Truncated = s.capture.Truncated()
 		if s.capture.Kept > 0 {
+			s.out.Kept = s.capture.Kept
 			if rel, err := filepath.Rel(a.opt.Workspace, s.capture.Path); err == nil {
 				s.out.Path = filepath.ToSlash(rel)
 			}
@@ -75,7 +69,7 @@ func (a *Agent) text(c *sandbox.Capture) string {
 	return s[:end]
 }
 
-// Sync puts the output files of results, and their names, on disk. It belongs before the events that name them, once
+// Sync puts the output files and artifacts of results, and their names, on disk. It belongs before the events that name them, once
 // for a batch: the first file pays for the file system's journal, the others find it written.
 func (a *Agent) Sync(results []job.Result) error {
 	var folders []string
@@ -86,10 +80,7 @@ func (a *Agent) Sync(results []job.Result) error {
 		}
 	}()
 	for i := range results {
-		for _, out := range []job.Output{results[i].Stdout, results[i].Stderr} {
-			if out.Path == "" {
-				continue
-			}
+		for _, out := range results[i].Files() {
 			f, err := os.Open(filepath.Join(a.opt.Workspace, filepath.FromSlash(out.Path)))
 			if err != nil {
 				return fmt.Errorf("output of job %s: %w", results[i].JobID, err)

@@ -15,6 +15,7 @@ type walk struct {
 	r     *Roots
 	steps []step
 	links int
+	plain bool     // no symbolic link is followed, wherever it leads
 	array [12]step // for steps, so that ordinary walks allocate nothing
 }
 
@@ -166,6 +167,9 @@ func (w *walk) step(at *target, fd int, rest []string, follow bool) ([]string, *
 	case at.kind() == unix.S_IFLNK:
 		if len(rest) == 0 && !follow {
 			return nil, nil
+		}
+		if w.plain {
+			return nil, fault(Symlink, "%q is a symbolic link", at.name)
 		}
 		return w.follow(at, rest)
 	case at.kind() != unix.S_IFDIR:

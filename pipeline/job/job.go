@@ -175,24 +175,25 @@ type Payload struct {
 
 // Proposal is what a proposer may say. Pointers tell "left out" from "zero".
 type Proposal struct {
-	Schema               string    `json:"$schema,omitempty"`
-	ID                   string    `json:"id,omitempty"`
-	IdempotencyKey       string    `json:"idempotency_key,omitempty"`
-	Source               string    `json:"source,omitempty"`
-	Priority             *Priority `json:"priority,omitempty"`
-	TimeoutSeconds       *int      `json:"timeout_seconds,omitempty"`
-	MaxRetries           *int      `json:"max_retries,omitempty"`
-	RetryBackoff         Backoff   `json:"retry_backoff,omitempty"`
-	RetryJitter          Jitter    `json:"retry_jitter,omitempty"`
-	RetryOn              []int     `json:"retry_on,omitempty"`
-	NoRetryOn            []int     `json:"no_retry_on,omitempty"`
-	ConcurrencyKey       string    `json:"concurrency_key,omitempty"`
-	DependsOn            []string  `json:"depends_on,omitempty"`
-	OnDependencyFailure  OnFailure `json:"on_dependency_failure,omitempty"`
-	RequiredCapabilities []string  `json:"required_capabilities,omitempty"`
-	TaskID               string    `json:"task_id,omitempty"`
-	MissionID            string    `json:"mission_id,omitempty"`
-	Payload              Payload   `json:"payload"`
+	Schema               string     `json:"$schema,omitempty"`
+	ID                   string     `json:"id,omitempty"`
+	IdempotencyKey       string     `json:"idempotency_key,omitempty"`
+	Source               string     `json:"source,omitempty"`
+	Priority             *Priority  `json:"priority,omitempty"`
+	TimeoutSeconds       *int       `json:"timeout_seconds,omitempty"`
+	MaxRetries           *int       `json:"max_retries,omitempty"`
+	RetryBackoff         Backoff    `json:"retry_backoff,omitempty"`
+	RetryJitter          Jitter     `json:"retry_jitter,omitempty"`
+	RetryOn              []int      `json:"retry_on,omitempty"`
+	NoRetryOn            []int      `json:"no_retry_on,omitempty"`
+	ConcurrencyKey       string     `json:"concurrency_key,omitempty"`
+	DependsOn            []string   `json:"depends_on,omitempty"`
+	OnDependencyFailure  OnFailure  `json:"on_dependency_failure,omitempty"`
+	RequiredCapabilities []string   `json:"required_capabilities,omitempty"`
+	TaskID               string     `json:"task_id,omitempty"`
+	MissionID            string     `json:"mission_id,omitempty"`
+	Outputs              []Declared `json:"outputs,omitempty"`
+	Payload              Payload    `json:"payload"`
 }
 
 // Provenance says where a proposal came from. The intake stamps it; nothing in it is taken from the proposal.
@@ -258,6 +259,7 @@ type Job struct {
 	TaskID               string     `json:"task_id,omitempty"`
 	MissionID            string     `json:"mission_id,omitempty"`
 	Revises              string     `json:"revises,omitempty"`
+	Outputs              []Declared `json:"outputs,omitempty"`
 	Payload              Payload    `json:"payload"`
 	Provenance           Provenance `json:"provenance"`
 	CreatedAt            string     `json:"created_at"`
@@ -306,6 +308,7 @@ func New(in Intake, p Proposal) Job {
 		OnDependencyFailure: p.OnDependencyFailure.OrDefault(),
 		MissionID:           cmp.Or(in.Provenance.MissionID, p.MissionID),
 		Revises:             in.Revises,
+		Outputs:             p.Outputs,
 		Payload:             p.Payload,
 		Provenance:          in.Provenance,
 		CreatedAt:           in.ReceivedAt,

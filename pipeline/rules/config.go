@@ -18,7 +18,14 @@ type Config struct {
 	gates.Config
 	Host      Host      `json:"host"`
 	Sandbox   Sandbox   `json:"sandbox"`
+	Retention Retention `json:"retention"`
 	Operators Operators `json:"operators"`
+}
+
+// Retention is the object "retention": how long what jobs wrote is kept.
+type Retention struct {
+	Days  int   `json:"days"`  // after the end of the attempt; 0 is for ever
+	Bytes int64 `json:"bytes"` // in all, the oldest go first; 0 is without limit
 }
 
 // Host is the object "host": this machine.
@@ -40,10 +47,11 @@ type Operators struct {
 // DefaultConfig is what holds where the file says nothing.
 func DefaultConfig() Config {
 	return Config{
-		Schema:  SchemaConfig,
-		Config:  gates.DefaultConfig(),
-		Host:    Host{MaxConcurrent: 5, Env: map[string]string{}},
-		Sandbox: Sandbox{Minimum: "restricted"},
+		Schema:    SchemaConfig,
+		Config:    gates.DefaultConfig(),
+		Host:      Host{MaxConcurrent: 5, Env: map[string]string{}},
+		Sandbox:   Sandbox{Minimum: "restricted"},
+		Retention: Retention{Days: 30, Bytes: 1 << 30},
 	}
 }
 

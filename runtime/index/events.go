@@ -56,7 +56,7 @@ func (r *Reader) eventQuery(f EventFilter) (*query, error) {
 			f.Trace, f.Trace, f.Trace)
 	}
 	q.equal("event", f.Event)
-	if f.Job == "" && f.Trace == "" && isWorkspaceEvent(job.EventName(f.Event)) {
+	if f.Job == "" && f.Trace == "" && isWorkspaceEvent(job.EventName(f.Event)) && f.Event != string(job.DocumentRemoved) {
 		q.where("job = -1") // as the index of these few says
 	}
 	q.equal("actor", f.Actor)

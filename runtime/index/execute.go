@@ -27,12 +27,20 @@ func (tx *Tx) execute(row *Row, from job.Status, ev *ledger.Event, at time.Time)
 		row.stopWaiting()
 		return nil
 	case job.JobAttemptFailed:
-		_, err := row.ended(ev, at)
-		return err
+		m, err := row.ended(ev, at)
+		if err != nil {
+			return err
+		}
+		return tx.keep(ev, m.Kept, at)
 	case job.JobCompleted, job.JobFailed:
 		m, err := row.ended(ev, at)
 		if err != nil {
 			return err
+		}
+		if ev.Event == job.JobCompleted {
+			if err := tx.keep(ev, m.Kept, at); err != nil {
+				return err
+			}
 		}
 		joined := row.JoinedTo
 		row.stopWaiting()

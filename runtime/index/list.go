@@ -19,6 +19,7 @@ type JobFilter struct {
 	Member  string // mission to which it counts
 	Trace   string
 	Since   time.Time // something happened to it at or after this time
+	Until   time.Time // nothing happened to it at or after this time
 	Newest  bool      // the newest first, otherwise in the order of arrival
 	After   *int64    // go on behind the job with this Seq, in the order that was asked for
 	Limit   int       // at most this many; 0 is all
@@ -71,6 +72,9 @@ func (r *Reader) listOne(f JobFilter, status job.Status) ([]Row, error) {
 		if err := r.changedSince(&q, f.Since); err != nil {
 			return nil, err
 		}
+	}
+	if !f.Until.IsZero() {
+		q.where("updated_at < ?", f.Until)
 	}
 	order := "seq"
 	if f.Newest {

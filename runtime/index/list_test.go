@@ -45,6 +45,8 @@ func TestList(t *testing.T) {
 		"trace":          {JobFilter{Trace: "d"}, []string{"d"}},
 		"since":          {JobFilter{Since: epoch.Add(time.Hour)}, []string{"a", "c"}},
 		"since, status":  {JobFilter{Since: epoch.Add(3 * time.Minute), Status: []job.Status{job.StatusPending}}, []string{"b", "d", "e"}},
+		"until":          {JobFilter{Until: epoch.Add(2 * time.Minute)}, []string{}},
+		"until now":      {JobFilter{Until: epoch.Add(2 * time.Hour), Source: "odd"}, []string{"b", "d"}},
 		"since too late": {JobFilter{Since: epoch.Add(2 * time.Hour)}, []string{}},
 	} {
 		f.read(func(r *Reader) {

@@ -32,6 +32,7 @@ var tables = []struct{ name, columns, key string }{
 	{"counts", "bucket, source, inbox, ready, in_flight, pending, throttled, running, completed, failed, quarantined, cancelled",
 		"bucket, source"},
 	{"families", "family, id, jobs", "family, id"},
+	{"kept", "seq, job_id, ended_at, bytes", "seq"},
 	{"missions", "id, seq, source, title, submitted_at, doc_path, doc_offset, doc_bytes, doc_sha256, tasks, max_concurrent, budget_jobs, " +
 		"budget_retries, budget_ms, cancelled, stop, base_jobs, base_retries, base_ms, started, retries, run_ms, ready, in_flight, waiting, " +
 		"fresh, pending, throttled, running, completed, failed, quarantined, cancelled_jobs", "id"},

@@ -257,31 +257,15 @@ func TestCheckRebuildOfGarbage(t *testing.T) {
 	if err := d.db.Checkpoint(); err != nil {
 		t.Fatal(err)
 	}
-	var root, size int64
-	err := d.db.View(context.Background(), func(r *Reader) error {
-		_, err := r.c.one("SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = 'turns'", func(s *stmt) error {
-			root, size = s.ColumnInt64(0), s.ColumnInt64(1)
-			return nil
-		})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := damaged(t, d.db)
 	path := d.db.Path()
 	if err := d.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range size {
-		text[(root-1)*size+i] = 0xa5
-	}
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	var err error
 	if d.db, err = Open(path); err != nil {
 		t.Fatal(err)
 	}

@@ -267,6 +267,14 @@ CREATE TABLE mission_tasks (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX mission_tasks_job ON mission_tasks (job);
 
+-- Attempts of which output files or artifacts are kept, in the order of their ends.
+CREATE TABLE kept (
+  seq               INTEGER PRIMARY KEY, -- of the event whose result names the files
+  job_id            TEXT NOT NULL,
+  ended_at          INTEGER NOT NULL,
+  bytes             INTEGER NOT NULL CHECK (bytes >= 0)
+) STRICT;
+
 CREATE TABLE ledger_events (
   seq               INTEGER PRIMARY KEY,
   job               INTEGER NOT NULL,    -- seq of the job, -1 where it concerns none: close in time is close in the index

@@ -134,6 +134,7 @@ type Ended struct {
 	Code           string `json:"code,omitempty"`  // TIMEOUT, EXIT, SIGNAL, REFUSED, DEPENDENCY_FAILED, …
 	Error          string `json:"error,omitempty"` // one line, at most 200 bytes, redacted
 	CompletedAt    string `json:"completed_at,omitempty"`
+	Kept           int64  `json:"kept,omitempty"` // bytes of the output files and artifacts that the result names, at least 1 where there are any
 	DeduplicatedOf string `json:"deduplicated_of,omitempty"`
 }
 
@@ -213,9 +214,11 @@ type TickMeta struct {
 	Failed     int `json:"failed"`
 }
 
-// Removed is the meta of DOCUMENT_REMOVED. artifact_path and artifact_sha256 are those of the document that was removed,
-// and Located says where it lay; Verify does not look for it any more.
+// Removed is the meta of DOCUMENT_REMOVED. artifact_path and artifact_sha256 are those of what was removed: a document, and
+// Located says where it lay, or an output file or artifact. Verify does not look for it any more.
 type Removed struct {
 	Located
-	Reason string `json:"reason"`
+	Reason string `json:"reason"`         // retention: age, retention: size, or what an operator said
+	Of     int64  `json:"of,omitempty"`   // number of the event whose result names the file
+	Last   bool   `json:"last,omitempty"` // nothing else that this result names is left
 }

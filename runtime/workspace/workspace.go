@@ -185,6 +185,13 @@ func (w *Workspace) PrivateDocument(id string) string {
 // Projecting holds a marker for each batch whose job files may not be in place yet.
 func (w *Workspace) Projecting() string { return w.path("runtime", ".sheratan", "projecting") }
 
+// Removing holds a marker for each batch of files that the ledger says were removed and that may still be there.
+func (w *Workspace) Removing() string { return w.path("runtime", ".sheratan", "removing") }
+
+// Retained is the file whose time is when files were last looked through for those that are kept too long, and which says by
+// which policy.
+func (w *Workspace) Retained() string { return w.path("runtime", ".sheratan", "retained") }
+
 // Strays remembers which files of the inbox that are no proposals were told of.
 func (w *Workspace) Strays() string { return w.path("runtime", ".sheratan", "strays.json") }
 

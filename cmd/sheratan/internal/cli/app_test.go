@@ -93,7 +93,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"cancel", "a", "--source", "b"}, "not both"},
 		{[]string{"cancel", "--status", "gone"}, `--status "gone"`},
 		{[]string{"tick", "--interval", "0"}, "want a time above zero"},
-		{[]string{"wait", "a", "--timeout", "-1s"}, "want a time above zero"},
+		{[]string{"wait", "a", "--timeout", "-1s"}, "want seconds or a duration"},
 		{[]string{"ledger", "log", "--seq", "9-2"}, `--seq "9-2"`},
 		{[]string{"ledger", "log", "--event", "PARTY"}, `--event "PARTY"`},
 		{[]string{"ledger", "tail", "-n", "-3"}, "want 0 or more"},

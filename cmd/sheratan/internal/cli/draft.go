@@ -30,6 +30,7 @@ type proposalOptions struct {
 	IfFailed string
 	Timeout  string
 	Retries  int
+	Outputs  []string
 }
 
 func (o *proposalOptions) addFlags(cmd *cobra.Command) {
@@ -44,13 +45,16 @@ func (o *proposalOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.IfFailed, "on-dependency-failure", "", "when such a job fails: `fail` too, skip this one, or wait until it is retried (default fail)")
 	f.StringVar(&o.Timeout, "timeout", "", "end the job after `TIME`, as 90, 90s or 5m (default 5m)")
 	f.IntVar(&o.Retries, "retries", job.DefaultMaxRetries, "try again `N` times when it fails")
+	f.StringArrayVar(&o.Outputs, "output", nil, "keep the file or pattern `PATH` that the job leaves, with its result")
 	_ = cmd.RegisterFlagCompletionFunc("kind", completeWords(kindNames()...))
 	_ = cmd.RegisterFlagCompletionFunc("on-dependency-failure", completeWords("fail", "skip", "wait"))
 	_ = cmd.RegisterFlagCompletionFunc("priority", completeWords("critical", "high", "normal", "low"))
 }
 
 // proposalFlags are the names of these flags, which make no sense for proposals that lie in files.
-var proposalFlags = []string{"kind", "param", "id", "key", "concurrency-key", "priority", "after", "on-dependency-failure", "timeout", "retries"}
+var proposalFlags = []string{
+	"kind", "param", "id", "key", "concurrency-key", "priority", "after", "on-dependency-failure", "timeout", "retries", "output",
+}
 
 // build makes the proposal; argv are the words after "--".
 func (o *proposalOptions) build(cmd *cobra.Command, argv []string) ([]byte, error) {
@@ -61,6 +65,13 @@ func (o *proposalOptions) build(cmd *cobra.Command, argv []string) ([]byte, erro
 				return nil, usagef("--%s %q: an id has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit", flag, id)
 			}
 		}
+	}
+	for _, path := range o.Outputs {
+		d := job.Declared{Path: path}
+		if err := d.Check(); err != nil {
+			return nil, usagef("--output %q: %w", path, err)
+		}
+		p.Outputs = append(p.Outputs, d)
 	}
 	if o.Priority != "" {
 		prio, err := job.ParsePriority(o.Priority)

@@ -25,10 +25,25 @@ type Env struct {
 	StdinTTY       bool
 	StdoutTTY      bool
 	StderrTTY      bool
+	Size           func() (columns, rows int) // of the terminal that stdout is; nil or 0 is not known
 
 	Now       func() time.Time                        // its location is the one in which times are shown
 	Terminal  func() (io.ReadWriteCloser, error)      // where decisions are asked for, whatever the streams are
 	InsideJob func(getenv func(string) string) string // the id of the job that this process runs in, or ""
+}
+
+// size returns the size of the terminal that stdout is, 0 where it is none or not known.
+func (e *Env) size() (columns, rows int) {
+	if !e.StdoutTTY || e.Size == nil {
+		return 0, 0
+	}
+	return e.Size()
+}
+
+// columns is the width of the terminal that stdout is, 0 where it is none or not known.
+func (e *Env) columns() int {
+	n, _ := e.size()
+	return n
 }
 
 // path returns p as seen from the working directory.

@@ -235,8 +235,9 @@ func newLedgerVerify(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "check the whole ledger",
-		Long: `Checks the form, order and chain of all events, the digests of all documents and outputs that they name, that
-the git history agrees with the files, and that the index is what the ledger says. It changes nothing.`,
+		Long: `Checks the form, order and chain of all events, the digests of all documents, outputs and artifacts that they
+name, that the git history agrees with the files, and that the index is what the ledger says. It changes nothing.
+A file that is missing because an event says that it was removed is noted, and no finding.`,
 		Example: `sheratan ledger verify
 sheratan ledger verify --json | jq .ok`,
 		Annotations: workspaceExits(exitInterrupted),
@@ -266,6 +267,12 @@ func (a *app) verificationText(v pipeline.Verification) string {
 	var b strings.Builder
 	for _, f := range v.Findings {
 		b.WriteString(findingText(f))
+	}
+	for _, f := range v.Notes {
+		b.WriteString(a.out.style.dim("note: ") + findingText(f))
+	}
+	if more := v.Removed - len(v.Notes); more > 0 {
+		fmt.Fprintf(&b, "note: and %d more files were removed on purpose\n", more)
 	}
 	if v.OK {
 		fmt.Fprintf(&b, "%s: %d events, root %s\n", a.out.style.word("ok"), v.Size, escape(v.Root))

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +19,9 @@ type logsOptions struct {
 	Stdout, Stderr bool
 	Follow         bool
 	Raw            bool
+	Attempt        int
+	Remove         bool
+	Reason         string
 }
 
 func newLogs(a *app) *cobra.Command {
@@ -27,11 +29,17 @@ func newLogs(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "logs ID",
 		Short: "print what a job wrote",
-		Long: `Prints what the latest attempt of a job wrote: its stdout on stdout, its stderr on stderr. On a terminal, what
-could control the terminal is shown instead of sent; --raw sends it.`,
+		Long: `Prints what an attempt of a job wrote, the latest one where none is named: its stdout on stdout, its stderr on
+stderr. With --follow it goes on, through all attempts that come, until the job has ended; it does not matter which
+process runs the job. On a terminal, what could control the terminal is shown instead of sent; --raw sends it.
+
+With --remove the files are removed, of all attempts or of the one that is named. The ledger says so, with the
+reason and the digests, and verifies without them. The result keeps the beginning of what was written.`,
 		Example: `sheratan logs job-7
-sheratan logs job-7 --follow
-sheratan logs job-7 --stdout > out.txt`,
+sheratan logs -f job-7
+sheratan logs job-7 --attempt 1 --stderr
+sheratan logs job-7 --stdout > out.txt
+sheratan logs --remove job-7 --reason "names of customers"`,
 		Annotations: workspaceExits(exitInterrupted),
 		Args:        cobra.ExactArgs(1),
 	}
@@ -40,8 +48,20 @@ sheratan logs job-7 --stdout > out.txt`,
 	f.BoolVar(&o.Stderr, "stderr", false, "only what it wrote to stderr")
 	f.BoolVarP(&o.Follow, "follow", "f", false, "print what comes until the job ends")
 	f.BoolVar(&o.Raw, "raw", false, "print bytes as they are, also on a terminal")
+	f.IntVar(&o.Attempt, "attempt", 0, "of attempt `N`, from 1; 0 is the latest")
+	f.BoolVar(&o.Remove, "remove", false, "remove the files instead, which the ledger says")
+	f.StringVar(&o.Reason, "reason", "", "with --remove, say why, for the ledger")
 	c.ValidArgsFunction = a.completeJobs("running", "completed", "failed")
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
+		if o.Attempt < 0 {
+			return usagef("--attempt %d: want 1 or more, or 0 for the latest", o.Attempt)
+		}
+		if o.Remove {
+			return o.remove(ctx, a, args[0])
+		}
+		if o.Reason != "" {
+			return usagef("--reason: is for --remove")
+		}
 		if !o.Stdout && !o.Stderr {
 			o.Stdout, o.Stderr = true, true
 		}
@@ -50,12 +70,27 @@ sheratan logs job-7 --stdout > out.txt`,
 	return c
 }
 
+func (o *logsOptions) remove(ctx context.Context, a *app, id string) error {
+	if o.Follow {
+		return usagef("--remove: not together with --follow")
+	}
+	r := pipeline.RemoveOptions{Attempt: o.Attempt, Reason: o.Reason}
+	switch {
+	case o.Stdout && !o.Stderr:
+		r.Name = "stdout"
+	case o.Stderr && !o.Stdout:
+		r.Name = "stderr"
+	}
+	return a.removeFiles(ctx, "logs", id, r)
+}
+
 // logLine is what logs prints with --json.
 type logLine struct {
-	JobID  string     `json:"job_id"`
-	Status string     `json:"status"`
-	Stdout job.Output `json:"stdout"`
-	Stderr job.Output `json:"stderr"`
+	JobID   string     `json:"job_id"`
+	Status  string     `json:"status"`
+	Attempt int        `json:"attempt"`
+	Stdout  job.Output `json:"stdout"`
+	Stderr  job.Output `json:"stderr"`
 }
 
 // logPoll is how often a running job's files are looked at.
@@ -63,45 +98,40 @@ const logPoll = 200 * time.Millisecond
 
 func runLogs(ctx context.Context, a *app, p *pipeline.Pipeline, o *logsOptions, id string) error {
 	if a.global.JSON {
-		return logsJSON(ctx, a, p, id)
+		return logsJSON(ctx, a, p, o, id)
 	}
 	a.streaming()
-	out := &tail{w: a.out}
-	errs := &tail{w: a.people.stderr()}
+	l := &logReader{o: o, out: tail{w: a.out}, errs: tail{w: a.people.stderr()}}
 	if a.env.StdoutTTY && !o.Raw {
-		out.w = &textTerminal{w: out.w}
+		l.out.w = &textTerminal{w: l.out.w}
 	}
 	if a.env.StderrTTY && !o.Raw {
-		errs.w = &textTerminal{w: errs.w}
+		l.errs.w = &textTerminal{w: l.errs.w}
 	}
 	for {
-		stdout, stderr, r, running, err := p.Outputs(ctx, id)
+		v, err := p.Outputs(ctx, id, o.Attempt)
 		if err != nil {
 			return err
 		}
-		out.path, errs.path = stdout, stderr
-		if o.Stdout {
-			err = out.copy()
-		}
-		if o.Stderr && err == nil {
-			err = errs.copy()
-		}
-		if err != nil {
-			return err
-		}
-		switch {
-		case running && o.Follow:
-		case running:
-			a.people.hint("sheratan logs --follow %s", shellWord(id))
-			return nil
-		case r == nil:
-			a.people.note("%s: has not run", id)
-			return nil
-		default:
-			if r.Stdout.Truncated || r.Stderr.Truncated {
-				a.people.warn("%s: wrote more than is kept: %d bytes to stdout, %d to stderr", id, r.Stdout.Bytes, r.Stderr.Bytes)
+		if l.attempt > 0 && v.Attempt != l.attempt {
+			// The one before may have written more between the last look and its end.
+			before, err := p.Outputs(ctx, id, l.attempt)
+			if err != nil {
+				return err
 			}
+			if err := l.copy(before); err != nil {
+				return err
+			}
+		}
+		if err := l.copy(v); err != nil {
+			return err
+		}
+		if !v.Live || !o.Follow {
+			a.logsEnd(&v, o)
 			return nil
+		}
+		if err := a.out.flush(); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -111,74 +141,84 @@ func runLogs(ctx context.Context, a *app, p *pipeline.Pipeline, o *logsOptions, 
 	}
 }
 
-func logsJSON(ctx context.Context, a *app, p *pipeline.Pipeline, id string) error {
-	j, err := p.Job(ctx, id)
+// logsEnd says what the output itself does not.
+func (a *app) logsEnd(v *pipeline.Outputs, o *logsOptions) {
+	for _, s := range []struct {
+		name  string
+		asked bool
+	}{{"stdout", o.Stdout}, {"stderr", o.Stderr}} {
+		if reason, ok := v.Removed[s.name]; ok && s.asked {
+			a.people.note("%s: %s of attempt %d was removed: %s", v.JobID, s.name, v.Attempt, reason)
+		}
+	}
+	switch r := v.Result; {
+	case v.Attempt == 0:
+		a.people.note("%s: has not run", v.JobID)
+	case v.Live:
+		a.people.hint("sheratan logs --follow %s", shellWord(v.JobID))
+	case r == nil:
+		a.people.note("%s: attempt %d has no result; this is what it wrote", v.JobID, v.Attempt)
+	case r.Stdout.Truncated || r.Stderr.Truncated:
+		a.people.warn("%s: wrote more than is kept: %d bytes to stdout, %d to stderr", v.JobID, r.Stdout.Bytes, r.Stderr.Bytes)
+	}
+}
+
+func logsJSON(ctx context.Context, a *app, p *pipeline.Pipeline, o *logsOptions, id string) error {
+	v, err := p.Outputs(ctx, id, o.Attempt)
 	if err != nil {
 		return err
 	}
-	_, _, r, _, err := p.Outputs(ctx, id)
-	if err != nil {
-		return err
-	}
-	l := logLine{JobID: id, Status: string(j.Status)}
-	if r != nil {
-		l.Stdout, l.Stderr = r.Stdout, r.Stderr
+	l := logLine{JobID: id, Status: string(v.Status), Attempt: v.Attempt}
+	if v.Result != nil {
+		l.Stdout, l.Stderr = v.Result.Stdout, v.Result.Stderr
 	}
 	return a.out.line(l)
 }
 
-// tail copies what was added to a file since the last time. A retry has a file of its own, which begins anew.
-type tail struct {
-	w    io.Writer
-	path string
-
-	current string
-	offset  int64
+// logReader prints what attempts write, as it comes.
+type logReader struct {
+	o         *logsOptions
+	out, errs tail
+	attempt   int
 }
 
-func (t *tail) copy() error {
-	if t.path == "" {
+// copy prints what came since the last time. The file of an attempt may have another name than it had then.
+func (l *logReader) copy(v pipeline.Outputs) error {
+	if v.Attempt != l.attempt {
+		l.attempt, l.out.offset, l.errs.offset = v.Attempt, 0, 0
+	}
+	var err error
+	if l.o.Stdout {
+		err = l.out.copy(v.Stdout)
+	}
+	if l.o.Stderr && err == nil {
+		err = l.errs.copy(v.Stderr)
+	}
+	return err
+}
+
+// tail copies what was added to a file since the last time.
+type tail struct {
+	w      io.Writer
+	offset int64
+}
+
+func (t *tail) copy(path string) error {
+	if path == "" {
 		return nil
 	}
-	if t.path != t.current {
-		t.current, t.offset = t.path, 0
-	}
-	f, err := os.Open(t.path)
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing was written yet
+		return nil // nothing was written yet, or it has just got its last name
 	}
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	if _, err := f.Seek(t.offset, io.SeekStart); err != nil {
-		return fmt.Errorf("%s: %w", t.path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	n, err := io.Copy(t.w, f)
 	t.offset += n
 	return err
-}
-
-// textTerminal writes the output of a job to a terminal. A character that is cut in two by a write is put together.
-type textTerminal struct {
-	w    io.Writer
-	rest []byte
-}
-
-func (t *textTerminal) Write(p []byte) (int, error) {
-	text := append(t.rest, p...)
-	end := len(text)
-	for i := 1; i < utf8.UTFMax && i <= len(text); i++ {
-		if b := text[len(text)-i]; utf8.RuneStart(b) {
-			if b >= utf8.RuneSelf && !utf8.FullRune(text[len(text)-i:]) {
-				end -= i
-			}
-			break
-		}
-	}
-	t.rest = append([]byte(nil), text[end:]...)
-	if _, err := io.WriteString(t.w, escapeBlock(string(text[:end]))); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

@@ -20,7 +20,7 @@ func sections() []section {
 		{"stages", "Stages of a job", []func(*app) *cobra.Command{
 			newSubmit, newGate, newAudit, newDispatch, newRun, newTick}},
 		{"ask", "Ask", []func(*app) *cobra.Command{
-			newJobs, newStatus, newWhy, newWait, newLogs, newLedger}},
+			newJobs, newStatus, newWhy, newWait, newLogs, newArtifacts, newLedger}},
 		{"decide", "Decide", []func(*app) *cobra.Command{
 			newApprove, newReject, newRevise, newCancel, newRetry, newPause, newResume}},
 		{"upkeep", "Upkeep", []func(*app) *cobra.Command{

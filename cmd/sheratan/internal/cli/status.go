@@ -23,15 +23,19 @@ func newStatus(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "say how things are",
 		Long: `Prints in one screen what lies in the inbox, how many jobs there are in each state, what is paused, how long
-the ledger is, and which hosts there are.`,
+the ledger is, and which hosts there are.
+
+With --watch it stays until interrupted. On a terminal that is a live view: the queue by priority and source, what runs
+and since when, the hosts, and the last events, drawn anew once per --interval and whenever there are new events. Where
+stdout is no terminal, or with --json, the status is printed again whenever it has changed.`,
 		Example: `sheratan status
 sheratan status --watch
 sheratan status --json | jq .jobs`,
 		Annotations: workspaceExits(exitInterrupted),
 		Args:        cobra.NoArgs,
 	}
-	c.Flags().BoolVar(&o.Watch, "watch", false, "print it again whenever it changes, until interrupted")
-	c.Flags().DurationVar(&o.Interval, "interval", time.Second, "with --watch, look every `TIME`")
+	c.Flags().BoolVar(&o.Watch, "watch", false, "stay, and show what changes, until interrupted")
+	c.Flags().DurationVar(&o.Interval, "interval", time.Second, "with --watch, draw at least every `TIME`")
 	c.RunE = a.run(func(ctx context.Context, _ []string) error {
 		if o.Interval <= 0 {
 			return usagef("--interval: want a time above zero")
@@ -43,45 +47,15 @@ sheratan status --json | jq .jobs`,
 
 func runStatus(ctx context.Context, a *app, o *statusOptions) error {
 	return a.with(ctx, func(p *pipeline.Pipeline) error {
-		last := ""
-		for {
-			s, err := p.Status(ctx)
-			if err != nil {
-				return err
-			}
-			text := a.statusText(p.Workspace().Root(), s)
-			if text != last {
-				if err := a.printStatus(o, s, text); err != nil {
-					return err
-				}
-				last = text
-			}
-			if !o.Watch {
-				return nil
-			}
-			select {
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			case <-time.After(o.Interval):
-			}
+		if o.Watch {
+			return runWatch(ctx, a, p, o)
 		}
+		s, err := p.Status(ctx)
+		if err != nil {
+			return err
+		}
+		return a.show(s, a.statusText(p.Workspace().Root(), s))
 	})
-}
-
-func (a *app) printStatus(o *statusOptions, s pipeline.Status, text string) error {
-	if a.global.JSON {
-		if err := a.out.line(s); err != nil {
-			return err
-		}
-	} else {
-		if o.Watch && a.env.StdoutTTY {
-			text = "\x1b[H\x1b[2J" + text
-		}
-		if err := a.out.printf("%s", text); err != nil {
-			return err
-		}
-	}
-	return a.out.flush()
 }
 
 // statusText is the status for people.

@@ -13,6 +13,7 @@ type table struct {
 	header []string
 	rows   [][]string
 	width  []int
+	fit    int // columns of the terminal, which the rows are cut to; 0 is without limit
 }
 
 // block is the number of rows after which a long table is printed and its column widths are fixed.
@@ -43,6 +44,7 @@ func (t *table) flush(w io.Writer) error {
 			t.width[i] = max(t.width[i], utf8.RuneCountInString(c))
 		}
 	}
+	t.narrow()
 	if t.header != nil {
 		t.line(&b, t.header, t.style.dim)
 		t.header = nil
@@ -55,15 +57,49 @@ func (t *table) flush(w io.Writer) error {
 	return err
 }
 
+// narrowest is how far a column is cut to make the rows fit.
+const narrowest = 8
+
+// narrow takes from the widest columns what the rows are too long.
+func (t *table) narrow() {
+	if t.fit <= 0 {
+		return
+	}
+	over := 2*(len(t.width)-1) - t.fit
+	for _, w := range t.width {
+		over += w
+	}
+	for ; over > 0; over-- {
+		widest := 0
+		for i, w := range t.width {
+			if w >= t.width[widest] {
+				widest = i
+			}
+		}
+		if t.width[widest] <= narrowest {
+			return
+		}
+		t.width[widest]--
+	}
+}
+
 // line prints one row; no spaces stand at its end.
 func (t *table) line(b *strings.Builder, row []string, paint func(string) string) {
 	last := len(row) - 1
 	for last > 0 && row[last] == "" {
 		last--
 	}
+	room := t.fit
 	for i, c := range row[:last+1] {
+		if t.fit > 0 {
+			if room <= 0 {
+				break // the columns are as narrow as they get: the last ones are left out
+			}
+			c = clip(c, min(t.width[i], room))
+			room -= t.width[i] + 2
+		}
 		b.WriteString(paint(c))
-		if i < last {
+		if i < last && (t.fit == 0 || room > 0) {
 			b.WriteString(strings.Repeat(" ", t.width[i]-utf8.RuneCountInString(c)+2))
 		}
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,13 @@ func (a *app) whyText(w pipeline.Why) string {
 		section("revises", escape(w.Job.Revises))
 	}
 	if w.Result != nil {
-		section("result", a.outputText(w.Result)...)
+		section("result", a.outputText(w.Result, w.Gone)...)
+		for _, r := range w.Attempts {
+			if len(w.Attempts) > 1 {
+				section("", fmt.Sprintf("attempt %d: %s; sheratan logs %s --attempt %d", r.Attempt, escape(attemptText(r.Result)),
+					escape(shellWord(w.JobID)), r.Attempt))
+			}
+		}
 	} else if w.Job.Error != "" {
 		section("error", escape(firstLine(w.Job.Error)))
 	}
@@ -151,7 +158,13 @@ func gatesText(s style, reports []job.GateReport) []string {
 }
 
 // outputText says how the last attempt went and where its output lies.
-func (a *app) outputText(r *job.Result) []string {
+func (a *app) outputText(r *job.Result, gone []string) []string {
+	where := func(path string) string {
+		if slices.Contains(gone, path) {
+			return ", removed"
+		}
+		return " in " + escape(path)
+	}
 	lines := []string{escape(resultText(*r)) + " on " + escape(r.Host) + ", sandbox " + escape(r.Sandbox)}
 	used := fmt.Sprintf("%d ms of CPU", r.CPUMS)
 	if r.MaxRSSBytes > 0 {
@@ -165,8 +178,21 @@ func (a *app) outputText(r *job.Result) []string {
 		out  job.Output
 	}{{"stdout", r.Stdout}, {"stderr", r.Stderr}} {
 		if o.out.Bytes > 0 {
-			lines = append(lines, fmt.Sprintf("%s %d bytes in %s", o.name, o.out.Bytes, escape(o.out.Path)))
+			lines = append(lines, fmt.Sprintf("%s %d bytes%s", o.name, o.out.Bytes, where(o.out.Path)))
 		}
 	}
+	for _, f := range r.Artifacts {
+		lines = append(lines, fmt.Sprintf("artifact %s, %d bytes%s", escape(f.Name), f.Bytes, where(f.Path)))
+	}
 	return lines
+}
+
+// attemptText says in a few words how one of several attempts ended.
+func attemptText(r job.Result) string {
+	r.Attempt = 0 // it stands before
+	text := resultText(r)
+	if r.Host != "" {
+		text += " on " + r.Host
+	}
+	return text
 }

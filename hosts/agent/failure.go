@@ -1,0 +1,63 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/hosts/sandbox"
+)
+
+// failure is why an attempt failed. It is an error so that it can pass through functions that return errors.
+type failure struct {
+	code      string
+	text      string
+	retryable bool
+}
+
+func (f *failure) Error() string { return f.text }
+
+func failed(code string, retryable bool, format string, args ...any) *failure {
+	return &failure{code: code, retryable: retryable, text: fmt.Sprintf(format, args...)}
+}
+
+// outcome says what a program's end means.
+func outcome(r sandbox.Report, timeout time.Duration) *failure {
+	switch {
+	case r.TimedOut:
+		return timedOut(timeout)
+	case r.Cancelled:
+		return failed(CodeCancelled, true, "cancelled")
+	case r.OverDisk:
+		return failed(CodeDisk, false, "ended because its folder held more than allowed")
+	case r.Signal != 0:
+		return failed(CodeSignal, true, "ended by %s", signalName(r.Signal))
+	case r.ExitCode != 0:
+		return failed(CodeExit, true, "exit status %d", r.ExitCode)
+	}
+	return nil
+}
+
+func timedOut(timeout time.Duration) *failure {
+	return failed(CodeTimeout, true, "Job timed out after %ds", int(timeout.Seconds()))
+}
+
+// pathFailure carries the code of a path error over. What is wrong with the path itself no repetition mends.
+func pathFailure(err error) *failure {
+	p, ok := errors.AsType[*roots.PathError](err)
+	if !ok {
+		return failed(string(roots.IO), true, "%v", err)
+	}
+	return failed(string(p.Code), retryable(p.Code), "%v", p)
+}
+
+// retryable reports whether an operation that failed with code could succeed later. A missing file may yet be written
+// by another job; a path outside the roots stays there, and an existing file is not created by trying again.
+func retryable(code roots.Code) bool {
+	switch code {
+	case roots.NotFound, roots.Changed, roots.NoSpace, roots.IO:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,123 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/index"
+)
+
+// Bounds of retention: how often a workspace is looked through, and how much one tick removes. What is left over is removed by
+// the next tick.
+const (
+	retainEvery   = 10 * time.Minute
+	retainBatches = 10
+)
+
+// Reasons of removals by policy.
+const (
+	reasonAge  = "retention: age"
+	reasonSize = "retention: size"
+)
+
+// retain removes output files and artifacts that are kept longer, or are more, than the config says.
+func (t *ticker) retain(ctx context.Context, now time.Time) error {
+	if now.Sub(t.retained) < time.Minute {
+		return nil
+	}
+	t.retained = now
+	return t.p.retain(ctx, t.engine.rules, now)
+}
+
+func (p *Pipeline) retain(ctx context.Context, r *rules.Rules, now time.Time) error {
+	if err := p.finishRemovals(ctx); err != nil {
+		return err
+	}
+	policy := r.Config.Retention
+	if policy.Days == 0 && policy.Bytes == 0 || p.retained(policy, now) {
+		return nil
+	}
+	after := int64(-1)
+	for range retainBatches {
+		due, err := p.overdue(ctx, policy, now, after)
+		if err != nil {
+			return err
+		}
+		if len(due) == 0 {
+			return p.noteRetained(policy, now)
+		}
+		if _, err := p.removing(ctx, func(b *batch) (list []Removal, err error) {
+			for _, d := range due {
+				if len(list) >= batchJobs {
+					break
+				}
+				more, err := b.remove("tick", d.Seq, d.reason, func(job.Artifact) bool { return true })
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, more...)
+				after = d.Seq
+			}
+			return list, nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overdueAttempt is an attempt whose files are to be removed.
+type overdueAttempt struct {
+	index.Kept
+	reason string
+}
+
+// overdue lists the oldest attempts whose files are to be removed, behind the one with the number after.
+func (p *Pipeline) overdue(ctx context.Context, policy rules.Retention, now time.Time, after int64) (due []overdueAttempt, err error) {
+	var kept []index.Kept
+	var total int64
+	err = p.view(ctx, func(r *index.Reader) (err error) {
+		if kept, err = r.OldestKept(after, batchJobs/4); err == nil && len(kept) > 0 && policy.Bytes > 0 {
+			total, err = r.KeptBytes()
+		}
+		return err
+	})
+	for _, k := range kept {
+		switch {
+		case policy.Days > 0 && k.EndedAt.Before(now.AddDate(0, 0, -policy.Days)):
+			due = append(due, overdueAttempt{k, reasonAge})
+		case policy.Bytes > 0 && total > policy.Bytes:
+			due = append(due, overdueAttempt{k, reasonSize})
+		default:
+			return due, err // the others are younger
+		}
+		total -= k.Bytes
+	}
+	return due, err
+}
+
+// retained reports whether a workspace was looked through for this policy a short while ago.
+func (p *Pipeline) retained(policy rules.Retention, now time.Time) bool {
+	info, err := os.Stat(p.ws.Retained())
+	if err != nil || now.Sub(info.ModTime()).Abs() >= retainEvery {
+		return false
+	}
+	had, err := os.ReadFile(p.ws.Retained())
+	return err == nil && string(had) == policyText(policy)
+}
+
+// noteRetained notes that under this policy there was nothing more to remove.
+func (p *Pipeline) noteRetained(policy rules.Retention, now time.Time) error {
+	if err := os.WriteFile(p.ws.Retained(), []byte(policyText(policy)), 0o600); err != nil {
+		return err
+	}
+	return os.Chtimes(p.ws.Retained(), now, now)
+}
+
+func policyText(policy rules.Retention) string {
+	return fmt.Sprintf("%d days, %d bytes\n", policy.Days, policy.Bytes)
+}
