@@ -164,7 +164,7 @@ func (w *workflow) check() (starts int, first, last time.Time) {
 // TestWorkflows runs real workflows: every job once, none before its dependencies, and in little more time than the best
 // schedule takes.
 func TestWorkflows(t *testing.T) {
-	seconds := 2.5
+	seconds := 4.0
 	if long {
 		seconds = 10
 	}
