@@ -234,7 +234,7 @@ func (e *engine) step(ctx context.Context) error {
 	}
 	e.idle = len(fresh) == 0 && len(changed) == 0 && (appetite > 0 || e.runner.empty())
 	if len(fresh) > 0 {
-		p.warnSandbox()
+		p.warnSandbox(e.rules)
 	}
 	e.runner.start(ctx, fresh)
 	e.tally.Dispatched += len(fresh)

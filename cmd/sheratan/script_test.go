@@ -17,12 +17,15 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sheratan/sheratan/hosts/sandbox"
 )
 
 var update = flag.Bool("update", false, "rewrite what scripts compare with")
 
 // TestMain makes this binary the programs that the scripts call.
 func TestMain(m *testing.M) {
+	sandbox.Main()
 	testscript.Main(m, map[string]func(){
 		"sheratan": main,
 		"notty":    withoutTerminal,

@@ -62,6 +62,8 @@ type Options struct {
 	Limit   int64         // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
 	Host    string        // its id
 	Sandbox sandbox.Level // of programs; "" is none
+	// Demand returns why no program of a job may start at the level of Sandbox, "" where one may; nil lets all start.
+	Demand func(j job.Job) string
 	// Access says what a job may do beyond reading the roots; nil gives no more than that. It matters above LevelNone.
 	Access func(j job.Job) Access
 	Redact func(string) string // takes credentials out of text; nil changes nothing
@@ -197,6 +199,11 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, timeout time.D
 	if refused := a.checkEnv(p.Env); refused != nil {
 		return refused
 	}
+	if a.opt.Demand != nil {
+		if why := a.opt.Demand(j); why != "" {
+			return failed(CodeSandbox, false, "%s", why)
+		}
+	}
 	path, digest, err := a.opt.Resolve(p.Argv)
 	if err != nil {
 		return failed(CodeRefused, false, "%v", err)
@@ -237,6 +244,7 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, timeout time.D
 	res.DurationMS = report.Duration.Milliseconds()
 	res.CPUMS = report.CPU.Milliseconds()
 	res.MaxRSSBytes = report.MaxRSS
+	res.Survivors, res.SurvivorNames, res.Leaked = report.Survivors, report.Killed, report.Leaked
 	if report.Signal != 0 {
 		res.Signal = signalName(report.Signal)
 	}
