@@ -88,4 +88,3 @@ func (p *Pipeline) doctorHistory() workspace.Check {
 	}
 	return c
 }
-

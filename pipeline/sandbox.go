@@ -3,7 +3,6 @@ package pipeline
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -83,6 +82,9 @@ func lacks(level sandbox.Level) string {
 // allows its command line gives it.
 func access(r *rules.Rules, j job.Job) agent.Access {
 	s := r.Config.Sandbox
+	for _, dir := range s.Caches {
+		_ = os.MkdirAll(dir, 0o700) // one that cannot be made is left out, and what wants to write there says so
+	}
 	a := agent.Access{Read: present(s.Read), Write: present(s.Caches), Limits: s.Limits.Sandbox()}
 	if params, err := kind.ParseParams(j.Payload.Kind, j.Payload.Params); err == nil {
 		if p, ok := params.(kind.Exec); ok {
@@ -99,16 +101,6 @@ func present(paths []string) []string {
 		_, err := os.Stat(path)
 		return err != nil
 	})
-}
-
-// makeCaches makes the folders that programs may change and expect to find. One that cannot be made is left out, and what
-// wants to write there says so.
-func (p *Pipeline) makeCaches(r *rules.Rules) {
-	for _, dir := range r.Config.Sandbox.Caches {
-		if err := os.MkdirAll(filepath.Clean(dir), 0o700); err != nil {
-			p.warn("sandbox.caches: %v", err)
-		}
-	}
 }
 
 // warnSandbox says once in a process that jobs are not confined.

@@ -54,7 +54,6 @@ func (b *batch) localHost(r *rules.Rules) error {
 // newAgent makes the executor of this host under the rules.
 func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 	level := levelOf(r)
-	p.makeCaches(r)
 	return agent.New(agent.Options{
 		Roots:     r.Roots,
 		Workspace: p.ws.Root(),

@@ -54,6 +54,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, ".state"))
 			env.Setenv("TZ", "UTC")
+			env.Setenv("LEVEL", string(sandbox.Probe().Level))
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 			return nil
 		},
