@@ -6,6 +6,7 @@ import (
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
 // cycleLimit bounds the search for a cycle: jobs looked at for one proposal.
@@ -19,6 +20,7 @@ type known interface {
 	Children(parent string) (int, error)
 	MissionJobs(mission string) (int, error)
 	Hosts() ([]index.Host, error)
+	Events(f index.EventFilter, each func(ledger.Event) error) error
 }
 
 // lookup collects what the gates have to know of the world for one proposal. A proposal without id, key, dependencies,

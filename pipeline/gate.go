@@ -160,7 +160,7 @@ func (b *batch) offering(r *rules.Rules) error {
 }
 
 // loadedRules is the digest of the rules that the ledger names as those in force, "" where it names none.
-func loadedRules(r *index.Reader) (digest string, err error) {
+func loadedRules(r known) (digest string, err error) {
 	err = r.Events(index.EventFilter{Event: string(job.ConfigLoaded), Reverse: true, Limit: 1}, func(ev ledger.Event) error {
 		digest = ev.ArtifactSHA256
 		return nil

@@ -58,6 +58,13 @@ func TestScript(t *testing.T) {
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 			return nil
 		},
+		Condition: func(cond string) (bool, error) {
+			level, ok := strings.CutPrefix(cond, "sandbox:")
+			if !ok {
+				return false, fmt.Errorf("no condition %q", cond)
+			}
+			return string(sandbox.Probe().Level) == level, nil
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":  cmdExits,
 			"json":   cmdJSON,
