@@ -42,14 +42,17 @@ func ladderCheck(r *rules.Rules, f sandbox.Facts) workspace.Check {
 		}
 		return c
 	}
-	level, minimum := levelOf(r), r.Config.Sandbox.Minimum
+	level, minimum := f.Level, r.Config.Sandbox.Minimum
+	if set := r.Config.Sandbox.Level; set != "" {
+		level = sandbox.Level(set)
+	}
 	c.Detail = fmt.Sprintf("programs run at the level %s, and not below %s; %s", level, minimum, c.Detail)
-	short := rules.Below(string(level), minimum) || !given(level)
+	short := rules.Below(string(level), minimum) || !given(f, level)
 	switch {
 	case short:
 		c.Status = workspace.HealthBad
 		c.Detail = fmt.Sprintf("no program is started: the config demands the level %s, and this machine gives %s", strongest(minimum, level), f.Level)
-		c.Fix = lacks(sandbox.Level(strongest(minimum, level)))
+		c.Fix = lacks(f, sandbox.Level(strongest(minimum, level)))
 	case level == sandbox.LevelNone:
 		c.Status = workspace.HealthWarn
 		c.Detail = "jobs run without a sandbox (level none); this machine gives " + string(f.Level)

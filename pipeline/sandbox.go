@@ -24,16 +24,14 @@ func levelOf(r *rules.Rules) sandbox.Level {
 	return sandbox.Probe().Level
 }
 
-// given reports whether the machine gives a level.
-func given(level sandbox.Level) bool {
-	return level == sandbox.LevelNone || !rules.Below(string(sandbox.Probe().Level), string(level))
-}
+// given reports whether a machine gives a level.
+func given(f sandbox.Facts, level sandbox.Level) bool { return !rules.Below(string(f.Level), string(level)) }
 
 // sandboxCapabilities are the levels that programs on this machine have: theirs, and the weaker ones.
 func sandboxCapabilities(r *rules.Rules) (list []string) {
 	level := levelOf(r)
-	if !given(level) || rules.Below(string(level), r.Config.Sandbox.Minimum) {
-		return nil // nothing starts
+	if level == sandbox.LevelNone || rules.Below(string(level), r.Config.Sandbox.Minimum) || !given(sandbox.Probe(), level) {
+		return nil // nothing starts, or nothing is confined
 	}
 	for _, l := range []sandbox.Level{sandbox.LevelFull, sandbox.LevelRestricted} {
 		if !rules.Below(string(level), string(l)) {
@@ -46,7 +44,7 @@ func sandboxCapabilities(r *rules.Rules) (list []string) {
 // demand says why no program of a job may start at a level: it is below what the config, the source or the job itself
 // wants, or the machine does not give it. "" is no reason. What the capabilities of the host promised when the job was
 // gated may be gone by now.
-func demand(r *rules.Rules, level sandbox.Level, j job.Job) string {
+func demand(r *rules.Rules, f sandbox.Facts, level sandbox.Level, j job.Job) string {
 	minimum, by := r.Minimum(j.Provenance.Source)
 	for _, c := range j.RequiredCapabilities {
 		if own, ok := strings.CutPrefix(c, sandboxCapability); ok && rules.Below(minimum, own) {
@@ -57,17 +55,17 @@ func demand(r *rules.Rules, level sandbox.Level, j job.Job) string {
 	case rules.Below(string(level), minimum) && r.Config.Sandbox.Level != "":
 		return fmt.Sprintf("%s demands the sandbox level %s, and sandbox.level is %s: raise it, or lower the minimum", by, minimum, level)
 	case rules.Below(string(level), minimum):
-		return fmt.Sprintf("%s demands the sandbox level %s, and this machine gives %s: %s", by, minimum, level, lacks(sandbox.Level(minimum)))
-	case !given(level):
-		return fmt.Sprintf("sandbox.level is %s, and this machine gives %s: %s", level, sandbox.Probe().Level, lacks(level))
+		return fmt.Sprintf("%s demands the sandbox level %s, and this machine gives %s: %s", by, minimum, level, lacks(f, sandbox.Level(minimum)))
+	case !given(f, level):
+		return fmt.Sprintf("sandbox.level is %s, and this machine gives %s: %s", level, f.Level, lacks(f, level))
 	}
 	return ""
 }
 
 // lacks names what the machine does not have for a level, with the lines that bring it.
-func lacks(level sandbox.Level) string {
+func lacks(f sandbox.Facts, level sandbox.Level) string {
 	var list []string
-	for _, g := range sandbox.Probe().Gaps {
+	for _, g := range f.Gaps {
 		if g.Level != "" && !rules.Below(string(level), string(g.Level)) {
 			list = append(list, g.String())
 		}

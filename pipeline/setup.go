@@ -12,6 +12,7 @@ import (
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/hosts/agent"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/pipeline/rules"
@@ -54,6 +55,10 @@ func (b *batch) localHost(r *rules.Rules) error {
 // newAgent makes the executor of this host under the rules.
 func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 	level := levelOf(r)
+	facts := sandbox.Facts{Level: level}
+	if level != sandbox.LevelNone {
+		facts = sandbox.Probe()
+	}
 	return agent.New(agent.Options{
 		Roots:     r.Roots,
 		Workspace: p.ws.Root(),
@@ -68,7 +73,7 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 		Limit:      int64(r.Config.Limits.OutputBytes),
 		Host:       LocalHost,
 		Sandbox:    level,
-		Demand:     func(j job.Job) string { return demand(r, level, j) },
+		Demand:     func(j job.Job) string { return demand(r, facts, level, j) },
 		Access:     func(j job.Job) agent.Access { return access(r, j) },
 		Redact:     func(s string) string { out, _ := policy.Redact(s); return out },
 		Now:        p.opts.Now,
