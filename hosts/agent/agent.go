@@ -43,43 +43,6 @@ const (
 // textBytes is how much of an output stands in the result itself.
 const textBytes = 8 << 10
 
-// Options say what an agent works with. Roots, Workspace, WorkDir, Output and Resolve are needed.
-type Options struct {
-	Roots     *roots.Roots
-	Workspace string // absolute; results name paths relative to it
-	WorkDir   string // absolute; runtime/.sheratan/jobs
-	// Output returns the absolute paths of the files for what an attempt writes. They are made when there is something
-	// to write, with their folder. Where two attempts share them, the second replaces what the first wrote.
-	Output func(jobID string, attempt int) (stdout, stderr string)
-	// Resolve returns the absolute path and the digest of the program that the exec rules allow for argv at this
-	// moment, or an error, which refuses the job.
-	Resolve func(argv []string) (path, sha256 string, err error)
-
-	// EnvAllowed reports whether a job may set a variable itself; nil allows none.
-	EnvAllowed func(name, value string) bool
-
-	Env     []string      // NAME=value, given to every job
-	Limit   int64         // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
-	Host    string        // its id
-	Sandbox sandbox.Level // of programs; "" is none
-	// Demand returns why no program of a job may start at the level of Sandbox, "" where one may; nil lets all start.
-	Demand func(j job.Job) string
-	// Access says what a job may do beyond reading the roots; nil gives no more than that. It matters above LevelNone.
-	Access func(j job.Job) Access
-	Redact func(string) string // takes credentials out of text; nil changes nothing
-	Now    func() time.Time    // nil is time.Now
-	Worker []string            // argv that ends in WorkerMain; argv[0] is an absolute path
-}
-
-// Access is what one job may do.
-type Access struct {
-	WriteRoots bool     // change what is in the roots
-	Read       []string // absolute paths beside the system's: toolchains outside of /usr
-	Write      []string // caches
-	Network    bool
-	Limits     sandbox.Limits
-}
-
 // Agent executes jobs, any number at a time.
 type Agent struct {
 	opt     Options
@@ -105,7 +68,8 @@ func New(opt Options) *Agent {
 	a := &Agent{opt: opt}
 	a.folders.dir = opt.WorkDir
 	a.workers.argv = opt.Worker
-	a.workers.spec = opt.Roots.Spec()
+	a.workers.spec, a.workers.paths = opt.Roots.Spec(), opt.Roots.Paths()
+	a.workers.restrict = opt.Sandbox != sandbox.LevelNone
 	return a
 }
 
