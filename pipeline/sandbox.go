@@ -25,7 +25,9 @@ func levelOf(r *rules.Rules) sandbox.Level {
 }
 
 // given reports whether a machine gives a level.
-func given(f sandbox.Facts, level sandbox.Level) bool { return !rules.Below(string(f.Level), string(level)) }
+func given(f sandbox.Facts, level sandbox.Level) bool {
+	return !rules.Below(string(f.Level), string(level))
+}
 
 // sandboxCapabilities are the levels that programs on this machine have: theirs, and the weaker ones.
 func sandboxCapabilities(r *rules.Rules) (list []string) {
