@@ -80,13 +80,15 @@ func initialConfig(ws *workspace.Workspace, roots []string, agent string) (cfg C
 }
 
 // carefulGit keeps git from repositories that anybody can make without a .git, which the file kinds never touch: a folder
-// with a HEAD, a config, objects and refs is a bare repository, and its config names programs to run. And git that only
-// looks takes no locks.
+// with a HEAD, a config, objects and refs is a bare repository, and its config names programs to run. Git that only looks
+// takes no locks. And it does not ask for the config of the system, which jobs do not see: that a file cannot be read,
+// where it could be missing, is the end of git.
 var carefulGit = map[string]string{
-	"GIT_CONFIG_COUNT":   "1",
-	"GIT_CONFIG_KEY_0":   "safe.bareRepository",
-	"GIT_CONFIG_VALUE_0": "explicit",
-	"GIT_OPTIONAL_LOCKS": "0",
+	"GIT_CONFIG_COUNT":    "1",
+	"GIT_CONFIG_KEY_0":    "safe.bareRepository",
+	"GIT_CONFIG_VALUE_0":  "explicit",
+	"GIT_CONFIG_NOSYSTEM": "1",
+	"GIT_OPTIONAL_LOCKS":  "0",
 }
 
 // finding says where a program is; ok is false for one that is not there, or that lies in a root.
