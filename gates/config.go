@@ -29,6 +29,7 @@ type Source struct {
 	MaxRetriesPerHour int      `json:"max_retries_per_hour"`
 	MaxPriority       string   `json:"max_priority"`      // critical, high, normal or low
 	Signers           []string `json:"signers,omitempty"` // authorized_keys lines; where there is one, proposals must be signed
+	Sandbox           string   `json:"sandbox,omitempty"` // the level below which none of its programs starts, where that is above the one for all
 }
 
 // DefaultSource is an entry that says nothing.
@@ -117,16 +118,18 @@ type ExecRule struct {
 	Program  string     `json:"program"` // a name, looked up in fixed folders, or an absolute path
 	Args     []string   `json:"args"`
 	Decision Decision   `json:"decision"`
-	Rerun    string     `json:"rerun,omitempty"`  // "safe" where running it twice does no harm; else ""
-	Unsafe   bool       `json:"unsafe,omitempty"` // permits "..." for a program that can run others
-	Match    [][]string `json:"match,omitempty"`  // examples, checked when the rule is loaded
+	Rerun    string     `json:"rerun,omitempty"`   // "safe" where running it twice does no harm; else ""
+	Unsafe   bool       `json:"unsafe,omitempty"`  // permits "..." for a program that can run others
+	Write    bool       `json:"write,omitempty"`   // the roots may be changed; else they are read-only in the sandbox
+	Network  bool       `json:"network,omitempty"` // Internet sockets, where the config lets rules ask for them
+	Match    [][]string `json:"match,omitempty"`   // examples, checked when the rule is loaded
 	NoMatch  [][]string `json:"no_match,omitempty"`
 }
 
 // Same reports whether another rule says the same, whatever its examples are.
 func (x ExecRule) Same(other ExecRule) bool {
 	return x.Program == other.Program && slices.Equal(x.Args, other.Args) && x.Decision == other.Decision &&
-		x.Rerun == other.Rerun && x.Unsafe == other.Unsafe
+		x.Rerun == other.Rerun && x.Unsafe == other.Unsafe && x.Write == other.Write && x.Network == other.Network
 }
 
 // DefaultConfig returns what holds where the file says nothing. There are no exec rules in it: which programs are

@@ -11,6 +11,8 @@ type ExecDecision struct {
 	Program   string // the real path of the program to execute, "" where there is no rule for it
 	SHA256    string // of the program when the rules were loaded
 	RerunSafe bool   // every rule that decided says so
+	Write     bool   // the same of changing the roots
+	Network   bool   // and of the network
 	Rule      int    // index in gates.exec of the rule that decided, -1 where none did
 	Missing   bool   // a rule allows it or asks, but there is no such program
 }
@@ -28,6 +30,8 @@ type execRule struct {
 	index    int
 	decision Decision
 	rerun    bool
+	write    bool
+	network  bool
 	args     []argPattern
 	rest     bool        // "..." was the last
 	each     *argPattern // of "(EXPR)..." as the last: every further argument matches it
@@ -103,9 +107,10 @@ func (x *execRules) decide(argv []string) ExecDecision {
 		}
 		if rank > strictest {
 			strictest = rank
-			d.Decision, d.Rule, d.RerunSafe = r.decision, r.index, r.rerun
+			d.Decision, d.Rule, d.RerunSafe, d.Write, d.Network = r.decision, r.index, r.rerun, r.write, r.network
 		} else {
 			d.RerunSafe = d.RerunSafe && r.rerun
+			d.Write, d.Network = d.Write && r.write, d.Network && r.network
 		}
 	}
 	d.Missing = p.Real == "" && (d.Decision == DecisionAllow || d.Decision == DecisionAsk)

@@ -152,7 +152,7 @@ func (c *execCompiler) outside(path string) error {
 func manyInOne(path string) bool { return strings.HasPrefix(runsOthers(path), "is many") }
 
 func compileExecRule(index int, r ExecRule) (execRule, error) {
-	rule := execRule{index: index, decision: r.Decision, rerun: r.Rerun == "safe"}
+	rule := execRule{index: index, decision: r.Decision, rerun: r.Rerun == "safe", write: r.Write, network: r.Network}
 	switch r.Decision {
 	case DecisionAllow, DecisionAsk, DecisionForbid:
 	default:

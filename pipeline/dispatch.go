@@ -208,13 +208,26 @@ func (p *Pipeline) hosts(k known, r *rules.Rules) ([]hosts.Host, error) {
 	return list, nil
 }
 
+// hostSets lists what the hosts offer. What the ledger says of this one goes by the rules that it names, which are
+// replaced only when something is written.
 func (p *Pipeline) hostSets(k known, r *rules.Rules) ([][]string, error) {
 	list, err := p.hosts(k, r)
 	if err != nil {
 		return nil, err
 	}
+	current := p.configured == r.Digest
+	if !current {
+		digest, err := loadedRules(k)
+		if err != nil {
+			return nil, err
+		}
+		current = digest == r.Digest
+	}
 	var sets [][]string
 	for _, h := range list {
+		if h.ID == LocalHost && !current {
+			h.Capabilities = localCapabilities(r)
+		}
 		sets = append(sets, h.Capabilities)
 	}
 	if len(sets) == 0 {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/history"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -16,7 +15,7 @@ import (
 
 // DoctorMachine looks at what this machine offers, and at the file system of dir, where a workspace may be made.
 func DoctorMachine(ctx context.Context, dir string) []workspace.Check {
-	return append(workspace.ProbeMachine(ctx, dir, workspace.ProbeOptions{Now: timeNow()}), sandboxChecks()...)
+	return append(workspace.ProbeMachine(ctx, dir, workspace.ProbeOptions{Now: timeNow()}), sandboxChecks(nil)...)
 }
 
 // Doctor looks at the machine and at the workspace. What is wrong is in the checks, each with the way out.
@@ -29,8 +28,9 @@ func (p *Pipeline) Doctor(ctx context.Context) ([]workspace.Check, error) {
 		checks = append(checks, workspace.Check{Name: "ledger", Status: workspace.HealthOK, Detail: "the index and the end of the ledger agree"})
 	}
 	checks = append(checks, p.ws.Probe(ctx, workspace.ProbeOptions{Now: p.opts.Now(), LastEvent: last, Known: known})...)
-	checks = append(checks, sandboxChecks()...)
-	if r, err := p.Rules(ctx); err != nil {
+	r, err := p.Rules(ctx)
+	checks = append(checks, sandboxChecks(r)...)
+	if err != nil {
 		checks = append(checks, workspace.Check{Name: "config", Status: workspace.HealthBad, Detail: err.Error(), Fix: "sheratan config check"})
 	} else {
 		missing := []string{}
@@ -87,29 +87,4 @@ func (p *Pipeline) doctorHistory() workspace.Check {
 		c.Status, c.Detail, c.Fix = workspace.HealthOK, "nothing is committed yet", ""
 	}
 	return c
-}
-
-// sandboxChecks tell what this machine offers to confine jobs with. This version runs jobs unconfined, and says so.
-func sandboxChecks() []workspace.Check {
-	f := sandbox.Probe()
-	have := []string{"kernel " + f.Kernel}
-	if f.LandlockABI > 0 {
-		have = append(have, fmt.Sprintf("Landlock ABI %d", f.LandlockABI))
-	}
-	for _, c := range []struct {
-		name string
-		ok   bool
-	}{{"seccomp", f.Seccomp}, {"user namespaces", f.UserNamespaces}, {"pidfd", f.Pidfd}} {
-		if c.ok {
-			have = append(have, c.name)
-		}
-	}
-	if f.CgroupV2 != "" {
-		have = append(have, "cgroup v2 at "+f.CgroupV2)
-	}
-	return []workspace.Check{{
-		Name: "sandbox", Status: workspace.HealthWarn,
-		Detail: "jobs run without a sandbox (level none); the machine offers " + strings.Join(have, ", "),
-		Fix:    "allow only programs that you would let the proposer run as this user",
-	}}
 }

@@ -11,11 +11,14 @@ import (
 
 // store puts what attempts wrote on the disk: their output first, then the results that name it.
 func (e *engine) store(ended []*attempt) ([]ledger.Ref, error) {
+	if len(ended) == 0 {
+		return nil, nil
+	}
 	results := make([]job.Result, len(ended))
 	for i, a := range ended {
 		results[i] = a.result
 	}
-	if err := e.runner.using.agent.Sync(results); err != nil {
+	if err := e.runner.using.agent().Sync(results); err != nil {
 		return nil, err
 	}
 	return e.p.storeResults(ended)

@@ -239,7 +239,7 @@ func (e *engine) step(ctx context.Context) error {
 	}
 	e.idle = len(fresh) == 0 && len(changed) == 0 && (appetite > 0 || e.runner.empty())
 	if len(fresh) > 0 {
-		p.warnSandbox()
+		p.warnSandbox(e.rules)
 	}
 	p.provide(fresh)
 	e.runner.start(ctx, fresh)

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"sync"
 	"time"
 
 	"github.com/sheratan/sheratan/hosts/agent"
@@ -10,8 +11,14 @@ import (
 // executor is the agent that executes attempts under one set of rules. It is closed when nobody uses it any more: neither
 // the runner, which has moved on to other rules, nor an attempt that began under these.
 type executor struct {
-	agent *agent.Agent
-	users int // guarded by the mutex of the runner
+	agent func() *agent.Agent // made when it is first asked for: finding out what the sandbox can do takes its time
+	made  bool                // guarded by the mutex of the runner, as users is
+	users int
+}
+
+// newExecutor returns an executor that is used once.
+func (p *Pipeline) newExecutor(r *rules.Rules) *executor {
+	return &executor{agent: sync.OnceValue(func() *agent.Agent { return p.newAgent(r) }), users: 1}
 }
 
 // release ends one use of an executor.
@@ -20,10 +27,10 @@ func (r *runner) release(x *executor) {
 	x.users--
 	last := x.users == 0
 	r.mu.Unlock()
-	if !last {
+	if !last || !x.made {
 		return
 	}
-	if err := x.agent.Close(); err != nil {
+	if err := x.agent().Close(); err != nil {
 		r.p.warn("worker: %v", err)
 	}
 }
@@ -32,7 +39,7 @@ func (r *runner) release(x *executor) {
 // returned, and has to be leased again. What runs goes on.
 func (r *runner) adopt(other *rules.Rules, now time.Time) []*attempt {
 	back := r.giveBack(true, now)
-	next := &executor{agent: r.p.newAgent(other), users: 1}
+	next := r.p.newExecutor(other)
 	r.mu.Lock()
 	old := r.using
 	r.using, r.rules = next, other

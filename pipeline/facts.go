@@ -9,6 +9,7 @@ import (
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/index"
+	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
 // cycleLimit bounds the search for a cycle: jobs looked at for one proposal.
@@ -23,6 +24,7 @@ type known interface {
 	MissionJobs(mission string) (int, error)
 	TaskOf(jobID string) (mission, source, proposalSHA256 string, found bool, err error)
 	Hosts() ([]index.Host, error)
+	Events(f index.EventFilter, each func(ledger.Event) error) error
 }
 
 // lookup collects what the gates have to know of the world for one proposal. A proposal without id, key, dependencies,

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
@@ -62,6 +63,7 @@ var template = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	sandbox.Main()
 	code := m.Run()
 	if dir, _ := template(); dir != "" {
 		os.RemoveAll(dir)

@@ -2,8 +2,10 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 
 	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -137,8 +139,28 @@ func (b *batch) configured(r *rules.Rules) error {
 	return b.localHost(r)
 }
 
+// offering records what this host offers, when that is no longer what the ledger says under the same rules: another
+// kernel, another container. Only a process that is about to run jobs looks, once.
+func (b *batch) offering(r *rules.Rules) error {
+	if b.p.offering == r.Digest {
+		return nil
+	}
+	known, err := b.tx.Hosts()
+	if err != nil {
+		return err
+	}
+	now := hosts.LocalHost(LocalHost, r.Config.Host.MaxConcurrent, localCapabilities(r)).Capabilities
+	b.after = append(b.after, func() { b.p.offering = r.Digest })
+	for _, h := range known {
+		if h.ID == LocalHost && slices.Equal(h.Capabilities, now) {
+			return nil
+		}
+	}
+	return b.localHost(r)
+}
+
 // loadedRules is the digest of the rules that the ledger names as those in force, "" where it names none.
-func loadedRules(r *index.Reader) (digest string, err error) {
+func loadedRules(r known) (digest string, err error) {
 	err = r.Events(index.EventFilter{Event: string(job.ConfigLoaded), Reverse: true, Limit: 1}, func(ev ledger.Event) error {
 		digest = ev.ArtifactSHA256
 		return nil

@@ -62,6 +62,7 @@ type Pipeline struct {
 	misplaced   bool            // a file of one of these could not be put in place
 	looked      time.Time       // when the engine last looked at what other processes did
 	configured  string          // digest of the rules that the ledger is known to name
+	offering    string          // of the rules under which the ledger is known to have what this host offers
 	told        map[string]bool // what was said once and need not be said again
 	strays      strays          // what lies in the inbox, is no proposal, and was told of; nil before it is asked for
 	toldPack    bool

@@ -52,7 +52,7 @@ type attempt struct {
 }
 
 func (p *Pipeline) newRunner(r *rules.Rules) *runner {
-	return &runner{p: p, rules: r, using: &executor{agent: p.newAgent(r), users: 1}, running: map[string]*attempt{}, wake: make(chan struct{}, 1)}
+	return &runner{p: p, rules: r, using: p.newExecutor(r), running: map[string]*attempt{}, wake: make(chan struct{}, 1)}
 }
 
 // Bounds of what a runner leases ahead: about as much as it can do in the time, and never more than the number.
@@ -158,8 +158,9 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 		r.running[a.row.ID] = a
 		by := r.using
 		by.users++
+		by.made = true
 		r.mu.Unlock()
-		a.result = by.agent.Attempt(run, a.job, a.number, a.deps...)
+		a.result = by.agent().Attempt(run, a.job, a.number, a.deps...)
 		cancel(nil)
 		r.release(by)
 		r.mu.Lock()

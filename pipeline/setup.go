@@ -12,6 +12,7 @@ import (
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/hosts/agent"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/pipeline/rules"
@@ -24,13 +25,14 @@ import (
 // timeNow is the clock where none is given.
 func timeNow() time.Time { return time.Now() }
 
-// localCapabilities are what this machine offers: the kinds that it can run, and the programs of the exec rules.
+// localCapabilities are what this machine offers: the kinds that it can run, the programs of the exec rules, and the levels
+// of the sandbox.
 func localCapabilities(r *rules.Rules) []string {
 	var list []string
 	for _, k := range kind.Builtin() {
 		list = append(list, k.Capabilities...)
 	}
-	return append(list, programs(r)...)
+	return append(append(list, programs(r)...), sandboxCapabilities(r)...)
 }
 
 // localHost tells the index of this machine, in the event that a host is known by.
@@ -52,6 +54,11 @@ func (b *batch) localHost(r *rules.Rules) error {
 
 // newAgent makes the executor of this host under the rules.
 func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
+	level := levelOf(r)
+	facts := sandbox.Facts{Level: level}
+	if level != sandbox.LevelNone {
+		facts = sandbox.Probe()
+	}
 	return agent.New(agent.Options{
 		Roots:     r.Roots,
 		Workspace: p.ws.Root(),
@@ -66,6 +73,9 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 		Env:        baseEnv(r),
 		Limit:      int64(r.Config.Limits.OutputBytes),
 		Host:       LocalHost,
+		Sandbox:    level,
+		Demand:     func(j job.Job) string { return demand(r, facts, level, j) },
+		Access:     func(j job.Job) agent.Access { return access(r, j) },
 
 		DependencyBytes: int64(r.Config.Limits.DependencyBytes),
 		ArtifactBytes:   int64(r.Config.Limits.ArtifactBytes),
@@ -99,15 +109,6 @@ func resolve(r *rules.Rules, argv []string) (path, sha256 string, err error) {
 		return "", "", fmt.Errorf("%s: no exec rule allows this command line", argv[0])
 	}
 	return d.Program, d.SHA256, nil
-}
-
-// warnSandbox says once in a process that jobs are not confined.
-func (p *Pipeline) warnSandbox() {
-	if p.warned {
-		return
-	}
-	p.warned = true
-	p.warn("jobs run without a sandbox: they can do what this user can do")
 }
 
 func redactText(s string) (string, int) { return policy.Redact(s) }

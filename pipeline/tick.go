@@ -119,7 +119,7 @@ func queueHead(r *rules.Rules) source {
 			return len(rows) > 0, err
 		},
 		lease: func(b *batch, n int) ([]*attempt, []string, error) {
-			if err := b.configured(r); err != nil {
+			if err := errors.Join(b.configured(r), b.offering(r)); err != nil {
 				return nil, nil, err
 			}
 			rows, err := b.claim(r, n)

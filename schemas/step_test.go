@@ -62,6 +62,7 @@ func TestConfigAgrees(t *testing.T) {
 		{section("gates"), defaults.Gates},
 		{section("host"), defaults.Host},
 		{section("sandbox"), defaults.Sandbox},
+		{section("sandbox", "properties", "limits"), defaults.Sandbox.Limits},
 		{section("operators"), defaults.Operators},
 		{section("gates", "properties", "kinds"), defaults.Gates.Kinds},
 		{section("gates", "properties", "exec", "items"), gates.ExecRule{}},

@@ -50,11 +50,11 @@ config=config/sheratan.json
 sed -e 's|"sources": {|"sources": { "agent": { "max_jobs_per_minute": 600, "max_concurrent_jobs": 5, "max_priority": "high" },|' \
 	-e 's|"manual": \["file_write", "file_patch"\]|"manual": ["file_write"]|' \
 	-e 's|"forbid": \[\]|"forbid": ["file_patch"]|' \
-	-e 's|"exec": \[|"exec": [ { "program": "'"$dir"'/bin/flaky", "args": [], "decision": "allow", "rerun": "safe", "match": [["'"$dir"'/bin/flaky"]] },|' \
+	-e 's|"exec": \[|"exec": [ { "program": "'"$dir"'/bin/flaky", "args": [], "decision": "allow", "rerun": "safe", "write": true, "match": [["'"$dir"'/bin/flaky"]] },|' \
 	-e 's|"scripts": false|"scripts": true|' $config >config.new
 cat config.new >$config && rm config.new
 say "This config differs from the one that init wrote in four places: source agent may start 600 jobs per minute"
-say "instead of 10, bin/flaky may run, file_patch is forbidden, and approve may be used by this script, where it"
+say "instead of 10, bin/flaky may run and write, file_patch is forbidden, and approve may be used by this script, where it"
 say "normally asks on a terminal."
 echo
 run 0 'sheratan config check'

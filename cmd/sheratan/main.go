@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/sheratan/sheratan/cmd/sheratan/internal/cli"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 )
 
 // gcPercent lets the heap, some ten megabytes that live, grow further before it is collected. A tick spends a tenth less
@@ -20,6 +21,7 @@ import (
 const gcPercent = 400
 
 func main() {
+	sandbox.Main()
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}

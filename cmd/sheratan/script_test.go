@@ -17,12 +17,15 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sheratan/sheratan/hosts/sandbox"
 )
 
 var update = flag.Bool("update", false, "rewrite what scripts compare with")
 
 // TestMain makes this binary the programs that the scripts call.
 func TestMain(m *testing.M) {
+	sandbox.Main()
 	testscript.Main(m, map[string]func(){
 		"sheratan": main,
 		"notty":    withoutTerminal,
@@ -51,8 +54,16 @@ func TestScript(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("XDG_STATE_HOME", filepath.Join(env.WorkDir, ".state"))
 			env.Setenv("TZ", "UTC")
+			env.Setenv("LEVEL", string(sandbox.Probe().Level))
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
 			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			level, ok := strings.CutPrefix(cond, "sandbox:")
+			if !ok {
+				return false, fmt.Errorf("no condition %q", cond)
+			}
+			return string(sandbox.Probe().Level) == level, nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":  cmdExits,

@@ -15,7 +15,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/sheratan/sheratan/hosts/roots"
 	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/kind"
@@ -42,52 +41,6 @@ const (
 // textBytes is how much of an output stands in the result itself.
 const textBytes = 8 << 10
 
-// Options say what an agent works with. Roots, Workspace, WorkDir, Output and Resolve are needed.
-type Options struct {
-	Roots     *roots.Roots
-	Workspace string // absolute; results name paths relative to it
-	WorkDir   string // absolute; runtime/.sheratan/jobs
-	// Output returns the absolute paths of the files for what an attempt writes. They are made when there is something
-	// to write, with their folder, and are the attempt's own.
-	Output func(jobID string, attempt int) (stdout, stderr string)
-	// Artifacts returns the absolute path of the folder for the outputs that a job declared, the attempt's own as well.
-	Artifacts func(jobID string, attempt int) string
-	// Last reports whether a job is over with the attempt that ended so. What the last attempt left loses the number of the
-	// attempt from its name (ID.2.stdout, ID.stdout). nil is never.
-	Last func(j job.Job, res job.Result) bool
-	// Resolve returns the absolute path and the digest of the program that the exec rules allow for argv at this
-	// moment, or an error, which refuses the job.
-	Resolve func(argv []string) (path, sha256 string, err error)
-
-	// EnvAllowed reports whether a job may set a variable itself; nil allows none.
-	EnvAllowed func(name, value string) bool
-
-	Env []string // NAME=value, given to every job
-	// DependencyBytes is how much a job is given of what its dependencies left; 0 is without limit.
-	DependencyBytes int64
-	// ArtifactBytes and ArtifactCount are what is kept of the outputs that one job declared; 0 is without limit.
-	ArtifactBytes int64
-	ArtifactCount int
-
-	Limit   int64         // bytes kept of each stream; 0 is sandbox.DefaultOutputLimit
-	Host    string        // its id
-	Sandbox sandbox.Level // of programs; "" is none
-	// Access says what a job may do beyond reading the roots; nil gives no more than that. It matters above LevelNone.
-	Access func(j job.Job) Access
-	Redact func(string) string // takes credentials out of text; nil changes nothing
-	Now    func() time.Time    // nil is time.Now
-	Worker []string            // argv that ends in WorkerMain; argv[0] is an absolute path
-}
-
-// Access is what one job may do.
-type Access struct {
-	WriteRoots bool     // change what is in the roots
-	Read       []string // absolute paths beside the system's: toolchains outside of /usr
-	Write      []string // caches
-	Network    bool
-	Limits     sandbox.Limits
-}
-
 // Agent executes jobs, any number at a time.
 type Agent struct {
 	opt     Options
@@ -113,7 +66,8 @@ func New(opt Options) *Agent {
 	a := &Agent{opt: opt}
 	a.folders.dir = opt.WorkDir
 	a.workers.argv = opt.Worker
-	a.workers.spec = opt.Roots.Spec()
+	a.workers.spec, a.workers.paths = opt.Roots.Spec(), opt.Roots.Paths()
+	a.workers.restrict = opt.Sandbox != sandbox.LevelNone
 	return a
 }
 
@@ -195,6 +149,11 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, deps []Depende
 	if refused := a.checkEnv(p.Env); refused != nil {
 		return refused
 	}
+	if a.opt.Demand != nil {
+		if why := a.opt.Demand(j); why != "" {
+			return failed(CodeSandbox, false, "%s", why)
+		}
+	}
 	path, digest, err := a.opt.Resolve(p.Argv)
 	if err != nil {
 		return failed(CodeRefused, false, "%v", err)
@@ -242,6 +201,7 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, deps []Depende
 	res.DurationMS = report.Duration.Milliseconds()
 	res.CPUMS = report.CPU.Milliseconds()
 	res.MaxRSSBytes = report.MaxRSS
+	res.Survivors, res.SurvivorNames, res.Leaked = report.Survivors, report.Killed, report.Leaked
 	if report.Signal != 0 {
 		res.Signal = signalName(report.Signal)
 	}

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // confine says what a job may reach: the system and the roots read-only, its own folder, and what Access adds. What is
-// closed to jobs stays so where it lies inside a root.
+// closed to jobs stays so where it lies inside of what is open. A root that may be changed keeps its repository as it is,
+// at the level that can: its hooks are programs that somebody else would run.
 func (a *Agent) confine(j job.Job, program, folder string) *sandbox.Confinement {
 	var more Access
 	if a.opt.Access != nil {
@@ -22,6 +24,9 @@ func (a *Agent) confine(j job.Job, program, folder string) *sandbox.Confinement 
 	roots := a.opt.Roots.Paths()
 	if more.WriteRoots {
 		c.Write = append(c.Write, roots...)
+		if a.opt.Sandbox == sandbox.LevelFull {
+			c.Read = append(c.Read, repositories(roots)...)
+		}
 	} else {
 		c.Read = append(c.Read, roots...)
 	}
@@ -35,7 +40,7 @@ func (a *Agent) confine(j job.Job, program, folder string) *sandbox.Confinement 
 		if resolved, err := filepath.EvalSymlinks(path); err == nil {
 			path = resolved
 		}
-		if inside(path, roots) {
+		if inside(path, c.Read) || inside(path, c.Write) {
 			c.Hide = append(c.Hide, path)
 		}
 	}
@@ -43,4 +48,15 @@ func (a *Agent) confine(j job.Job, program, folder string) *sandbox.Confinement 
 		c.Read = append(c.Read, program)
 	}
 	return c
+}
+
+// repositories are what lies in roots as .git, also the file that a linked work tree has in its place.
+func repositories(roots []string) (found []string) {
+	for _, root := range roots {
+		path := filepath.Join(root, ".git")
+		if info, err := os.Lstat(path); err == nil && info.Mode()&os.ModeSymlink == 0 {
+			found = append(found, path)
+		}
+	}
+	return found
 }

@@ -1,8 +1,11 @@
 package agent
 
 import (
+	"bufio"
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -97,4 +100,51 @@ func TestConfinedArtifacts(t *testing.T) {
 		}
 		want(t, f.leave(t, "echo 1 >x", job.Declared{Path: "x"}), CodeExit, "exit status")
 	})
+}
+
+// TestWorkerIsRestricted: above none the process that executes file kinds has taken from itself what lies outside of the
+// roots, does its work all the same, and goes on where a root is replaced.
+func TestWorkerIsRestricted(t *testing.T) {
+	if sandbox.Probe().Level == sandbox.LevelNone {
+		t.Skip("this machine has no sandbox")
+	}
+	for level, confined := range map[sandbox.Level]string{sandbox.LevelRestricted: "restricted", sandbox.LevelNone: "none"} {
+		f := newFixture(t, func(o *Options) { o.Sandbox = level })
+		r := f.do(t, "file_write", object{"path": "a/new", "content": "x\n", "mode": "create"}, 5)
+		if want(t, r, "", ""); r.Sandbox != confined {
+			t.Fatal(dump(r))
+		}
+		want(t, f.do(t, "file_write", object{"path": "a/new", "content": "y\n", "mode": "append"}, 5), "", "")
+		want(t, f.do(t, "file_patch", object{"path": "a/new", "diff": "--- a/a/new\n+++ b/a/new\n@@ -1,2 +1,2 @@\n-x\n+z\n y\n"}, 5), "", "")
+		if r := f.do(t, "file_read", object{"path": "a/new"}, 5); r.Stdout.Text != "z\ny\n" {
+			t.Fatal(dump(r))
+		}
+		status, err := os.ReadFile("/proc/" + strconv.Itoa(f.workers.idle[0].cmd.Process.Pid) + "/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(status), "NoNewPrivs:\t1") != (level != sandbox.LevelNone) ||
+			strings.Contains(string(status), "Seccomp:\t2") != (level != sandbox.LevelNone) {
+			t.Errorf("%s:\n%s", level, status)
+		}
+		if err := os.Rename(f.ws+"/work", f.ws+"/old"); err != nil {
+			t.Fatal(err)
+		}
+		put(t, f.ws+"/work/b", "other")
+		if r := f.do(t, "file_read", object{"path": "b"}, 5); r.Stdout.Text != "other" {
+			t.Fatal(dump(r))
+		}
+	}
+}
+
+// TestWorkerThatCannotBeRestricted does nothing.
+func TestWorkerThatCannotBeRestricted(t *testing.T) {
+	var out strings.Builder
+	w := bufio.NewWriter(&out)
+	f := newFixture(t)
+	put(t, f.ws+"/work/a", "text")
+	err := serve(f.opt.Roots, errors.New("Landlock: not here"), request{Read: &kind.FileRead{Path: "a"}, Limit: 100}, w)
+	if err != nil || strings.Contains(out.String(), "text") || !strings.Contains(out.String(), CodeSandbox) {
+		t.Fatal(err, out.String())
+	}
 }

@@ -15,7 +15,8 @@ import (
 
 // hello tells the worker where it may work.
 type hello struct {
-	Roots roots.Spec `json:"roots"`
+	Roots    roots.Spec `json:"roots"`
+	Restrict bool       `json:"restrict"` // takes from itself everything but the roots before it does anything
 }
 
 // request is one job of a file kind. Exactly one member of the first four is set.

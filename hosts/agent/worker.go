@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/kind"
 )
 
@@ -28,9 +29,13 @@ func WorkerMain(in io.Reader, out io.Writer) error {
 	requests := make(chan request)
 	broken := make(chan error, 1)
 	go func() {
+		var denied error
+		if h.Restrict {
+			denied = sandbox.RestrictSelf(r.Paths()) // and this goroutine keeps the thread
+		}
 		w := bufio.NewWriterSize(out, maxFrame)
 		for req := range requests {
-			if err := serve(r, req, w); err != nil {
+			if err := serve(r, denied, req, w); err != nil {
 				broken <- err
 				return
 			}
@@ -52,11 +57,17 @@ func WorkerMain(in io.Reader, out io.Writer) error {
 	}
 }
 
-// serve answers one request. The error is of w.
-func serve(r *roots.Roots, req request, w *bufio.Writer) error {
+// serve answers one request, which is refused where the worker could not be restricted. The error is of w.
+func serve(r *roots.Roots, denied error, req request, w *bufio.Writer) error {
 	f := &frames{w: w, limit: req.Limit}
 	done := frame{Done: true}
-	if fail := perform(r, req, f); fail != nil {
+	var fail *failure
+	if denied != nil {
+		fail = failed(CodeSandbox, false, "%v", denied)
+	} else {
+		fail = perform(r, req, f)
+	}
+	if fail != nil {
 		done.Code, done.Error, done.Retryable = fail.code, fail.text, fail.retryable
 	}
 	done.Total = f.total

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -20,8 +21,10 @@ import (
 // workers keeps processes that execute file kinds. One is started when all others are busy, and each serves one job
 // after the other until it is too late with one.
 type workers struct {
-	argv []string
-	spec roots.Spec
+	argv     []string
+	spec     roots.Spec
+	paths    []string // of the roots, resolved
+	restrict bool
 
 	mu   sync.Mutex
 	idle []*workerProcess
@@ -29,10 +32,11 @@ type workers struct {
 
 // workerProcess is one of them, with the ends of its pipes that are ours.
 type workerProcess struct {
-	cmd *exec.Cmd
-	in  *os.File
-	out *os.File
-	r   *bufio.Reader
+	cmd   *exec.Cmd
+	in    *os.File
+	out   *os.File
+	r     *bufio.Reader
+	roots []os.FileInfo // as they were when it started
 }
 
 func (a *Agent) files(ctx context.Context, id string, params any, timeout time.Duration, res *job.Result) *failure {
@@ -50,6 +54,9 @@ func (a *Agent) files(ctx context.Context, id string, params any, timeout time.D
 	}
 	if ctx.Err() != nil {
 		return failed(CodeCancelled, true, "cancelled")
+	}
+	if a.workers.restrict {
+		res.Sandbox = string(sandbox.LevelRestricted)
 	}
 	start := time.Now()
 	w, err := a.workers.take()
@@ -95,16 +102,34 @@ func workerFailure(ctx context.Context, err error, timeout time.Duration) *failu
 
 // take returns an idle worker, or a new one.
 func (w *workers) take() (*workerProcess, error) {
-	w.mu.Lock()
-	if n := len(w.idle); n > 0 {
+	for {
+		w.mu.Lock()
+		n := len(w.idle)
+		if n == 0 {
+			w.mu.Unlock()
+			return w.start()
+		}
 		p := w.idle[n-1]
 		w.idle = w.idle[:n-1]
 		w.mu.Unlock()
+		if w.restrict && !slices.EqualFunc(p.roots, w.stat(), sameFile) {
+			p.kill() // a root was replaced, and it may only work in the one that was there
+			continue
+		}
 		return p, nil
 	}
-	w.mu.Unlock()
-	return w.start()
 }
+
+// stat looks at the roots. Of one that is missing there is nothing.
+func (w *workers) stat() []os.FileInfo {
+	list := make([]os.FileInfo, len(w.paths))
+	for i, path := range w.paths {
+		list[i], _ = os.Stat(path)
+	}
+	return list
+}
+
+func sameFile(a, b os.FileInfo) bool { return a != nil && b != nil && os.SameFile(a, b) }
 
 func (w *workers) give(p *workerProcess) {
 	w.mu.Lock()
@@ -144,6 +169,7 @@ func (w *workers) start() (*workerProcess, error) {
 	p.cmd = &exec.Cmd{Path: w.argv[0], Args: w.argv, Env: []string{}, Dir: "/", Stdin: childIn, Stdout: childOut,
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
 	sandbox.Seal()
+	p.roots = w.stat()
 	err = p.cmd.Start()
 	childIn.Close()
 	childOut.Close()
@@ -152,7 +178,7 @@ func (w *workers) start() (*workerProcess, error) {
 		out.Close()
 		return nil, err
 	}
-	if err := writeLine(in, hello{Roots: w.spec}); err != nil {
+	if err := writeLine(in, hello{Roots: w.spec, Restrict: w.restrict}); err != nil {
 		p.kill()
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Confinement is what a job may reach. Every path is absolute and free of symbolic links below its last element; one
@@ -46,16 +47,18 @@ var systemPaths = []string{
 	"/etc/terminfo", "/etc/timezone",
 }
 
-// SystemPaths returns the folders and files of this system that a program needs to run: for Confinement.Read.
-func SystemPaths() []string {
-	var paths []string
+// SystemPaths returns the folders and files of this system that a program needs to run: for Confinement.Read. It looks
+// once in the life of this process.
+func SystemPaths() []string { return slices.Clone(presentPaths()) }
+
+var presentPaths = sync.OnceValue(func() (paths []string) {
 	for _, p := range systemPaths {
 		if _, err := os.Lstat(p); err == nil {
 			paths = append(paths, p)
 		}
 	}
 	return paths
-}
+})
 
 func (c *Confinement) devices() []string {
 	if c.Devices == nil {

@@ -29,6 +29,10 @@ func attemptMain(name string) int {
 	if level, nested := strings.CutPrefix(name, "nested "); nested {
 		return runNested(Level(level))
 	}
+	if name == "self" {
+		p := strings.Split(os.Getenv("SELF"), "\n")
+		return selfMain(p[0], p[1], p[2])
+	}
 	if name == "sweep" {
 		return sweepOrphans()
 	}

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package sandbox
 
 import (
@@ -23,6 +25,19 @@ func TestPeakIsTheJobs(t *testing.T) {
 	if r.MaxRSS < 150_000_000 || r.MaxRSS > 2_000_000_000 {
 		t.Errorf("a shell with a text of 150 MB: %d bytes", r.MaxRSS)
 	}
+}
+
+// The same of a keeper, which is what a confined job is started from.
+func TestPeakIsTheConfinedJobs(t *testing.T) {
+	each(t, func(t *testing.T, level Level) {
+		if r := run(t, confined(t, level, "exec true")); r.MaxRSS != 0 {
+			t.Errorf("true: %d bytes", r.MaxRSS)
+		}
+		r := run(t, confined(t, level, `x=$(head -c 150000000 /dev/zero | tr '\0' x); exec true`))
+		if r.MaxRSS < 150_000_000 || r.MaxRSS > 2_000_000_000 {
+			t.Errorf("a shell with a text of 150 MB: %d bytes", r.MaxRSS)
+		}
+	})
 }
 
 func TestHighWater(t *testing.T) {

@@ -41,15 +41,15 @@ var probe = sync.OnceValue(func() Facts {
 		f.Gaps = append(f.Gaps, Gap{Primitive: "pid_max of a pid namespace", Lost: "jobs of root have no limit of processes",
 			Enable: "Linux 6.14 or later, or run as an ordinary user"})
 	}
-	restricted := tryLevel(LevelRestricted)
-	if restricted != nil {
-		f.gap(restricted, LevelRestricted)
-	} else {
-		f.Level = LevelRestricted
-	}
+	// What gives full gives restricted; of the other way round both are tried.
 	if full := tryLevel(LevelFull); full == nil {
 		f.Level = LevelFull
 	} else {
+		if restricted := tryLevel(LevelRestricted); restricted != nil {
+			f.gap(restricted, LevelRestricted)
+		} else {
+			f.Level = LevelRestricted
+		}
 		f.gap(full, LevelFull)
 	}
 	for _, g := range f.Gaps {

@@ -104,6 +104,11 @@ func Probe() Facts {
 // Main does nothing: there are no keepers.
 func Main() {}
 
+// RestrictSelf has nothing to restrict this process with.
+func RestrictSelf([]string) error {
+	return &StartError{Path: "worker", Reason: ReasonConfine, Primitive: "Linux", Err: errors.ErrUnsupported}
+}
+
 // Keepers would hold the processes that confine jobs.
 type Keepers struct{}
 

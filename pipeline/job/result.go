@@ -25,7 +25,10 @@ type Result struct {
 	CompletedAt    string     `json:"completed_at"`
 	DurationMS     int64      `json:"duration_ms"`
 	CPUMS          int64      `json:"cpu_ms"`
-	MaxRSSBytes    int64      `json:"max_rss_bytes"` // 0 is unknown, below the size of the process that ran it
+	MaxRSSBytes    int64      `json:"max_rss_bytes"`            // 0 is unknown, below the size of the process that ran it
+	Survivors      int        `json:"survivors,omitempty"`      // processes that it left when it ended, and that were ended then
+	SurvivorNames  []string   `json:"survivor_names,omitempty"` // of the first few; not known at the level none
+	Leaked         int        `json:"leaked,omitempty"`         // processes that could not be ended
 	Stdout         Output     `json:"stdout"`
 	Stderr         Output     `json:"stderr"`
 	Artifacts      []Artifact `json:"artifacts,omitempty"`

@@ -67,6 +67,8 @@ func agentsText(plan *workspace.Plan, cfg Config) []byte {
 	p("")
 	p("`exec` takes a program and its arguments, never a line for a shell. There are rules for: %s.", programList(cfg.Gates.Exec))
 	p("Arguments are matched one by one; options that write files or run other programs are not allowed.")
+	p("A program runs in a sandbox: it reads the system and the folders above, and changes only those of its own, `$HOME` and")
+	p("`$TMPDIR`, unless its rule says that it may write. It has no network, and what it starts ends when it does.")
 	p("")
 	p("## Read the answer")
 	p("")

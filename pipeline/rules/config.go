@@ -34,11 +34,6 @@ type Host struct {
 	Env           map[string]string `json:"env"`            // given to every job
 }
 
-// Sandbox is the object "sandbox".
-type Sandbox struct {
-	Minimum string `json:"minimum"` // full, restricted or none: the level below which no job runs
-}
-
 // Operators is the object "operators".
 type Operators struct {
 	Scripts bool `json:"scripts"` // approve and reject without a terminal
@@ -50,7 +45,7 @@ func DefaultConfig() Config {
 		Schema:    SchemaConfig,
 		Config:    gates.DefaultConfig(),
 		Host:      Host{MaxConcurrent: 5, Env: map[string]string{}},
-		Sandbox:   Sandbox{Minimum: "restricted"},
+		Sandbox:   defaultSandbox(),
 		Retention: Retention{Days: 30, Bytes: 1 << 30},
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/gates/policy"
@@ -35,7 +34,7 @@ func Init(o workspace.InitOptions) (*Made, error) {
 	if plan.Agent != nil {
 		agent = plan.Agent.Name
 	}
-	cfg := initialConfig(absoluteRoots(plan), agent)
+	cfg, warnings := initialConfig(plan.Workspace, absoluteRoots(plan), agent)
 	cfg.Gates.Roots = plan.Roots
 	text, err := configText(cfg)
 	if err != nil {
@@ -50,7 +49,7 @@ func Init(o workspace.InitOptions) (*Made, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Made{Workspace: plan.Workspace, Roots: plan.Roots, Made: made, Warnings: plan.Warnings}, nil
+	return &Made{Workspace: plan.Workspace, Roots: plan.Roots, Made: made, Warnings: append(plan.Warnings, warnings...)}, nil
 }
 
 func absoluteRoots(plan *workspace.Plan) []string {
@@ -65,64 +64,42 @@ func absoluteRoots(plan *workspace.Plan) []string {
 
 // initialConfig is the config of a new workspace with these roots, which are absolute. agent is the name of a source that
 // gets an entry of its own, "" is none.
-func initialConfig(roots []string, agent string) Config {
-	cfg := DefaultConfig()
+func initialConfig(ws *workspace.Workspace, roots []string, agent string) (cfg Config, warnings []string) {
+	cfg = DefaultConfig()
 	cfg.Gates.Roots = roots
-	cfg.Sandbox.Minimum = "none"
 	if agent != "" {
 		cfg.Sources[agent] = gates.DefaultSource()
 	}
 	find := finder(roots)
 	cfg.Gates.Exec = initialExec(find)
-	cfg.Host.Env = caches(find)
+	cfg.Sandbox, cfg.Host.Env, warnings = initialSandbox(ws, roots, find, cfg.Gates.Exec)
 	if _, _, ok := find("git"); ok {
 		maps.Copy(cfg.Host.Env, carefulGit)
 	}
-	return cfg
+	return cfg, warnings
 }
 
 // carefulGit keeps git from repositories that anybody can make without a .git, which the file kinds never touch: a folder
-// with a HEAD, a config, objects and refs is a bare repository, and its config names programs to run. And git that only
-// looks takes no locks.
+// with a HEAD, a config, objects and refs is a bare repository, and its config names programs to run. Git that only looks
+// takes no locks. And it does not ask for the config of the system, which jobs do not see: that a file cannot be read,
+// where it could be missing, is the end of git.
 var carefulGit = map[string]string{
-	"GIT_CONFIG_COUNT":   "1",
-	"GIT_CONFIG_KEY_0":   "safe.bareRepository",
-	"GIT_CONFIG_VALUE_0": "explicit",
-	"GIT_OPTIONAL_LOCKS": "0",
+	"GIT_CONFIG_COUNT":    "1",
+	"GIT_CONFIG_KEY_0":    "safe.bareRepository",
+	"GIT_CONFIG_VALUE_0":  "explicit",
+	"GIT_CONFIG_NOSYSTEM": "1",
+	"GIT_OPTIONAL_LOCKS":  "0",
 }
 
-// caches are the folders in which Go keeps what it has built and downloaded. In the empty HOME of a job it would build the
-// standard library and download the modules again each time.
-func caches(find func(string) (string, bool, bool)) map[string]string {
-	env := map[string]string{}
-	program, _, ok := find("go")
-	if !ok {
-		return env
-	}
-	names := []string{"GOCACHE", "GOMODCACHE"}
-	cmd := exec.Command(program, append([]string{"env"}, names...)...)
-	cmd.Dir = "/" // no go.mod has a say
-	text, err := cmd.Output()
-	values := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
-	if err != nil || len(values) != len(names) {
-		return env // jobs are slower, and nothing else
-	}
-	for i, v := range values {
-		if filepath.IsAbs(v) {
-			env[names[i]] = v
-		}
-	}
-	return env
-}
+// finding says where a program is; ok is false for one that is not there, or that lies in a root.
+type finding func(program string) (path string, inSafePath, ok bool)
 
 // finder looks for programs in the folders that only root can write to, then where toolchains usually are, and then where
 // the one who runs init finds them. A program in a root is none: jobs could replace it.
-func finder(roots []string) func(string) (string, bool, bool) {
+func finder(roots []string) finding {
 	resolve := gates.NewResolver(append(slices.Clone(safePath), toolchainFolders...))
 	inRoot := func(path string) bool {
-		return slices.ContainsFunc(roots, func(root string) bool {
-			return path == root || strings.HasPrefix(path, strings.TrimSuffix(root, "/")+"/")
-		})
+		return slices.ContainsFunc(roots, func(root string) bool { return within(path, root) })
 	}
 	return func(program string) (string, bool, bool) {
 		found, err := resolve(program)

@@ -61,11 +61,15 @@ var toolchains = []gates.ExecRule{
 	{Program: "git", Args: []string{`show`, each(`--(stat|name-only|name-status|oneline|no-patch)|` + revision)}, Match: forms{{"show", "--stat", "HEAD"}}, NoMatch: forms{{"show", "--output=x"}, {"show", "HEAD:x"}}},
 	{Program: "git", Args: []string{`ls-files`, each(filePath)}, Match: forms{{"ls-files", "src"}}, NoMatch: forms{{"ls-files", "../x"}}},
 	{Program: "go", Args: []string{`version`}, Match: forms{{"version"}}, NoMatch: forms{{"version", "-m", "/usr/bin/x"}, {"run", "x.go"}}},
-	{Program: "go", Args: []string{`vet|test|build`, each(goFlag + `|` + goPackage)}, Match: forms{{"vet", "./..."}, {"test", "-race", "-run=^TestX$", "./a/b"}},
-		NoMatch: forms{{"run", "x.go"}, {"build", "-toolexec=sh"}, {"test", "-exec=sh"}, {"vet", "-vettool=x"}, {"build", "-o", "/x"}, {"vet", "../x"}, {"build", "-C", ".."}}},
+	{Program: "go", Args: []string{`vet|test`, each(goFlag + `|` + goPackage)}, Match: forms{{"vet", "./..."}, {"test", "-race", "-run=^TestX$", "./a/b"}},
+		NoMatch: forms{{"run", "x.go"}, {"test", "-exec=sh"}, {"vet", "-vettool=x"}, {"vet", "../x"}}},
+	// Of a single command it leaves the program in the folder.
+	{Program: "go", Args: []string{`build`, each(goFlag + `|` + goPackage)}, Write: true, Match: forms{{"build", "./..."}},
+		NoMatch: forms{{"run", "x.go"}, {"build", "-toolexec=sh"}, {"build", "-o", "/x"}, {"build", "-C", ".."}}},
 	{Program: "go", Args: []string{`list`, each(`-(m|deps|test|e)|` + goPackage)}, Match: forms{{"list", "./..."}}, NoMatch: forms{{"list", "-toolexec=sh"}, {"list", "-export"}}},
 	{Program: "gofmt", Args: []string{each(`-[lds]+|` + path)}, Match: forms{{"-l", "."}}, NoMatch: append(forms{{"-w", "x.go"}, {"-r", "a -> b", "x"}}, outside...)},
-	{Program: "cargo", Args: []string{`check|test|build|clippy|tree`, each(`--(release|all|workspace|all-targets|all-features|no-default-features|locked|frozen|offline|lib|bins|tests|quiet)|-[vqp]+|\w[\w-]*`)},
+	// It builds in target/, in the root.
+	{Program: "cargo", Args: []string{`check|test|build|clippy|tree`, each(`--(release|all|workspace|all-targets|all-features|no-default-features|locked|frozen|offline|lib|bins|tests|quiet)|-[vqp]+|\w[\w-]*`)}, Write: true,
 		Match: forms{{"test", "--locked", "-p", "x"}}, NoMatch: forms{{"run"}, {"test", "--config=x"}, {"install", "x"}, {"build", "--target-dir=/x"}}},
 	{Program: "cargo", Args: []string{`fmt`, `--check`}, Match: forms{{"fmt", "--check"}}, NoMatch: forms{{"fmt"}}},
 	// No names of modules: unittest calls what a dotted name leads to, and code.interact reads its program from stdin.
@@ -76,7 +80,7 @@ var toolchains = []gates.ExecRule{
 	{Program: "python3", Args: []string{`-m`, `pytest`, each(`-[qvx]+|` + filePath)}, Match: forms{{"-m", "pytest", "-q", "tests"}},
 		NoMatch: forms{{"-m", "pytest", "-p", "x"}, {"-m", "pytest", "--pyargs", "x"}}},
 	{Program: "npm", Args: []string{`test`}, Decision: gates.DecisionAsk, Match: forms{{"test"}}, NoMatch: forms{{"exec", "x"}, {"test", "--script-shell=x"}}},
-	{Program: "make", Args: []string{`test|check|build|lint`}, Decision: gates.DecisionAsk, Match: forms{{"test"}}, NoMatch: forms{{"-f", "x"}, {"SHELL=x", "test"}}},
+	{Program: "make", Args: []string{`test|check|build|lint`}, Decision: gates.DecisionAsk, Write: true, Match: forms{{"test"}}, NoMatch: forms{{"-f", "x"}, {"SHELL=x", "test"}}},
 }
 
 // forms are command lines without the program.
@@ -85,9 +89,8 @@ type forms = [][]string
 // toolchainFolders are where toolchains lie that are not installed as packages.
 var toolchainFolders = []string{"/usr/local/go/bin", "/usr/lib/go/bin", "/opt/homebrew/bin", "/snap/bin"}
 
-// initialExec makes rules for the programs that are there. find says where a program is; ok is false for one that is
-// not, or that lies in a root.
-func initialExec(find func(program string) (path string, inSafePath, ok bool)) []gates.ExecRule {
+// initialExec makes rules for the programs that are there.
+func initialExec(find finding) []gates.ExecRule {
 	var rules []gates.ExecRule
 	placed := map[string]bool{}
 	for _, r := range slices.Concat(harmless, toolchains) {

@@ -4,7 +4,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"github.com/sheratan/sheratan/runtime/workspace"
 )
 
 // TestFinder: a toolchain that lies where the operator's PATH leads is found, and none that lies in a root.
@@ -37,7 +40,12 @@ func TestCaches(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("go is not installed")
 	}
-	cfg := initialConfig([]string{t.TempDir()}, "")
+	dir := t.TempDir()
+	ws := workspace.At(filepath.Join(dir, "ws"))
+	cfg, _ := initialConfig(ws, []string{dir}, "")
+	if !slices.Contains(cfg.Sandbox.Caches, cfg.Host.Env["GOCACHE"]) {
+		t.Errorf("jobs cannot write to GOCACHE: %+v", cfg.Sandbox)
+	}
 	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
 		if !filepath.IsAbs(cfg.Host.Env[name]) {
 			t.Errorf("%s is %q", name, cfg.Host.Env[name])
@@ -51,8 +59,9 @@ func TestCaches(t *testing.T) {
 	if len(problems) > 0 || back.Host.Env["GOCACHE"] != cfg.Host.Env["GOCACHE"] {
 		t.Errorf("%v, %v", problems, back.Host.Env)
 	}
-	if env := caches(func(string) (string, bool, bool) { return "", false, false }); len(env) > 0 {
-		t.Errorf("without go: %v", env)
+	none := func(string) (string, bool, bool) { return "", false, false }
+	if s, env, _ := initialSandbox(ws, nil, none, nil); len(env)+len(s.Caches)+len(s.Read) > 0 {
+		t.Errorf("without go: %v, %+v", env, s)
 	}
 }
 

@@ -116,13 +116,14 @@ func Defaults(ctx context.Context, dir string) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := initialConfig([]string{abs}, "")
+	// Where init would make it within a work tree: what is forbidden lies there, and not in the folders of the same names.
+	ws := workspace.At(filepath.Join(abs, "sheratan"))
+	cfg, _ := initialConfig(ws, []string{abs}, "")
 	file, err := policy.Parse("default.json", policy.Default())
 	if err != nil {
 		return nil, err
 	}
-	// Where init would make it within a work tree: what is forbidden lies there, and not in the folders of the same names.
-	r, problems, err := compile(workspace.At(filepath.Join(abs, "sheratan")), configName, cfg, []namedPolicy{{"default.json", file}})
+	r, problems, err := compile(ws, configName, cfg, []namedPolicy{{"default.json", file}})
 	if err == nil && len(problems) > 0 {
 		err = &InvalidError{Problems: problems}
 	}
@@ -130,6 +131,9 @@ func Defaults(ctx context.Context, dir string) (*Rules, error) {
 }
 
 func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedPolicy) (*Rules, []Problem, error) {
+	if problems := checkSandbox(ws, name, cfg); len(problems) > 0 {
+		return nil, problems, nil
+	}
 	remade := restoreWork(ws, cfg.Gates.Roots)
 	open, err := roots.Open(ws.Root(), cfg.Gates.Roots, ws.Forbidden())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -180,9 +184,7 @@ func (r *Rules) warn() {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("exec rules name %s, which this machine does not have; they match nothing until it is installed", p.Name))
 		}
 	}
-	if r.Config.Sandbox.Minimum == "none" {
-		r.Warnings = append(r.Warnings, "sandbox.minimum is none: jobs can do what the user who runs them can do")
-	}
+	r.warnSandbox()
 	if _, ok := r.Config.Sources["*"]; !ok {
 		r.Warnings = append(r.Warnings, `sources has no "*": proposals of sources without an entry of their own are refused`)
 	}

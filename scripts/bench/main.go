@@ -18,9 +18,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sheratan/sheratan/hosts/sandbox"
 )
 
 func main() {
+	sandbox.Main()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
@@ -39,6 +42,7 @@ type measurement struct {
 func measurements() []measurement {
 	return []measurement{
 		{"jobs", measureJobs},
+		{"sandbox", measureSandbox},
 		{"gates", measureGates},
 		{"start", measureStart},
 		{"queue", measureQueue},

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/runtime/workspace"
 )
 
@@ -18,8 +19,14 @@ type space struct {
 	bin string
 }
 
-// newSpace makes a workspace as init does, with this many slots and no limits for any source.
+// newSpace makes a workspace as init does, with this many slots and no limits for any source. Programs run at the level
+// that init chose.
 func (b *bench) newSpace(ctx context.Context, name string, slots int) (space, error) {
+	return b.newSpaceAt(ctx, name, slots, "")
+}
+
+// newSpaceAt is newSpace with another level of the sandbox.
+func (b *bench) newSpaceAt(ctx context.Context, name string, slots int, level sandbox.Level) (space, error) {
 	dir := filepath.Join(b.scratch, name)
 	if err := (command{args: []string{b.bin, "init", dir}}).run(ctx); err != nil {
 		return space{}, err
@@ -29,6 +36,9 @@ func (b *bench) newSpace(ctx context.Context, name string, slots int) (space, er
 		free := map[string]any{"max_jobs_per_minute": 0, "max_concurrent_jobs": 0, "max_priority": "critical"}
 		config["sources"] = map[string]any{"*": free, "operator": free}
 		config["host"] = map[string]any{"max_concurrent": slots}
+		if level != "" {
+			config["sandbox"] = map[string]any{"minimum": level, "level": level}
+		}
 	})
 }
 

@@ -80,7 +80,28 @@ func resultText(r job.Result) string {
 	if r.Error != "" {
 		parts = append(parts, firstLine(r.Error))
 	}
+	if s := leftText(r); s != "" {
+		parts = append(parts, s)
+	}
 	return strings.Join(parts, ", ")
+}
+
+// leftText says which processes a job left, "" where it left none.
+func leftText(r job.Result) string {
+	if r.Survivors == 0 && r.Leaked == 0 {
+		return ""
+	}
+	s := fmt.Sprintf("left %d processes", r.Survivors)
+	if r.Survivors == 1 {
+		s = "left a process"
+	}
+	if len(r.SurvivorNames) > 0 {
+		s += " (" + strings.Join(r.SurvivorNames, " ") + ")"
+	}
+	if r.Leaked > 0 {
+		return fmt.Sprintf("%s, of which %d could not be ended", s, r.Leaked)
+	}
+	return s + ", ended"
 }
 
 // passThrough prints what the job wrote where it wrote it, and on stderr how it ended.

@@ -29,7 +29,7 @@ type site struct {
 func newSite(t *testing.T, slots int) *site {
 	t.Helper()
 	dir := t.TempDir()
-	s := &site{t: t, dir: filepath.Join(dir, "ws"), marks: filepath.Join(dir, "marks")}
+	s := &site{t: t, dir: filepath.Join(dir, "ws"), marks: filepath.Join(dir, "left", "marks")}
 	s.must("init", s.dir)
 	t.Cleanup(s.leaveNothing)
 	self, err := os.Executable()
@@ -41,6 +41,7 @@ func newSite(t *testing.T, slots int) *site {
 			"*":        map[string]any{"max_jobs_per_minute": 0, "max_concurrent_jobs": 0, "max_priority": "high"},
 			"operator": map[string]any{"max_jobs_per_minute": 0, "max_concurrent_jobs": 0, "max_priority": "critical"},
 		}
+		config["sandbox"].(map[string]any)["caches"] = []string{filepath.Dir(s.marks)}
 		config["host"] = map[string]any{"max_concurrent": slots}
 		config["operators"] = map[string]any{"scripts": true}
 		gates := config["gates"].(map[string]any)

@@ -1,0 +1,119 @@
+package rules
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/hosts/sandbox"
+	"github.com/sheratan/sheratan/runtime/workspace"
+)
+
+// initialSandbox demands the best level that the machine gives, and opens what the toolchains of the rules need. Where it
+// gives none, restricted is demanded all the same: that nothing is confined is for a person to decide.
+func initialSandbox(ws *workspace.Workspace, roots []string, find finding, rules []gates.ExecRule) (s Sandbox, env map[string]string, warnings []string) {
+	s = defaultSandbox()
+	facts := sandbox.Probe()
+	switch facts.Level {
+	case sandbox.LevelFull:
+		s.Minimum = string(sandbox.LevelFull)
+	case sandbox.LevelNone:
+		warnings = append(warnings, "this machine has no sandbox, so that no program will be started: "+strings.Join(facts.Missing, "; ")+
+			`; "sandbox": {"minimum": "none"} in `+configName+" would start them unconfined")
+	case sandbox.LevelRestricted:
+		if text := uncovered(ws, roots); text != "" {
+			warnings = append(warnings, text)
+		}
+	}
+	env = s.openGo(ws, find)
+	for _, r := range rules {
+		if !filepath.IsAbs(r.Program) {
+			continue
+		}
+		if real, err := filepath.EvalSymlinks(r.Program); err == nil {
+			s.openRead(ws, filepath.Dir(real))
+		}
+	}
+	return s, env, warnings
+}
+
+// uncovered tells which root holds what is closed to jobs, "" where none does. Only the level full can hide one inside
+// the other.
+func uncovered(ws *workspace.Workspace, roots []string) string {
+	for _, root := range roots {
+		for _, closed := range ws.Forbidden() {
+			if within(closed, root) {
+				return fmt.Sprintf("the root %s holds %s, which only the level full can hide from programs: at restricted none is started; "+
+					"make the workspace outside of the roots, or choose smaller roots", root, closed)
+			}
+		}
+	}
+	return ""
+}
+
+// openGo lets jobs use the folders in which Go keeps what it has built and downloaded, and returns the variables that
+// name them. In the empty HOME of a job it would build the standard library each time, and have no modules at all.
+func (s *Sandbox) openGo(ws *workspace.Workspace, find finding) map[string]string {
+	env := map[string]string{}
+	program, _, ok := find("go")
+	if !ok {
+		return env
+	}
+	names := []string{"GOCACHE", "GOMODCACHE", "GOROOT"}
+	cmd := exec.Command(program, append([]string{"env"}, names...)...)
+	cmd.Dir = "/" // no go.mod has a say
+	text, err := cmd.Output()
+	values := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	if err != nil || len(values) != len(names) {
+		return env // jobs are slower, and nothing else
+	}
+	if path, ok := usable(ws, values[0]); ok {
+		env["GOCACHE"] = path
+		s.Caches = append(s.Caches, path)
+	}
+	if path, ok := usable(ws, values[1]); ok {
+		env["GOMODCACHE"] = path
+		s.openRead(ws, path)
+	}
+	s.openRead(ws, values[2])
+	return env
+}
+
+// openRead adds what the system's own folders do not hold.
+func (s *Sandbox) openRead(ws *workspace.Workspace, path string) {
+	path, ok := usable(ws, path)
+	known := slices.Concat(s.Read, s.Caches, sandbox.SystemPaths())
+	if ok && !slices.ContainsFunc(known, func(dir string) bool { return within(path, dir) }) {
+		s.Read = append(s.Read, path)
+	}
+}
+
+// usable returns a path as the config wants it, with symbolic links resolved.
+func usable(ws *workspace.Workspace, path string) (string, bool) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path, badPath(ws, path) == ""
+}
+
+// warnSandbox finds what the sandbox leaves open.
+func (r *Rules) warnSandbox() {
+	s := r.Config.Sandbox
+	switch {
+	case s.Level == string(sandbox.LevelNone):
+		r.Warnings = append(r.Warnings, "sandbox.level is none: jobs can do what the user who runs them can do")
+	case s.Minimum == string(sandbox.LevelNone):
+		r.Warnings = append(r.Warnings, "sandbox.minimum is none: where the machine has no sandbox, jobs can do what the user who runs them can do")
+	}
+	if s.Level == string(sandbox.LevelRestricted) {
+		if text := r.Uncovered(); text != "" {
+			r.Warnings = append(r.Warnings, text)
+		}
+	}
+}
+
+// Uncovered tells which root holds what the level restricted cannot hide in it, "" where none does.
+func (r *Rules) Uncovered() string { return uncovered(r.ws, r.Roots.Paths()) }

@@ -1,0 +1,93 @@
+package pipeline
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/hosts/sandbox"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/workspace"
+)
+
+// weak is a machine without user namespaces.
+var weak = sandbox.Facts{Level: sandbox.LevelRestricted, Gaps: []sandbox.Gap{
+	{Primitive: "Landlock ABI 9", Lost: "at restricted, jobs have no Unix sockets"},
+	{Primitive: "user namespace", Level: sandbox.LevelFull, Lost: "operation not permitted", Enable: "sysctl -w user.max_user_namespaces=10000"},
+}}
+
+func sandboxRules(minimum, level string) *rules.Rules {
+	cfg := rules.DefaultConfig()
+	cfg.Sandbox.Minimum, cfg.Sandbox.Level = minimum, level
+	strict := gates.DefaultSource()
+	strict.Sandbox = "full"
+	cfg.Sources["strict"] = strict
+	return &rules.Rules{Config: cfg}
+}
+
+// TestDemand: who wants more than the machine gives is told what it lacks and the line that brings it; nobody else is
+// refused.
+func TestDemand(t *testing.T) {
+	t.Parallel()
+	from := func(source string, needs ...string) (j job.Job) {
+		j.Provenance.Source, j.RequiredCapabilities = source, needs
+		return j
+	}
+	for _, c := range []struct {
+		name  string
+		rules *rules.Rules
+		level sandbox.Level
+		job   job.Job
+		want  []string // nil is no refusal
+	}{
+		{"enough", sandboxRules("restricted", ""), sandbox.LevelRestricted, from("operator"), nil},
+		{"other capabilities", sandboxRules("restricted", ""), sandbox.LevelRestricted, from("operator", "exec", "sandbox:restricted"), nil},
+		{"none is allowed", sandboxRules("none", "none"), sandbox.LevelNone, from("operator"), nil},
+		{"config", sandboxRules("full", ""), sandbox.LevelRestricted, from("operator"),
+			[]string{"sandbox.minimum demands the sandbox level full", "this machine gives restricted", "user namespace: no level full", "sysctl -w user.max_user_namespaces"}},
+		{"source", sandboxRules("restricted", ""), sandbox.LevelRestricted, from("strict"),
+			[]string{"sources.strict.sandbox demands the sandbox level full", "user namespace", "sysctl"}},
+		{"job", sandboxRules("restricted", ""), sandbox.LevelRestricted, from("operator", "sandbox:full"),
+			[]string{"required_capabilities of the job demands the sandbox level full", "user namespace"}},
+		{"level set higher", sandboxRules("restricted", "full"), sandbox.LevelFull, from("operator"),
+			[]string{"sandbox.level is full, and this machine gives restricted", "user namespace", "sysctl"}},
+	} {
+		got := demand(c.rules, weak, c.level, c.job)
+		if (got == "") != (c.want == nil) {
+			t.Errorf("%s: %q", c.name, got)
+		}
+		for _, w := range c.want {
+			if !strings.Contains(got, w) {
+				t.Errorf("%s: %q does not say %q", c.name, got, w)
+			}
+		}
+		if strings.Contains(got, "Landlock ABI 9") {
+			t.Errorf("%s: what the level does not need is said to be missing: %q", c.name, got)
+		}
+	}
+}
+
+// TestLadder: doctor calls the sandbox bad where no program would start.
+func TestLadder(t *testing.T) {
+	w := newWorld(t)
+	base, err := w.p.Rules(t.Context())
+	w.check(err)
+	for _, c := range []struct {
+		minimum, level string
+		status         workspace.Health
+		says           string
+	}{
+		{"restricted", "", workspace.HealthOK, "programs run at the level restricted, and not below restricted"},
+		{"none", "none", workspace.HealthWarn, "jobs run without a sandbox (level none)"},
+		{"full", "", workspace.HealthBad, "no program is started: the config demands the level full, and this machine gives restricted"},
+		{"restricted", "full", workspace.HealthBad, "no program is started"},
+	} {
+		r := *base
+		r.Config.Sandbox.Minimum, r.Config.Sandbox.Level = c.minimum, c.level
+		got := ladderCheck(&r, weak)
+		if got.Status != c.status || !strings.Contains(got.Detail, c.says) || got.Status != workspace.HealthOK && got.Fix == "" {
+			t.Errorf("%+v: %+v", c, got)
+		}
+	}
+}
