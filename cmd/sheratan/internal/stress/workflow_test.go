@@ -170,11 +170,11 @@ func TestWorkflows(t *testing.T) {
 	}
 	for _, file := range workflows(t) {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			// What holds of the order holds each time. The time is that of the best of some tries: the machine has other things
-			// to do as well.
+			// What holds of the order holds each time. The time is that of the best of some tries, each with longer tasks: what
+			// is lost between them is to be seen, not what the machine has to do besides.
 			best := math.Inf(1)
 			for try := 0; try < 3 && best > slack && !t.Failed(); try++ {
-				best = min(best, runWorkflow(t, file, seconds))
+				best = min(best, runWorkflow(t, file, seconds*float64(try+1)))
 			}
 			if best > slack && !raceDetector {
 				t.Errorf("took %.3f of the best schedule, and may take %.2f", best, slack)
