@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"pipeline/job", "schemas", "hosts/sandbox", "hosts/roots", "runtime/durable"},
 	{"pipeline/kind", "schemas/jsonpatch"},
 	{"gates/policy"},
-	{"gates", "hosts", "runtime/workspace", "runtime/ledger", "runtime/history"},
+	{"gates", "hosts", "hosts/relay", "runtime/workspace", "runtime/ledger", "runtime/history"},
 	{"runtime/index", "hosts/agent", "pipeline/rules"},
 	{"pipeline", "runtime/index/indextest"},
 	{"cmd/sheratan/internal/cli", "scripts/bench"},
