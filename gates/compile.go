@@ -137,7 +137,7 @@ func (r *Rules) compileSources() []error {
 	var faults []error
 	r.sources = make(map[string]*sourceRule, len(r.config.Sources))
 	for _, name := range sortedKeys(r.config.Sources) {
-		src, at := r.config.Sources[name], "/sources/"+escape(name)
+		src, at := r.config.Sources[name], "/sources/"+schemas.EscapeToken(name)
 		if name != "*" && !job.ValidID(name) {
 			faults = append(faults, fmt.Errorf("%s: %q is not an identifier, and no inbox folder can have this name", at, name))
 			continue

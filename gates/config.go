@@ -8,6 +8,7 @@ import (
 
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // Config is the part of config/sheratan.json that the gates go by. Its JSON names are those of the file. In every limit
@@ -50,7 +51,7 @@ func (s *Sources) UnmarshalJSON(b []byte) error {
 		dec := json.NewDecoder(bytes.NewReader(entry))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&src); err != nil {
-			return fmt.Errorf("/sources/%s: %w", escape(name), err)
+			return fmt.Errorf("/sources/%s: %w", schemas.EscapeToken(name), err)
 		}
 		(*s)[name] = src
 	}

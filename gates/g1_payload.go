@@ -100,7 +100,7 @@ func (e *evaluation) suggestClean(v *verdict, t text) {
 		return
 	}
 	parent := t.pointer[:strings.LastIndexByte(t.pointer, '/')]
-	to := parent + "/" + escape(mended)
+	to := parent + "/" + schemas.EscapeToken(mended)
 	if _, taken := lookup(e.in.Value, to); mended != "" && !taken {
 		v.suggestMove(t.pointer, to)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sheratan/sheratan/hosts/roots"
 	"github.com/sheratan/sheratan/pipeline/kind"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // capability is G3: may it be done here, and can it?
@@ -215,7 +216,7 @@ func (e *evaluation) environment(v *verdict) {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		pointer, how := "/payload/params/env/"+escape(name), ""
+		pointer, how := "/payload/params/env/"+schemas.EscapeToken(name), ""
 		if namesFile(name, value(name)) {
 			how = " to the path of a file"
 		}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // setting is the level of a reason under the config in force.
@@ -31,7 +32,7 @@ func newLevels(set map[string]job.Level, policies []string) (levels, []error) {
 	}
 	var faults []error
 	for name, level := range set {
-		at := "/gates/levels/" + escape(name)
+		at := "/gates/levels/" + schemas.EscapeToken(name)
 		before, known := l[name]
 		switch {
 		case level != job.Advisory && level != job.Soft && level != job.Hard:

@@ -3,17 +3,9 @@ package gates
 import (
 	"strconv"
 	"strings"
+
+	"github.com/sheratan/sheratan/schemas"
 )
-
-var pointerEscaper = strings.NewReplacer("~", "~0", "/", "~1")
-
-// escape prints s as a reference token of RFC 6901.
-func escape(s string) string {
-	if !strings.ContainsAny(s, "~/") {
-		return s
-	}
-	return pointerEscaper.Replace(s)
-}
 
 // lookup returns the value at an RFC 6901 pointer inside v, and whether there is one.
 func lookup(v any, pointer string) (any, bool) {
@@ -24,9 +16,7 @@ func lookup(v any, pointer string) (any, bool) {
 		return nil, false
 	}
 	for token := range strings.SplitSeq(pointer[1:], "/") {
-		if strings.Contains(token, "~") {
-			token = strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
-		}
+		token = schemas.UnescapeToken(token)
 		switch at := v.(type) {
 		case map[string]any:
 			next, ok := at[token]

@@ -72,9 +72,9 @@ func redactPointer(pointer string) string {
 	}
 	tokens := strings.Split(pointer[1:], "/")
 	for i, t := range tokens {
-		plain := strings.ReplaceAll(strings.ReplaceAll(t, "~1", "/"), "~0", "~")
+		plain := schemas.UnescapeToken(t)
 		if clean, n := policy.Redact(plain); n > 0 {
-			tokens[i] = escape(clean)
+			tokens[i] = schemas.EscapeToken(clean)
 		} else if len(plain) > 64 {
 			tokens[i] = "[redacted]"
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // text is a string of the proposal that deserves a second look.
@@ -139,7 +140,7 @@ func (w *walk) pointer() string {
 		if s.index >= 0 {
 			b.WriteString(strconv.Itoa(s.index))
 		} else {
-			b.WriteString(escape(s.name))
+			b.WriteString(schemas.EscapeToken(s.name))
 		}
 	}
 	return b.String()

@@ -63,7 +63,7 @@ func (d *describer) leaf(ve *jsonschema.ValidationError) {
 	where := unescape(ve.InstanceLocation)
 	value, ok := lookup(d.document, where)
 	if strings.HasSuffix(location, "/propertyNames") {
-		value, ok = unescapeToken(lastToken(where)), true
+		value, ok = UnescapeToken(lastToken(where)), true
 	}
 	if sch == nil || !ok {
 		d.add(ve, keyword, ve.Message)
@@ -81,7 +81,7 @@ func (d *describer) leaf(ve *jsonschema.ValidationError) {
 		known := memberNames(sch)
 		for name := range object {
 			if !declared(sch, name) {
-				d.found = append(d.found, Violation{where + "/" + escapeToken(name), keyword, "is not a member of this object" + known})
+				d.found = append(d.found, Violation{where + "/" + EscapeToken(name), keyword, "is not a member of this object" + known})
 			}
 		}
 	default:
@@ -239,7 +239,7 @@ func lookup(v any, pointer string) (any, bool) {
 	for _, token := range strings.Split(pointer[1:], "/") {
 		switch parent := v.(type) {
 		case map[string]any:
-			child, ok := parent[unescapeToken(token)]
+			child, ok := parent[UnescapeToken(token)]
 			if !ok {
 				return nil, false
 			}
@@ -266,11 +266,3 @@ func unescape(location string) string {
 }
 
 func lastToken(pointer string) string { return pointer[strings.LastIndexByte(pointer, '/')+1:] }
-
-func escapeToken(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
-}
-
-func unescapeToken(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~1", "/"), "~0", "~")
-}

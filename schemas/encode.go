@@ -262,7 +262,7 @@ func (e *memberError) Unwrap() error { return e.err }
 
 // within adds the name of the member or the number of the element to err.
 func within(token string, err error) error {
-	pointer := "/" + escapeToken(token)
+	pointer := "/" + EscapeToken(token)
 	if m, ok := err.(*memberError); ok {
 		return &memberError{pointer + m.pointer, m.err}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/runtime/workspace"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // Sandbox is the object "sandbox": how programs are confined.
@@ -75,7 +76,7 @@ func checkSandbox(ws *workspace.Workspace, name string, cfg Config) (problems []
 	}
 	for source, entry := range cfg.Sources {
 		if s.Level != "" && entry.Sandbox != "" && Below(s.Level, entry.Sandbox) {
-			problem("/sources/"+escape(source)+"/sandbox", "is %s, above sandbox.level, which is %s, so that no program of this source could start: lower it, or raise sandbox.level",
+			problem("/sources/"+schemas.EscapeToken(source)+"/sandbox", "is %s, above sandbox.level, which is %s, so that no program of this source could start: lower it, or raise sandbox.level",
 				entry.Sandbox, s.Level)
 		}
 	}

@@ -112,7 +112,7 @@ func (l *lister) walk(pointer string, schema map[string]any, value, def, file at
 			if pointer == "" && name == "$schema" {
 				continue
 			}
-			l.walk(pointer+"/"+escape(name), next, value.member(name), def.member(name), file.member(name))
+			l.walk(pointer+"/"+schemas.EscapeToken(name), next, value.member(name), def.member(name), file.member(name))
 		}
 		return
 	case []any:
@@ -201,8 +201,4 @@ func order(v map[string]any) []string {
 func isObject(v any) bool {
 	_, ok := v.(map[string]any)
 	return ok
-}
-
-func escape(name string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1")
 }

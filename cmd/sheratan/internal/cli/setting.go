@@ -97,7 +97,7 @@ func (w *settingWalk) walk(pointer string, value, standard, schema any) {
 		if sub == nil {
 			sub = others
 		}
-		w.walk(pointer+"/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(name), obj[name], member(standard, name), sub)
+		w.walk(pointer+"/"+schemas.EscapeToken(name), obj[name], member(standard, name), sub)
 	}
 }
 
