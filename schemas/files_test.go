@@ -10,6 +10,7 @@ import (
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -17,7 +18,7 @@ import (
 // TestSchemaFiles checks what all schema files have in common.
 func TestSchemaFiles(t *testing.T) {
 	names := schemas.Names()
-	want := []string{"config", "config-lock", "event", "host", "intake", "job", "policy", "proposal", "rate-limit", "reply", "report",
+	want := []string{"config", "config-lock", "event", "host", "intake", "job", "kind", "policy", "proposal", "rate-limit", "reply", "report",
 		"result", "rules"}
 	if !slices.Equal(names, want) {
 		t.Errorf("names are %v, want %v", names, want)
@@ -44,7 +45,7 @@ func TestSchemaFiles(t *testing.T) {
 		}
 	}
 	for _, d := range []string{job.SchemaProposal, job.SchemaIntake, job.SchemaJob, job.SchemaReport, job.SchemaResult, job.SchemaReply,
-		hosts.Schema, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
+		hosts.Schema, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock, kind.SchemaFile} {
 		name := strings.TrimSuffix(strings.TrimPrefix(d, "sheratan."), "/v1")
 		if p, _ := document(t, name)["properties"].(map[string]any)["$schema"].(map[string]any); p["const"] != d {
 			t.Errorf("%s: $schema is %v, want %s", name, p["const"], d)
@@ -71,7 +72,14 @@ func described(t *testing.T, where string, schema, root map[string]any) {
 		}
 	}
 	for key, v := range schema {
-		if sub, ok := v.(map[string]any); ok {
+		sub, ok := v.(map[string]any)
+		switch {
+		case !ok:
+		case key == "properties" || key == "$defs":
+			for name, member := range sub { // names are no keywords, whatever they are
+				described(t, where+"/"+key+"/"+name, member.(map[string]any), root)
+			}
+		default:
 			described(t, where+"/"+key, sub, root)
 		}
 	}
