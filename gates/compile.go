@@ -61,6 +61,7 @@ type kindRule struct {
 	list        kindList
 	schema      *schemas.Schema
 	pathMembers map[string]bool // members of the params that are paths
+	program     Program         // of an operator's own kind
 }
 
 // Compile checks everything that can be wrong with the rules. The error joins one for each place in the config, which it
@@ -72,14 +73,15 @@ func Compile(cfg Config, env Environment) (*Rules, error) {
 
 	add(r.compileLimits()...)
 	add(r.compileSources()...)
-	add(r.compileKinds(env.Kinds)...)
 	add(r.compileEnv()...)
 	add(r.compileCross()...)
 
 	exec := execCompiler{roots: env.Roots, resolve: env.Resolve, digest: env.Digest}
 	exec.compile(cfg.Gates.Exec)
-	r.exec, r.programs = exec.rules, exec.programs
+	r.exec = exec.rules
 	add(exec.faults...)
+	add(r.compileKinds(env.Kinds, &exec)...)
+	r.programs = exec.programs
 
 	var err error
 	if r.tripwires, err = policy.NewTripwires(cfg.Gates.Markers); err != nil {
@@ -88,7 +90,7 @@ func Compile(cfg Config, env Environment) (*Rules, error) {
 	if r.proposal, err = schemas.Lookup("proposal"); err != nil {
 		add(err)
 	}
-	if r.policies, err = policy.Compile(env.Policies, r.pathsOf); err != nil {
+	if r.policies, err = policy.Compile(env.Policies, r.view); err != nil {
 		add(err)
 	} else {
 		var more []error
@@ -169,7 +171,7 @@ func (r *Rules) sourceOf(name string) *sourceRule {
 	return r.sources["*"]
 }
 
-func (r *Rules) compileKinds(kinds []kind.Kind) []error {
+func (r *Rules) compileKinds(kinds []kind.Kind, exec *execCompiler) []error {
 	var faults []error
 	r.kinds = make(map[string]*kindRule, len(kinds))
 	for _, k := range kinds {
@@ -185,6 +187,11 @@ func (r *Rules) compileKinds(kinds []kind.Kind) []error {
 			}
 			if name, ok := strings.CutPrefix(p, "/"); ok && !strings.Contains(name, "/") {
 				rule.pathMembers[name] = true
+			}
+		}
+		if k.Own() {
+			if rule.program, err = exec.ownProgram(k); err != nil {
+				faults = append(faults, fmt.Errorf("kind %s: %w", k.Name, err))
 			}
 		}
 		r.kinds[k.Name] = rule
@@ -211,12 +218,12 @@ func (r *Rules) compileKinds(kinds []kind.Kind) []error {
 	return faults
 }
 
-// pathsOf says for policies which params of a kind are paths.
-func (r *Rules) pathsOf(name string) []string {
+// view says for policies which params of a job are paths, and what its command line is.
+func (r *Rules) view(name string, params map[string]any) (paths, argv []string) {
 	if k, ok := r.kinds[name]; ok {
-		return k.Paths
+		return k.View(params)
 	}
-	return nil
+	return nil, nil
 }
 
 func (r *Rules) compileCross() []error {

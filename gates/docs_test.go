@@ -65,11 +65,11 @@ func TestDocumentedPolicyLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pathsOf := func(name string) []string {
+	view := func(name string, params map[string]any) (paths, argv []string) {
 		k, _ := kind.Lookup(name)
-		return k.Paths
+		return k.View(params)
 	}
-	if _, err := policy.Compile([]policy.File{f}, pathsOf); err != nil {
+	if _, err := policy.Compile([]policy.File{f}, view); err != nil {
 		t.Error(err)
 	}
 }

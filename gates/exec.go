@@ -17,7 +17,7 @@ type ExecDecision struct {
 	Missing   bool   // a rule allows it or asks, but there is no such program
 }
 
-// Program is a program that exec rules name, as it was found when they were loaded.
+// Program is a program that exec rules or kinds name, as it was found when they were loaded.
 type Program struct {
 	Name   string `json:"name"`   // as in the rule
 	Path   string `json:"path"`   // where it was found; "" where it was not
@@ -123,6 +123,6 @@ var strictness = []Decision{DecisionAllow, DecisionAsk, DecisionForbid}
 // answer names.
 func (r *Rules) Exec(argv []string) ExecDecision { return r.exec.decide(argv) }
 
-// Programs returns the programs that the exec rules name, in the order of the rules, each once. They belong to the
+// Programs returns the programs that the exec rules and then the kinds name, in their order, each once. They belong to the
 // rules in force: another program under the same name makes other rules.
 func (r *Rules) Programs() []Program { return slices.Clone(r.programs) }

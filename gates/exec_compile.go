@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/pipeline/kind"
 )
 
 // rest stands for any further arguments, as the last of an exec rule. Behind an expression in parentheses it stands for
@@ -87,13 +89,7 @@ func (c *execCompiler) program(name string) (*programRules, error) {
 	if p, ok := c.rules.bySpelling[name]; ok {
 		return p, nil
 	}
-	switch {
-	case name == "":
-		return nil, errors.New("is missing: the name of a program, or its absolute path")
-	case strings.Contains(name, "/") && (!filepath.IsAbs(name) || filepath.Clean(name) != name):
-		return nil, fmt.Errorf("%q is neither a name nor a clean absolute path", name)
-	}
-	found, err := c.resolve(name)
+	program, err := c.locate(name)
 	if errors.Is(err, ErrNoProgram) {
 		p := &programRules{Program: Program{Name: name}}
 		c.programs = append(c.programs, p.Program)
@@ -101,35 +97,71 @@ func (c *execCompiler) program(name string) (*programRules, error) {
 		return p, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%q: %w", name, err)
+		return nil, err
 	}
-	for _, path := range []string{found.Path, found.Real} {
-		if err := c.outside(path); err != nil {
-			return nil, fmt.Errorf("%q: %w", name, err)
-		}
-	}
-	sum, err := c.digest(found.Real)
-	if err != nil {
-		return nil, fmt.Errorf("%q: %w", name, err)
-	}
-	p := c.sameProgram(name, found)
-	program := Program{Name: name, Path: found.Path, Real: found.Real, SHA256: sum}
+	p := c.sameProgram(program)
 	if p == nil {
 		p = &programRules{Program: program}
 	}
 	c.programs = append(c.programs, program)
-	for _, spelling := range []string{name, found.Path} {
+	for _, spelling := range []string{name, program.Path} {
 		c.rules.bySpelling[spelling] = p
 	}
-	if stem(found.Real) == stem(name) {
-		c.rules.bySpelling[found.Real] = p
+	if stem(program.Real) == stem(name) {
+		c.rules.bySpelling[program.Real] = p
 	}
 	return p, nil
 }
 
-func (c *execCompiler) sameProgram(name string, found Found) *programRules {
+// locate finds a program that a rule or a kind names, outside of all roots, and its digest.
+func (c *execCompiler) locate(name string) (Program, error) {
+	switch {
+	case name == "":
+		return Program{}, errors.New("is missing: the name of a program, or its absolute path")
+	case strings.Contains(name, "/") && (!filepath.IsAbs(name) || filepath.Clean(name) != name):
+		return Program{}, fmt.Errorf("%q is neither a name nor a clean absolute path", name)
+	}
+	found, err := c.resolve(name)
+	if err != nil {
+		return Program{}, fmt.Errorf("%q: %w", name, err)
+	}
+	for _, path := range []string{found.Path, found.Real} {
+		if err := c.outside(path); err != nil {
+			return Program{}, fmt.Errorf("%q: %w", name, err)
+		}
+	}
+	sum, err := c.digest(found.Real)
+	if err != nil {
+		return Program{}, fmt.Errorf("%q: %w", name, err)
+	}
+	return Program{Name: name, Path: found.Path, Real: found.Real, SHA256: sum}, nil
+}
+
+// ownProgram finds the program of an operator's own kind. Unlike an exec rule a kind says what there is to be run, so one
+// whose program is missing does not load.
+func (c *execCompiler) ownProgram(k kind.Kind) (Program, error) {
+	name, unsafe := k.Program()
+	p, err := c.locate(name)
+	switch {
+	case errors.Is(err, ErrNoProgram):
+		return p, fmt.Errorf("/argv/0: %q is in none of the folders in which programs are looked up; install it, write its absolute path, or move the file out of the folder", name)
+	case err != nil:
+		return p, fmt.Errorf("/argv/0: %w", err)
+	}
+	for _, path := range []string{name, p.Real} {
+		if why := runsOthers(path); why != "" && !unsafe && !(path == p.Real && manyInOne(path)) {
+			return p, fmt.Errorf("/argv/0: %q %s; write out the options that keep it from that, and say \"unsafe\": true, or take another program", path, why)
+		}
+	}
+	if !slices.ContainsFunc(c.programs, func(other Program) bool { return other.Name == p.Name }) {
+		c.programs = append(c.programs, p)
+	}
+	return p, nil
+}
+
+func (c *execCompiler) sameProgram(program Program) *programRules {
 	for _, p := range c.rules.bySpelling {
-		if p.Real == found.Real && stem(p.Name) == stem(name) {
+		if p.Real == program.Real && stem(p.Name) == stem(program.Name) {
 			return p
 		}
 	}

@@ -1,9 +1,11 @@
 package gates
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/schemas"
 )
 
@@ -42,8 +44,14 @@ func (e *evaluation) paramsSchema(v *verdict) {
 	if e.kind == nil || e.params == nil {
 		return // G3 reports the first, the schema of the proposal the second
 	}
-	for _, x := range e.kind.schema.Validate(e.params) {
+	violations := e.kind.schema.Validate(e.params)
+	for _, x := range violations {
 		e.violation(v, "/payload/params", x)
+	}
+	// What a schema cannot say, such as that limits are of bytes.
+	var wrong *kind.ParamError
+	if _, err := e.fill(); len(violations) == 0 && errors.As(err, &wrong) {
+		v.add("SCHEMA_VIOLATION", "/payload/params"+wrong.Pointer, "%s", wrong.Message)
 	}
 }
 

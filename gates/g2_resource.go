@@ -18,15 +18,32 @@ func (e *evaluation) resources(v *verdict) {
 		return
 	}
 	limits := e.rules.config.Limits
-	e.atMost(v, "TIMEOUT_EXCEEDED", "timeout_seconds", job.DefaultTimeoutSeconds, limits.TimeoutSeconds)
+	standard, most := e.timeouts()
+	e.atMost(v, "TIMEOUT_EXCEEDED", "timeout_seconds", standard, most)
 	e.atMost(v, "RETRIES_EXCEEDED", "max_retries", job.DefaultMaxRetries, limits.MaxRetries)
 	e.payloadSize(v, limits.PayloadBytes)
-	if n, ok := number(e.params["max_bytes"]); ok && limits.OutputBytes > 0 && n > float64(limits.OutputBytes) {
+	if n, ok := number(e.params["max_bytes"]); ok && !e.own() && limits.OutputBytes > 0 && n > float64(limits.OutputBytes) {
 		v.add("OUTPUT_EXCEEDED", "/payload/params/max_bytes", "%s bytes are asked for, the limit is %d", show(n), limits.OutputBytes)
 		v.suggest("replace", "/payload/params/max_bytes", limits.OutputBytes)
 	}
 	e.dependencies(v, limits.DependsOn)
 	e.priority(v)
+}
+
+// timeouts returns the timeout that a proposal gets where it names none, and the limit: an operator's own kind can have
+// both, and of two limits the lower one holds.
+func (e *evaluation) timeouts() (standard, most int) {
+	standard, most = job.DefaultTimeoutSeconds, e.rules.config.Limits.TimeoutSeconds
+	if e.kind == nil {
+		return standard, most
+	}
+	if e.kind.Timeout > 0 {
+		standard = e.kind.Timeout
+	}
+	if own := e.kind.MaxTimeout; own > 0 && (most == 0 || own < most) {
+		most = own
+	}
+	return standard, most
 }
 
 // atMost checks a number at the top of the proposal.

@@ -104,15 +104,10 @@ func (e *evaluation) paths(v *verdict) {
 	if e.kind == nil || e.params == nil {
 		return
 	}
-	for _, pointer := range e.kind.Paths {
-		p, ok := lookup(e.params, pointer)
-		path, isText := p.(string)
-		if !ok || !isText {
-			continue // left out, or of a type that G1 refuses
-		}
-		if err := e.rules.roots.Check(path); err != nil {
+	for _, p := range e.kind.Places(e.params) {
+		if err := e.rules.roots.Check(p.Path); err != nil {
 			code, message := pathFault(v.levels, err)
-			v.add(code, "/payload/params"+pointer, "%s", message)
+			v.add(code, "/payload/params"+p.Pointer, "%s", message)
 		}
 	}
 }
@@ -131,6 +126,10 @@ func pathFault(known levels, err error) (code, message string) {
 
 // command asks the exec rules.
 func (e *evaluation) command(v *verdict) {
+	if e.kind != nil && e.kind.Own() {
+		e.ownCommand(v)
+		return
+	}
 	if e.kind == nil || e.kind.Name != kind.NameExec {
 		return
 	}
@@ -147,7 +146,10 @@ func (e *evaluation) command(v *verdict) {
 		v.note("program", d.Program)
 		v.note("program_sha256", d.SHA256)
 	}
-	e.closedArguments(v, argv[1:])
+	cwd, _ := e.params["cwd"].(string)
+	for i, arg := range argv[1:] {
+		e.closedArgument(v, cwd, arg, "/argv/"+strconv.Itoa(i+1))
+	}
 	program := clip(argv[0], 80)
 	switch {
 	case d.Missing:
@@ -164,26 +166,23 @@ func (e *evaluation) command(v *verdict) {
 	}
 }
 
-// closedArguments refuses arguments that name what is closed to jobs: config/, runtime/ and missions/ can lie in a root, and
+// closedArgument refuses an argument that names what is closed to jobs: config/, runtime/ and missions/ can lie in a root, and
 // an exec rule for a harmless program does not know that. It is a tripwire and no boundary: an argument is taken for a path
 // as it stands or behind a "=", and what a program makes of the others only a sandbox can tell. A .git is left to the rules,
 // because programs are given its name for honest reasons.
-func (e *evaluation) closedArguments(v *verdict, args []string) {
-	cwd, _ := e.params["cwd"].(string)
-	for i, arg := range args {
-		_, value, _ := strings.Cut(arg, "=")
-		for _, text := range [...]string{arg, value} {
-			if text == "" {
-				continue
-			}
-			if !filepath.IsAbs(text) {
-				text = filepath.Join(cwd, text)
-			}
-			var fault *roots.PathError
-			if err := e.rules.roots.Check(text); errors.As(err, &fault) && fault.Code == roots.ForbiddenPath && !namesGit(text) {
-				v.add(string(fault.Code), "/payload/params/argv/"+strconv.Itoa(i+1), "%s", fault.Message)
-				break
-			}
+func (e *evaluation) closedArgument(v *verdict, cwd, arg, pointer string) {
+	_, value, _ := strings.Cut(arg, "=")
+	for _, text := range [...]string{arg, value} {
+		if text == "" {
+			continue
+		}
+		if !filepath.IsAbs(text) {
+			text = filepath.Join(cwd, text)
+		}
+		var fault *roots.PathError
+		if err := e.rules.roots.Check(text); errors.As(err, &fault) && fault.Code == roots.ForbiddenPath && !namesGit(text) {
+			v.add(string(fault.Code), "/payload/params"+pointer, "%s", fault.Message)
+			return
 		}
 	}
 }

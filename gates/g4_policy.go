@@ -28,7 +28,7 @@ func (e *evaluation) policies(v *verdict) {
 		v.add(CodeNotExamined, "", "the document is no object, there is nothing that policies could ask about")
 		return
 	}
-	subject := policy.NewSubject(e.object, e.in.Intake.Provenance, e.rules.pathsOf)
+	subject := policy.NewSubject(e.object, e.in.Intake.Provenance, e.rules.view)
 	for _, hit := range e.rules.policies.Eval(e.ctx, subject) {
 		if hit.Err != nil {
 			v.add("POLICY_ERROR", hit.Rule.Pointer, "%s: the rule could not be evaluated: %s", hit.ID(), hit.Err)
@@ -41,7 +41,7 @@ func (e *evaluation) policies(v *verdict) {
 
 // closer goes over the strings one by one, after the first pass over all of them found something.
 func (e *evaluation) closer(v *verdict, credential, marker bool) {
-	for _, t := range textsOf(e.in.Value, e.walk.paths) {
+	for _, t := range textsOf(e.in.Value, e.walk.paths, e.walk.own) {
 		if credential {
 			e.credentials(v, t)
 		}

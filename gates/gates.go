@@ -127,6 +127,7 @@ type evaluation struct {
 	source   *sourceRule
 	walk     walk
 	walked   bool
+	filled   *filled
 	secrets  bool // there is a credential, or may be: nothing of the proposal may be repeated in the report as it is
 }
 
@@ -154,7 +155,7 @@ func newEvaluation(ctx context.Context, r *Rules, in Input) *evaluation {
 	e.kind = r.kinds[e.kindName]
 	e.source = r.sourceOf(in.Intake.Provenance.Source)
 	if e.kind != nil {
-		e.walk.paths = e.kind.pathMembers
+		e.walk.paths, e.walk.own = e.kind.pathMembers, e.kind.Own()
 	}
 	return e
 }

@@ -45,7 +45,7 @@ func redactReport(r *job.Report, parseErr *schemas.ParseError) {
 			}
 		}
 		g.Suggestions = kept
-		for _, name := range []string{"claimed_source", "missing_capabilities", "cycle"} {
+		for _, name := range []string{"claimed_source", "missing_capabilities", "cycle", "argv"} {
 			delete(g.Evidence, name)
 		}
 	}

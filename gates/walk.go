@@ -22,6 +22,7 @@ type text struct {
 // them, normalised, so that the tripwires need to look at one text.
 type walk struct {
 	paths  map[string]bool // members of params
+	own    bool            // the params are those of an operator's own kind, and all of them arguments
 	normal []byte
 	odd    []text
 	visit  func(text) // where set, is called for every string
@@ -76,7 +77,7 @@ func (w *walk) paramPlace(param string) place {
 	switch {
 	case w.paths[param]:
 		return filePath
-	case contentMembers[param]:
+	case contentMembers[param] && !w.own:
 		return content
 	default:
 		return argument
@@ -147,9 +148,9 @@ func (w *walk) pointer() string {
 }
 
 // textsOf returns all strings and names, by pointer.
-func textsOf(v any, paths map[string]bool) []text {
+func textsOf(v any, paths map[string]bool, own bool) []text {
 	var all []text
-	w := walk{paths: paths, visit: func(t text) { all = append(all, t) }}
+	w := walk{paths: paths, own: own, visit: func(t text) { all = append(all, t) }}
 	w.document(v)
 	sortTexts(all)
 	return all

@@ -107,17 +107,16 @@ func (b *batch) laneTaken(row indexRow) (bool, error) {
 
 // rerunSafe says whether a job may be run again when nobody knows what became of an attempt.
 func rerunSafe(r *rules.Rules, p job.Payload) bool {
-	k, ok := kind.Lookup(p.Kind)
+	k, ok := r.Gates.Kind(p.Kind)
 	if !ok {
 		return false
 	}
-	if p.Kind != "exec" {
-		return k.RerunSafe
-	}
-	params, err := kind.ParseParams(p.Kind, p.Params)
+	params, err := k.Parse(p.Params)
 	if err != nil {
 		return false
 	}
-	exec, ok := params.(kind.Exec)
-	return ok && r.Gates.Exec(exec.Argv).RerunSafe
+	if exec, ok := params.(kind.Exec); ok {
+		return r.Gates.Exec(exec.Argv).RerunSafe
+	}
+	return k.RerunSafeFor(params)
 }

@@ -49,6 +49,15 @@ func (p *Pipeline) readIntake(row indexRow) (job.Intake, job.Proposal, error) {
 	return in, looseProposal(obj), nil
 }
 
+// newJob is the job of an intake, with the timeout that its kind had for it when it was received.
+func newJob(in job.Intake, prop job.Proposal, row indexRow) job.Job {
+	j := job.New(in, prop)
+	if prop.TimeoutSeconds == nil && row.TimeoutSeconds > 0 {
+		j.TimeoutSeconds = row.TimeoutSeconds
+	}
+	return j
+}
+
 // assemble makes the job document: what was received, and what the index knows of it since. What is in documents that cannot
 // be read is missing from it.
 func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
@@ -58,7 +67,7 @@ func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
 	} else if err != nil {
 		return job.Job{}, err
 	}
-	j := job.New(in, prop)
+	j := newJob(in, prop, row)
 	fillState(&j, row)
 	if row.Result.SHA256 != "" {
 		doc, err := p.resultDocument(row)

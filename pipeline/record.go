@@ -156,7 +156,7 @@ func (b *batch) attempt(id string) (*attempt, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := job.New(in, prop)
+	j := newJob(in, prop, row)
 	fillState(&j, row)
 	inputs, err := b.inputs(j)
 	return &attempt{row: row, job: j, inputs: inputs, number: row.Attempt, queued: b.now}, err

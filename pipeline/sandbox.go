@@ -79,13 +79,17 @@ func lacks(f sandbox.Facts, level sandbox.Level) string {
 }
 
 // access says what a program may do beyond reading the roots: what the config opens to all, and what the exec rule that
-// allows its command line gives it.
+// allows its command line, or the kind of the operator's own, gives it.
 func access(r *rules.Rules, j job.Job) agent.Access {
 	s := r.Config.Sandbox
 	for _, dir := range s.Caches {
 		_ = os.MkdirAll(dir, 0o700) // one that cannot be made is left out, and what wants to write there says so
 	}
 	a := agent.Access{Read: present(s.Read), Write: present(s.Caches), Limits: s.Limits.Sandbox()}
+	k, ok := r.Gates.Kind(j.Payload.Kind)
+	if ok && k.Own() {
+		a.WriteRoots, a.Network = k.Effect == kind.EffectWrite, k.Network && s.Network
+	}
 	if params, err := kind.ParseParams(j.Payload.Kind, j.Payload.Params); err == nil {
 		if p, ok := params.(kind.Exec); ok {
 			d := r.Gates.Exec(p.Argv)

@@ -14,7 +14,6 @@ import (
 	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
-	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/history"
 	"github.com/sheratan/sheratan/runtime/ledger"
@@ -29,8 +28,10 @@ func timeNow() time.Time { return time.Now() }
 // of the sandbox.
 func localCapabilities(r *rules.Rules) []string {
 	var list []string
-	for _, k := range kind.Builtin() {
-		list = append(list, k.Capabilities...)
+	for _, k := range r.Gates.Kinds() {
+		if p, own := r.Gates.KindProgram(k.Name); !own || p.Real != "" {
+			list = append(list, k.Name)
+		}
 	}
 	return append(append(list, programs(r)...), sandboxCapabilities(r)...)
 }
@@ -68,7 +69,8 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 		},
 		Artifacts:  func(id string, attempt int) string { return p.attemptFile(id, attempt, p.now(), "artifacts") },
 		Last:       lastAttempt,
-		Resolve:    func(argv []string) (string, string, error) { return resolve(r, argv) },
+		Kind:       r.Gates.Kind,
+		Resolve:    func(kind string, argv []string) (string, string, error) { return resolve(r, kind, argv) },
 		EnvAllowed: r.Gates.EnvAllowed,
 		Env:        baseEnv(r),
 		Limit:      int64(r.Config.Limits.OutputBytes),
@@ -102,8 +104,16 @@ func baseEnv(r *rules.Rules) []string {
 	return env
 }
 
-// resolve finds the program of a command line, if the rules still allow that.
-func resolve(r *rules.Rules, argv []string) (path, sha256 string, err error) {
+// resolve finds the program of a command line, if the rules still allow that; with the name of a kind of the operator's own it
+// is the program of that.
+func resolve(r *rules.Rules, kindName string, argv []string) (path, sha256 string, err error) {
+	if kindName != "" {
+		p, ok := r.Gates.KindProgram(kindName)
+		if !ok || p.Real == "" {
+			return "", "", fmt.Errorf("%s: the program of the kind %s is not on this machine", argv[0], kindName)
+		}
+		return p.Real, p.SHA256, nil
+	}
 	d := r.Gates.Exec(argv)
 	if d.Decision != gates.DecisionAllow && d.Decision != gates.DecisionAsk || d.Program == "" {
 		return "", "", fmt.Errorf("%s: no exec rule allows this command line", argv[0])

@@ -11,6 +11,7 @@ import (
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/pipeline/mission"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/schemas"
@@ -19,7 +20,7 @@ import (
 // TestSchemaFiles checks what all schema files have in common.
 func TestSchemaFiles(t *testing.T) {
 	names := schemas.Names()
-	want := []string{"bids", "config", "config-lock", "event", "host", "intake", "job", "mission", "mission-run", "policy", "proposal", "rate-limit", "reply", "report",
+	want := []string{"bids", "config", "config-lock", "event", "host", "intake", "job", "kind", "mission", "mission-run", "policy", "proposal", "rate-limit", "reply", "report",
 		"result", "rules"}
 	if !slices.Equal(names, want) {
 		t.Errorf("names are %v, want %v", names, want)
@@ -46,7 +47,7 @@ func TestSchemaFiles(t *testing.T) {
 		}
 	}
 	for _, d := range []string{job.SchemaProposal, job.SchemaIntake, job.SchemaJob, job.SchemaReport, job.SchemaResult, job.SchemaReply, pipeline.SchemaBids,
-		hosts.Schema, mission.Schema, mission.SchemaRun, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
+		hosts.Schema, kind.SchemaFile, mission.Schema, mission.SchemaRun, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
 		name := strings.TrimSuffix(strings.TrimPrefix(d, "sheratan."), "/v1")
 		if p, _ := document(t, name)["properties"].(map[string]any)["$schema"].(map[string]any); p["const"] != d {
 			t.Errorf("%s: $schema is %v, want %s", name, p["const"], d)
@@ -73,7 +74,14 @@ func described(t *testing.T, where string, schema, root map[string]any) {
 		}
 	}
 	for key, v := range schema {
-		if sub, ok := v.(map[string]any); ok {
+		sub, ok := v.(map[string]any)
+		switch {
+		case !ok:
+		case key == "properties" || key == "$defs":
+			for name, member := range sub { // names are no keywords, whatever they are
+				described(t, where+"/"+key+"/"+name, member.(map[string]any), root)
+			}
+		default:
 			described(t, where+"/"+key, sub, root)
 		}
 	}

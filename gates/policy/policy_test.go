@@ -13,9 +13,9 @@ import (
 	"github.com/sheratan/sheratan/schemas"
 )
 
-func pathsOf(name string) []string {
+func view(name string, params map[string]any) (paths, argv []string) {
 	k, _ := kind.Lookup(name)
-	return k.Paths
+	return k.View(params)
 }
 
 func subject(t testing.TB, raw string, prov job.Provenance) *Subject {
@@ -24,7 +24,7 @@ func subject(t testing.TB, raw string, prov job.Provenance) *Subject {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewSubject(v, prov, pathsOf)
+	return NewSubject(v, prov, view)
 }
 
 func TestDefaultLoads(t *testing.T) {
@@ -32,7 +32,7 @@ func TestDefaultLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Compile([]File{f}, pathsOf)
+	s, err := Compile([]File{f}, view)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestDefaultLoads(t *testing.T) {
 			t.Errorf("%s has no examples", r.ID)
 		}
 	}
-	outcomes, err := Test(f, pathsOf)
+	outcomes, err := Test(f, view)
 	if err != nil || len(outcomes) < 20 {
 		t.Errorf("%d outcomes, %v", len(outcomes), err)
 	}
@@ -104,7 +104,7 @@ func TestCompile(t *testing.T) {
 		one(`'x/y' in paths`, `{"payload":{"kind":"file_read","params":{"path":"./x//z/../y"}}}`),
 		one(`proposal.timeout_seconds > 5`, `{"timeout_seconds":6,"payload":{"kind":"noop","params":{}}}`),
 	} {
-		if _, err := Compile([]File{f}, pathsOf); err != nil {
+		if _, err := Compile([]File{f}, view); err != nil {
 			t.Errorf("%s: %v", f.Rules[0].When, err)
 		}
 	}
@@ -124,16 +124,16 @@ func TestCompile(t *testing.T) {
 		{one(strings.Repeat("!", 9000) + "true"), "p: /rules/0/when: "},
 		{one(strings.Repeat("(", 3000) + "true" + strings.Repeat(")", 3000)), "p: /rules/0/when: "},
 	} {
-		if _, err := Compile([]File{tt.file}, pathsOf); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Compile([]File{tt.file}, view); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%.80s: %v, want %q", tt.file.Rules[0].When, err, tt.want)
 		}
 	}
 	off := one("true")
 	off.Disabled = true
-	if _, err := Compile([]File{off}, pathsOf); !errors.Is(err, ErrNoPolicies) {
+	if _, err := Compile([]File{off}, view); !errors.Is(err, ErrNoPolicies) {
 		t.Errorf("only a disabled policy: %v", err)
 	}
-	if _, err := Compile([]File{one("true"), one("false")}, pathsOf); err == nil || !strings.Contains(err.Error(), "same id") {
+	if _, err := Compile([]File{one("true"), one("false")}, view); err == nil || !strings.Contains(err.Error(), "same id") {
 		t.Errorf("two policies of one id: %v", err)
 	}
 }
@@ -146,7 +146,7 @@ func TestEval(t *testing.T) {
 		{ID: "long", When: "params.a.exists(x, x == 1)", Level: job.Advisory, Message: "m"},
 		{ID: "number", When: "1 / size(argv) > 5", Level: job.Advisory, Message: "m"},
 	}}
-	s, err := Compile([]File{f}, pathsOf)
+	s, err := Compile([]File{f}, view)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestEval(t *testing.T) {
 // TestCostLimit gives a rule more to do than a rule may. The control has the same form and less to do.
 func TestCostLimit(t *testing.T) {
 	f := one(`params.a.all(x, params.a.all(y, params.a.all(z, x + y + z >= 0)))`)
-	s, err := Compile([]File{f}, pathsOf)
+	s, err := Compile([]File{f}, view)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func BenchmarkDefault(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := Compile([]File{f}, pathsOf)
+	s, err := Compile([]File{f}, view)
 	if err != nil {
 		b.Fatal(err)
 	}

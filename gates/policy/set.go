@@ -47,8 +47,8 @@ type Hit struct {
 func (h Hit) ID() string { return h.Policy + "/" + h.Rule.ID }
 
 // Compile compiles the rules of all files that are not disabled, and checks their examples: a rule whose examples do not
-// hold does not load. pathsOf says which parameters are paths. The error names every rule that is wrong.
-func Compile(files []File, pathsOf PathsOf) (*Set, error) {
+// hold does not load. view says which parameters are paths, and what the command line is. The error names every rule that is wrong.
+func Compile(files []File, view View) (*Set, error) {
 	s := new(Set)
 	env, err := environment()
 	if err != nil {
@@ -71,7 +71,7 @@ func Compile(files []File, pathsOf PathsOf) (*Set, error) {
 				continue
 			}
 			s.rules = append(s.rules, c)
-			for _, o := range c.test(pathsOf) {
+			for _, o := range c.test(view) {
 				if o.Err != nil {
 					faults = append(faults, fmt.Errorf("%s: /rules/%d/%s/%d: %w", f.ID, i, o.List, o.Index, o.Err))
 				}
@@ -161,7 +161,7 @@ type Outcome struct {
 }
 
 // Test runs the examples of a file, also of one that is disabled. The error is about a rule that does not compile.
-func Test(f File, pathsOf PathsOf) ([]Outcome, error) {
+func Test(f File, view View) ([]Outcome, error) {
 	env, err := environment()
 	if err != nil {
 		return nil, err
@@ -172,12 +172,12 @@ func Test(f File, pathsOf PathsOf) ([]Outcome, error) {
 		if err != nil {
 			return all, fmt.Errorf("%s: /rules/%d/when: %w", f.ID, i, err)
 		}
-		all = append(all, c.test(pathsOf)...)
+		all = append(all, c.test(view)...)
 	}
 	return all, nil
 }
 
-func (c *compiled) test(pathsOf PathsOf) []Outcome {
+func (c *compiled) test(view View) []Outcome {
 	outcomes := make([]Outcome, 0, len(c.Match)+len(c.NoMatch))
 	for _, list := range []struct {
 		name     string
@@ -186,7 +186,7 @@ func (c *compiled) test(pathsOf PathsOf) []Outcome {
 	}{{"match", c.Match, true}, {"no_match", c.NoMatch, false}} {
 		for i, text := range list.examples {
 			o := Outcome{Rule: c.ID, List: list.name, Index: i}
-			subject, err := example(text, pathsOf)
+			subject, err := example(text, view)
 			if err == nil {
 				var hit bool
 				ctx, cancel := context.WithTimeout(context.Background(), deadline)
@@ -204,7 +204,7 @@ func (c *compiled) test(pathsOf PathsOf) []Outcome {
 }
 
 // example reads an example: a proposal, or an object that has one as a member, with source and provenance.
-func example(text []byte, pathsOf PathsOf) (*Subject, error) {
+func example(text []byte, view View) (*Subject, error) {
 	prov := job.Provenance{Zone: job.ZoneInbox, Source: "inbox", OwnerUID: -1}
 	v, err := parseObject(text)
 	if err != nil {
@@ -229,5 +229,5 @@ func example(text []byte, pathsOf PathsOf) (*Subject, error) {
 	if _, ok := v["payload"].(map[string]any); !ok {
 		return nil, errors.New("is no proposal: it has no payload")
 	}
-	return NewSubject(v, prov, pathsOf), nil
+	return NewSubject(v, prov, view), nil
 }

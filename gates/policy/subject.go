@@ -18,7 +18,7 @@ import (
 //	source      where it came from, stamped by the intake
 //	provenance  all that the intake stamped; numbers are int
 //	paths       the members of params that are paths of files, lexically cleaned
-//	argv        the command line of an exec job, else []
+//	argv        the command line of exec and of the operator's own kinds, else []
 var variables = []cel.EnvOption{
 	cel.Variable("proposal", cel.MapType(cel.StringType, cel.DynType)),
 	cel.Variable("params", cel.MapType(cel.StringType, cel.DynType)),
@@ -29,8 +29,8 @@ var variables = []cel.EnvOption{
 	cel.Variable("argv", cel.ListType(cel.StringType)),
 }
 
-// PathsOf returns the RFC 6901 pointers into the params of a kind that are paths.
-type PathsOf func(kind string) []string
+// View returns which of the params of a job are paths of files, and its command line, [] where it has none.
+type View func(kind string, params map[string]any) (paths, argv []string)
 
 // Subject is the proposal that rules are asked about.
 type Subject struct {
@@ -46,27 +46,20 @@ type Subject struct {
 
 // NewSubject takes out of a parsed proposal what rules may ask for. Members of other types than the schema gives them
 // count as missing; gate G1 reports them.
-func NewSubject(proposal map[string]any, prov job.Provenance, pathsOf PathsOf) *Subject {
+func NewSubject(proposal map[string]any, prov job.Provenance, view View) *Subject {
 	s := &Subject{proposal: proposal, provenance: prov}
 	payload, _ := proposal["payload"].(map[string]any)
 	s.kind, _ = payload["kind"].(string)
 	if s.params, _ = payload["params"].(map[string]any); s.params == nil {
 		s.params = map[string]any{}
 	}
-	for _, pointer := range pathsOf(s.kind) {
-		// Built-in kinds have their paths at the top of the params; what lies deeper is not offered to rules.
-		if p, ok := s.params[pointer[1:]].(string); ok && p != "" {
+	paths, argv := view(s.kind, s.params)
+	for _, p := range paths {
+		if p != "" {
 			s.paths = append(s.paths, path.Clean(p))
 		}
 	}
-	if list, ok := s.params["argv"].([]any); ok {
-		s.argv = make([]string, 0, len(list))
-		for _, a := range list {
-			if arg, ok := a.(string); ok {
-				s.argv = append(s.argv, arg)
-			}
-		}
-	}
+	s.argv = argv
 	return s
 }
 

@@ -124,7 +124,14 @@ func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *
 	if !job.ValidID(j.ID) || res.Attempt < 1 {
 		return failed(CodeRefused, false, "job %q, attempt %d: not a valid name for an attempt", j.ID, res.Attempt)
 	}
-	params, err := kind.ParseParams(j.Payload.Kind, j.Payload.Params)
+	k, ok := kind.Lookup(j.Payload.Kind)
+	if !ok && a.opt.Kind != nil {
+		k, ok = a.opt.Kind(j.Payload.Kind)
+	}
+	if !ok {
+		return failed(CodeRefused, false, "unknown kind %q", j.Payload.Kind)
+	}
+	params, err := k.Parse(j.Payload.Params)
 	if err != nil {
 		return failed(CodeRefused, false, "%v", err)
 	}
@@ -136,25 +143,39 @@ func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *
 	case kind.Noop:
 		return a.collect(ctx, j, "", "", res, nil)
 	case kind.Exec:
-		return a.exec(ctx, j, p, deps, timeout, res)
+		if refused := a.checkEnv(p.Env); refused != nil {
+			return refused
+		}
+		return a.exec(ctx, j, execution{Exec: p, limit: a.opt.Limit}, deps, timeout, res)
+	case kind.Command:
+		limit := a.opt.Limit
+		if k.OutputBytes > 0 {
+			limit = min(limit, k.OutputBytes)
+		}
+		own := kind.Exec{Argv: p.Argv, Cwd: p.Cwd, Env: p.Env}
+		return a.exec(ctx, j, execution{Exec: own, kind: k.Name, limit: limit}, deps, timeout, res)
 	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FilePatch:
 		return a.collect(ctx, j, "", "", res, a.files(ctx, j.ID, p, timeout, res))
 	}
 	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)
 }
 
-func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, deps []Dependency, timeout time.Duration, res *job.Result) *failure {
+// execution is what is executed: the params of an exec job, or the command line that a kind of the operator's own makes.
+type execution struct {
+	kind.Exec
+	kind  string // "" is exec
+	limit int64  // bytes kept of each stream
+}
+
+func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Dependency, timeout time.Duration, res *job.Result) *failure {
 	id := j.ID
 	res.Sandbox = string(a.opt.Sandbox)
-	if refused := a.checkEnv(p.Env); refused != nil {
-		return refused
-	}
 	if a.opt.Demand != nil {
 		if why := a.opt.Demand(j); why != "" {
 			return failed(CodeSandbox, false, "%s", why)
 		}
 	}
-	path, digest, err := a.opt.Resolve(p.Argv)
+	path, digest, err := a.opt.Resolve(p.kind, p.Argv)
 	if err != nil {
 		return failed(CodeRefused, false, "%v", err)
 	}
@@ -184,7 +205,7 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p kind.Exec, deps []Depende
 	if err := a.mark(id, res.Attempt); err != nil {
 		return failed(CodeWorkFolder, true, "%v", err)
 	}
-	stdout, stderr := a.captures(id, res.Attempt)
+	stdout, stderr := a.captures(id, res.Attempt, p.limit)
 	mark := attemptMark(a.opt.WorkDir, id, res.Attempt)
 	cmd := &sandbox.Cmd{
 		Path: path, Argv: p.Argv, Dir: dirPath(dir, cwd), Env: env, Mark: mark,

@@ -6,6 +6,7 @@ import (
 	"github.com/sheratan/sheratan/hosts/roots"
 	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
 )
 
 // Options say what an agent works with. Roots, Workspace, WorkDir, Output and Resolve are needed.
@@ -21,9 +22,11 @@ type Options struct {
 	// Last reports whether a job is over with the attempt that ended so. What the last attempt left loses the number of the
 	// attempt from its name (ID.2.stdout, ID.stdout). nil is never.
 	Last func(j job.Job, res job.Result) bool
-	// Resolve returns the absolute path and the digest of the program that the exec rules allow for argv at this
-	// moment, or an error, which refuses the job.
-	Resolve func(argv []string) (path, sha256 string, err error)
+	// Kind returns a kind of the operator's own; nil is that there are none.
+	Kind func(name string) (kind.Kind, bool)
+	// Resolve returns the absolute path and the digest of the program that the exec rules allow for argv at this moment, or
+	// with the name of a kind of the operator's own that of the kind; or an error, which refuses the job.
+	Resolve func(kind string, argv []string) (path, sha256 string, err error)
 
 	// EnvAllowed reports whether a job may set a variable itself; nil allows none.
 	EnvAllowed func(name, value string) bool

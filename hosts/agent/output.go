@@ -17,10 +17,10 @@ import (
 // headBytes is more than textBytes, so that a credential across that boundary is whole when it is looked for.
 const headBytes = textBytes + 1<<10
 
-func (a *Agent) captures(id string, attempt int) (stdout, stderr *sandbox.Capture) {
+func (a *Agent) captures(id string, attempt int, limit int64) (stdout, stderr *sandbox.Capture) {
 	outPath, errPath := a.opt.Output(id, attempt)
-	return &sandbox.Capture{Path: outPath, Limit: a.opt.Limit, HeadLimit: headBytes},
-		&sandbox.Capture{Path: errPath, Limit: a.opt.Limit, HeadLimit: headBytes}
+	return &sandbox.Capture{Path: outPath, Limit: limit, HeadLimit: headBytes},
+		&sandbox.Capture{Path: errPath, Limit: limit, HeadLimit: headBytes}
 }
 
 // store puts the outputs into the result. Where they could not be stored, a success is none.

@@ -69,7 +69,7 @@ func (a *Agent) files(ctx context.Context, id string, params any, timeout time.D
 			return failed(CodeWorkFolder, true, "%v", err)
 		}
 	}
-	stdout, stderr := a.captures(id, res.Attempt)
+	stdout, stderr := a.captures(id, res.Attempt, a.opt.Limit)
 	last, usable, err := w.ask(ctx, req, stdout, start.Add(timeout))
 	res.DurationMS = time.Since(start).Milliseconds()
 	if usable {

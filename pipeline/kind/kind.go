@@ -1,10 +1,12 @@
 // Package kind says what kinds of job there are: the parameters each takes, which of them are paths, what it does to the
-// machine, and whether it may run again when nobody knows whether it ran. One table holds it all. The package executes
-// nothing and opens nothing; gates and executor ask it.
+// machine, and whether it may run again when nobody knows whether it ran. One table holds the built-in kinds; those of the
+// operator's own are made of the files of config/kinds, which are described in docs/GATES.md: ParseFile reads one, and Fill
+// makes the command line of a job. The package executes nothing and opens nothing; gates and executor ask it.
 package kind
 
 import (
 	"embed"
+	"encoding/json"
 	"slices"
 	"strings"
 )
@@ -39,6 +41,15 @@ type Kind struct {
 	Capabilities []string // what a host must offer; a proposal may require more
 	Effect       Effect
 	RerunSafe    bool // for all params; RerunSafeFor knows more
+
+	// Of the operator's own kinds; zero is what the config says.
+	Timeout     int             // seconds, where the proposal does not say
+	MaxTimeout  int             // seconds
+	OutputBytes int64           // kept of each stream
+	Network     bool            // its program may use the network, where sandbox.network lets it
+	Definition  json.RawMessage // the file, canonical
+
+	template *template // nil for a built-in kind
 
 	parse func(raw []byte) (any, error)
 	rerun func(params any) bool // nil is RerunSafe

@@ -10,7 +10,7 @@ import (
 )
 
 // agentsText is AGENTS.md of a new workspace: what an agent has to know in order to propose, and no more.
-func agentsText(plan *workspace.Plan, cfg Config) []byte {
+func agentsText(plan *workspace.Plan, cfg Config, own []KindLine) []byte {
 	w := plan.Workspace
 	source, inbox := "inbox", w.Inbox()
 	replies := w.RepliesDir() + "/SOURCE"
@@ -62,6 +62,12 @@ func agentsText(plan *workspace.Plan, cfg Config) []byte {
 			p("| `%s`%s | `%s` |", k[0], how, k[1])
 		}
 	}
+	for _, k := range own {
+		p("| `%s`%s | `%s`: %s |", k.Name, listed(cfg.Gates.Kinds, k.Name), strings.ReplaceAll(k.Params, "|", "\\|"), k.Summary)
+	}
+	p("")
+	p("Where there is a kind for what you want, take it rather than `exec`. `sheratan kinds show KIND` prints what each of its")
+	p("parameters is; those with `?` may be left out.")
 	p("")
 	p("Paths are relative to `%s`. Paths with `..`, and everything in a `.git`, are refused.", firstRoot(plan))
 	p("")

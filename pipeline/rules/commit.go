@@ -2,6 +2,7 @@ package rules
 
 import (
 	"path/filepath"
+	"slices"
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
@@ -17,7 +18,7 @@ func (r *Rules) Commit() string {
 		return ""
 	}
 	clean, known := true, false
-	for _, f := range append([]sourceFile{{configName, r.sources.config}}, r.sources.policies...) {
+	for _, f := range slices.Concat([]sourceFile{{configName, r.sources.config}}, r.sources.policies, r.sources.kinds) {
 		rel, err := filepath.Rel(tree.dir, filepath.Join(r.ws.Root(), f.name))
 		if err != nil {
 			return ""

@@ -118,14 +118,20 @@ func splitProblem(file, message string) Problem {
 }
 
 // problemsOf takes apart what gates.Compile found: about the config, called name, with a pointer in front, about a policy
-// with its id.
-func problemsOf(name string, err error, policies []namedPolicy) []Problem {
+// with its id, about a kind with its name.
+func problemsOf(name string, err error, policies []namedPolicy, kinds []namedKind) []Problem {
 	var problems []Problem
 	for _, e := range flatten(err) {
 		text, file := e.Error(), name
 		for _, p := range policies {
 			if rest, ok := strings.CutPrefix(text, p.file.ID+": "); ok {
 				text, file = rest, p.name
+				break
+			}
+		}
+		for _, k := range kinds {
+			if rest, ok := strings.CutPrefix(text, "kind "+k.kind.Name+": "); ok {
+				text, file = rest, k.name
 				break
 			}
 		}

@@ -31,6 +31,7 @@ type EffectiveKind struct {
 	Capabilities []string        `json:"capabilities"`
 	Effect       kind.Effect     `json:"effect"`
 	RerunSafe    bool            `json:"rerun_safe"`
+	Definition   json.RawMessage `json:"definition,omitempty"` // the file of one of the operator's own
 }
 
 // effective makes the canonical effective document.
@@ -42,7 +43,7 @@ func (r *Rules) effective(policies []namedPolicy) ([]byte, error) {
 		Roots:    r.Roots.Paths(),
 		Programs: r.Gates.Programs(),
 	}
-	for _, k := range kind.Builtin() {
+	for _, k := range r.Gates.Kinds() {
 		e.Kinds = append(e.Kinds, EffectiveKind{
 			Name:         k.Name,
 			Schema:       k.Schema,
@@ -50,6 +51,7 @@ func (r *Rules) effective(policies []namedPolicy) ([]byte, error) {
 			Capabilities: k.Capabilities,
 			Effect:       k.Effect,
 			RerunSafe:    k.RerunSafe,
+			Definition:   k.Definition,
 		})
 	}
 	return schemas.Marshal(e)

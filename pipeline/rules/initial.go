@@ -18,8 +18,9 @@ import (
 // Made is a workspace that Init made.
 type Made struct {
 	Workspace *workspace.Workspace
-	Roots     []string // as the config names them
-	Made      []string // relative to the workspace, in order; folders end in /
+	Roots     []string   // as the config names them
+	Made      []string   // relative to the workspace, in order; folders end in /
+	Kinds     []KindLine // of config/kinds
 	Warnings  []string
 }
 
@@ -35,21 +36,25 @@ func Init(o workspace.InitOptions) (*Made, error) {
 		agent = plan.Agent.Name
 	}
 	cfg, warnings := initialConfig(plan.Workspace, absoluteRoots(plan), agent)
+	own := initialKinds(&cfg, absoluteRoots(plan), plan.Workspace.Forbidden())
+	lines := kindLines(own, cfg.Gates.Kinds)
 	cfg.Gates.Roots = plan.Roots
 	text, err := configText(cfg)
 	if err != nil {
 		return nil, err
 	}
 	mode := os.FileMode(0o600)
-	made, err := plan.Make([]workspace.InitFile{
-		{Path: "config/policies/default.json", Data: policy.Default(), Mode: mode},
-		{Path: "AGENTS.md", Data: agentsText(plan, cfg), Mode: 0o644},
-		{Path: configName, Data: text, Mode: mode},
-	})
+	files := []workspace.InitFile{{Path: "config/policies/default.json", Data: policy.Default(), Mode: mode}}
+	for _, k := range own {
+		files = append(files, workspace.InitFile{Path: k.name, Data: k.text, Mode: mode})
+	}
+	made, err := plan.Make(append(files,
+		workspace.InitFile{Path: "AGENTS.md", Data: agentsText(plan, cfg, lines), Mode: 0o644},
+		workspace.InitFile{Path: configName, Data: text, Mode: mode}))
 	if err != nil {
 		return nil, err
 	}
-	return &Made{Workspace: plan.Workspace, Roots: plan.Roots, Made: made, Warnings: append(plan.Warnings, warnings...)}, nil
+	return &Made{Workspace: plan.Workspace, Roots: plan.Roots, Made: made, Kinds: lines, Warnings: append(plan.Warnings, warnings...)}, nil
 }
 
 func absoluteRoots(plan *workspace.Plan) []string {

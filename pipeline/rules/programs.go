@@ -18,14 +18,21 @@ import (
 // safePath are the folders in which programs are looked up, whatever PATH says: only root can write there.
 var safePath = []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
 
-// programFolders are safePath, and behind it the folders of programs that exec rules name by an absolute path: whoever
-// wrote the rule trusts that folder. So a toolchain that lies elsewhere is named once with its path, and then by name.
-func programFolders(rules []gates.ExecRule) []string {
+// programFolders are safePath, and behind it the folders of programs that exec rules and kinds name by an absolute path:
+// whoever wrote the rule trusts that folder. So a toolchain that lies elsewhere is named once with its path, and then by name.
+func programFolders(rules []gates.ExecRule, kinds []namedKind) []string {
 	folders := slices.Clone(safePath)
-	for _, r := range rules {
-		if dir := filepath.Dir(r.Program); filepath.IsAbs(r.Program) && !slices.Contains(folders, dir) {
+	add := func(program string) {
+		if dir := filepath.Dir(program); filepath.IsAbs(program) && !slices.Contains(folders, dir) {
 			folders = append(folders, dir)
 		}
+	}
+	for _, r := range rules {
+		add(r.Program)
+	}
+	for _, k := range kinds {
+		program, _ := k.kind.Program()
+		add(program)
 	}
 	return folders
 }

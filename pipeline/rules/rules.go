@@ -17,7 +17,6 @@ import (
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/hosts/roots"
-	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/runtime/workspace"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -31,10 +30,11 @@ type Rules struct {
 	Document []byte   // canonical: config with all defaults, policies, kinds, roots and programs
 	Warnings []string // what is probably not meant, but harms nobody
 
-	ws      *workspace.Workspace
-	sources sources
-	path    []string
-	seen    fingerprint
+	ws       *workspace.Workspace
+	sources  sources
+	ownKinds []namedKind
+	path     []string
+	seen     fingerprint
 }
 
 // Options change what Load loads.
@@ -95,10 +95,12 @@ func load(ctx context.Context, ws *workspace.Workspace, o Options) (*Rules, []Pr
 	problems = append(problems, more...)
 	policies, more := parsePolicies(src.policies)
 	problems = append(problems, more...)
+	kinds, more := parseKinds(src.kinds)
+	problems = append(problems, more...)
 	if len(problems) > 0 {
 		return nil, problems, nil
 	}
-	r, problems, err := compile(ws, src.configName, cfg, policies)
+	r, problems, err := compile(ws, src.configName, cfg, policies, kinds)
 	if r != nil {
 		r.sources, r.seen = src, seen
 		r.seen.programs = programTimes(r.Gates.Programs())
@@ -119,19 +121,23 @@ func Defaults(ctx context.Context, dir string) (*Rules, error) {
 	// Where init would make it within a work tree: what is forbidden lies there, and not in the folders of the same names.
 	ws := workspace.At(filepath.Join(abs, "sheratan"))
 	cfg, _ := initialConfig(ws, []string{abs}, "")
+	kinds, problems := parseKinds(initialKinds(&cfg, []string{abs}, ws.Forbidden()))
+	if len(problems) > 0 {
+		return nil, &InvalidError{Problems: problems}
+	}
 	file, err := policy.Parse("default.json", policy.Default())
 	if err != nil {
 		return nil, err
 	}
-	r, problems, err := compile(ws, configName, cfg, []namedPolicy{{"default.json", file}})
+	r, problems, err := compile(ws, configName, cfg, []namedPolicy{{"default.json", file}}, kinds)
 	if err == nil && len(problems) > 0 {
 		err = &InvalidError{Problems: problems}
 	}
 	return r, err
 }
 
-func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedPolicy) (*Rules, []Problem, error) {
-	if problems := checkSandbox(ws, name, cfg); len(problems) > 0 {
+func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedPolicy, kinds []namedKind) (*Rules, []Problem, error) {
+	if problems := append(checkSandbox(ws, name, cfg), checkNetwork(cfg, kinds)...); len(problems) > 0 {
 		return nil, problems, nil
 	}
 	remade := restoreWork(ws, cfg.Gates.Roots)
@@ -142,17 +148,17 @@ func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedP
 	if err != nil {
 		return nil, []Problem{{File: name, Pointer: "/gates/roots", Message: err.Error()}}, nil
 	}
-	r := &Rules{Config: cfg, Roots: open, ws: ws, path: programFolders(cfg.Gates.Exec)}
+	r := &Rules{Config: cfg, Roots: open, ws: ws, ownKinds: kinds, path: programFolders(cfg.Gates.Exec, kinds)}
 	cache := loadDigests(ws.Programs())
 	r.Gates, err = gates.Compile(cfg.Config, gates.Environment{
-		Kinds:    kind.Builtin(),
+		Kinds:    allKinds(kinds),
 		Policies: files(policies),
 		Roots:    open,
 		Resolve:  gates.NewResolver(r.path),
 		Digest:   cache.digest,
 	})
 	if err != nil {
-		return nil, problemsOf(name, err, policies), open.Close()
+		return nil, problemsOf(name, err, policies, kinds), open.Close()
 	}
 	cache.save()
 	if r.Document, err = r.effective(policies); err != nil {
@@ -249,15 +255,8 @@ func readSources(ws *workspace.Workspace, config string) (sources, []Problem, er
 	if err != nil {
 		return s, nil, err
 	}
-	kinds, err := readFolder(ws, ws.Kinds())
-	if err != nil {
-		return s, nil, err
-	}
-	for _, k := range kinds {
-		problems = append(problems, Problem{File: k.name,
-			Message: "kinds of the operator's own are not supported by this version: move the file away, or write an exec rule for its program"})
-	}
-	return s, problems, nil
+	s.kinds, err = readFolder(ws, ws.Kinds())
+	return s, problems, err
 }
 
 func readConfigFile(path string) ([]byte, error) {

@@ -241,6 +241,12 @@ func TestInitWritesNoRuleForAProgramInARoot(t *testing.T) {
 	}
 }
 
+// ownKind is the file of a kind.
+func ownKind(name, program, unsafe string) string {
+	return `{"$schema":"sheratan.kind/v1","name":"` + name + `","summary":"s","argv":["` + program + `"],"effect":"none","rerun":"safe","unsafe":` + unsafe +
+		`,"examples":{"match":[{"params":{},"argv":["` + program + `"]}]}}`
+}
+
 func TestLoadReportsEverythingAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		files map[string]string
@@ -261,7 +267,13 @@ func TestLoadReportsEverythingAtOnce(t *testing.T) {
 		"root missing":   {map[string]string{"config/sheratan.json": `{"gates": {"roots": ["nowhere"]}}`}, []string{"/gates/roots: "}},
 		"policy form":    {map[string]string{"config/policies/a.json": `{"$schema":"sheratan.policy/v1","id":"a","rules":[{"id":"r","when":"true","level":"medium","message":"m"}]}`}, []string{"config/policies/a.json: /rules/0/level: "}},
 		"policy rule":    {map[string]string{"config/policies/a.json": `{"$schema":"sheratan.policy/v1","id":"a","rules":[{"id":"r","when":"no.such(","level":"soft","message":"m"}]}`}, []string{"config/policies/a.json: /rules/0/when: "}},
-		"own kind":       {map[string]string{"config/kinds/mine.json": `{}`}, []string{"config/kinds/mine.json: ", "not supported"}},
+		"own kind":       {map[string]string{"config/kinds/mine.json": `{}`}, []string{"config/kinds/mine.json: /$schema: is not"}},
+		"own kinds": {map[string]string{
+			"config/kinds/a.json": ownKind("a", "sheratan-no-such-program", "false"), "config/kinds/b.json": ownKind("b", "sh", "false"),
+			"config/kinds/d.json": ownKind("c", "true", "false"), "config/kinds/e.json": ownKind("e", "sh", "true")},
+			[]string{`config/kinds/a.json: /argv/0: "sheratan-no-such-program" is in none`, `config/kinds/b.json: /argv/0: "sh" is a shell; write out`}},
+		"own kind twice": {map[string]string{"config/kinds/a.json": ownKind("a", "true", "false"), "config/kinds/b.json": ownKind("a", "true", "false")},
+			[]string{`config/kinds/b.json: /name: "a" is the name of the kind in config/kinds/a.json already`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ws := newWorkspace(t)

@@ -23,6 +23,7 @@ type sources struct {
 	configName string
 	config     []byte
 	policies   []sourceFile
+	kinds      []sourceFile
 }
 
 type sourceFile struct {

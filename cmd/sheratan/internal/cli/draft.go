@@ -57,7 +57,7 @@ var proposalFlags = []string{
 }
 
 // build makes the proposal; argv are the words after "--".
-func (o *proposalOptions) build(cmd *cobra.Command, argv []string) ([]byte, error) {
+func (o *proposalOptions) build(a *app, cmd *cobra.Command, argv []string) ([]byte, error) {
 	p := job.Proposal{ID: o.ID, IdempotencyKey: o.Key, ConcurrencyKey: o.Lane, DependsOn: o.After}
 	for flag, ids := range map[string][]string{"id": {o.ID}, "key": {o.Key}, "concurrency-key": {o.Lane}, "after": o.After} {
 		for _, id := range ids {
@@ -103,7 +103,8 @@ func (o *proposalOptions) build(cmd *cobra.Command, argv []string) ([]byte, erro
 		}
 		p.Payload.Kind = "exec"
 	}
-	params, err := buildParams(p.Payload.Kind, o.Params)
+	k, _ := a.kind(p.Payload.Kind) // of one that is unknown, which the gates refuse, everything is JSON that can be
+	params, err := buildParams(k, o.Params)
 	if err != nil {
 		return nil, err
 	}
@@ -128,9 +129,9 @@ func marshal(v any) ([]byte, error) {
 }
 
 // buildParams makes the parameters of a job out of NAME=VALUE words.
-func buildParams(kindName string, words []string) (map[string]any, error) {
+func buildParams(k kind.Kind, words []string) (map[string]any, error) {
 	params := map[string]any{}
-	texts := textParams(kindName)
+	texts := textParams(k)
 	for _, w := range words {
 		name, value, ok := strings.Cut(w, "=")
 		if !ok || name == "" {
@@ -154,27 +155,6 @@ func paramValue(s string, text bool) any {
 		return s
 	}
 	return json.RawMessage(s)
-}
-
-// textParams returns the parameters of a built-in kind that its schema takes as text.
-func textParams(kindName string) map[string]bool {
-	k, ok := kind.Lookup(kindName)
-	if !ok {
-		return nil
-	}
-	var schema struct {
-		Properties map[string]struct {
-			Type any `json:"type"`
-		} `json:"properties"`
-	}
-	if json.Unmarshal(k.Schema, &schema) != nil {
-		return nil
-	}
-	texts := map[string]bool{}
-	for name, p := range schema.Properties {
-		texts[name] = p.Type == "string"
-	}
-	return texts
 }
 
 // parseSeconds takes whole seconds, or a Go duration of whole seconds.

@@ -11,6 +11,7 @@ import (
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/kind"
+	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/workspace"
 )
 
@@ -21,6 +22,8 @@ type kindLine struct {
 	Effect    string   `json:"effect"`
 	RerunSafe bool     `json:"rerun_safe"`
 	Paths     []string `json:"paths"`
+	Program   string   `json:"program,omitempty"` // of one of the operator's own
+	File      string   `json:"file,omitempty"`    // that it is described in
 	Summary   string   `json:"summary"`
 }
 
@@ -36,16 +39,21 @@ sheratan kinds list --json | jq -r 'select(.decision == "allow") | .kind'`,
 		RunE:        a.run(func(ctx context.Context, _ []string) error { return runKinds(ctx, a) }),
 	}
 	show := &cobra.Command{
-		Use:         "show KIND",
-		Short:       "print the schema of the parameters of a kind",
-		Long:        `Prints the JSON Schema of the parameters of a kind.`,
-		Example:     `sheratan kinds show exec`,
-		Annotations: exits(),
+		Use:   "show KIND",
+		Short: "print the schema of the parameters of a kind",
+		Long: `Prints the JSON Schema of the parameters of a built-in kind, and of a kind in config/kinds the whole definition:
+its command line, its parameters, and its examples.`,
+		Example: `sheratan kinds show exec
+sheratan kinds show go-test | jq .params`,
+		Annotations: exits(exitNoWorkspace),
 		Args:        cobra.ExactArgs(1),
 		RunE: a.run(func(_ context.Context, args []string) error {
-			k, ok := kind.Lookup(args[0])
-			if !ok {
-				return hint(fmt.Errorf("%s: no such kind", escape(args[0])), "sheratan kinds list")
+			k, err := a.kind(args[0])
+			if err != nil {
+				return err
+			}
+			if k.Own() {
+				return a.writeDocument(k.Definition)
 			}
 			return a.writeDocument(k.Schema)
 		}),
@@ -54,10 +62,12 @@ sheratan kinds list --json | jq -r 'select(.decision == "allow") | .kind'`,
 	return family(&cobra.Command{
 		Use:   "kinds",
 		Short: "what jobs can be",
-		Long:  `The kinds of jobs that a proposal can ask for, and their parameters.`,
+		Long: `The kinds of jobs that a proposal can ask for, and their parameters: those that are built in, and those that
+the operator describes in config/kinds.`,
 		Example: `sheratan kinds list
-sheratan kinds show file_write`,
-	}, list, show)
+sheratan kinds show file_write
+sheratan kinds test`,
+	}, list, show, newKindsTest(a))
 }
 
 func kindNames() []string {
@@ -68,16 +78,53 @@ func kindNames() []string {
 	return names
 }
 
+// kind returns a built-in kind, or one of the operator's own.
+func (a *app) kind(name string) (kind.Kind, error) {
+	if k, ok := kind.Lookup(name); ok {
+		return k, nil
+	}
+	files, err := a.ownKinds()
+	if err != nil {
+		return kind.Kind{}, err
+	}
+	for _, f := range files {
+		if f.Kind.Name == name {
+			return f.Kind, nil
+		}
+	}
+	return kind.Kind{}, hint(fmt.Errorf("%s: no such kind", escape(name)), "sheratan kinds list")
+}
+
+// ownKinds reads config/kinds; outside of a workspace there are none.
+func (a *app) ownKinds() ([]rules.KindFile, error) {
+	var missing *workspace.NotFoundError
+	ws, err := a.find()
+	if errors.As(err, &missing) && missing.From == "" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rules.ReadKinds(ws)
+}
+
 func runKinds(ctx context.Context, a *app) error {
-	lists, err := a.kindLists(ctx)
+	r, err := a.rulesHere(ctx)
 	if err != nil {
 		return err
 	}
+	kinds := kind.Builtin()
+	if r != nil {
+		kinds = r.Gates.Kinds()
+	}
 	t := &table{style: a.out.style, header: []string{"KIND", "HERE", "EFFECT", "WHAT"}}
-	for _, k := range kind.Builtin() {
+	for _, k := range kinds {
 		l := kindLine{Kind: k.Name, Effect: string(k.Effect), RerunSafe: k.RerunSafe, Paths: append([]string{}, k.Paths...), Summary: k.Summary}
-		if lists != nil {
-			l.Decision = listOf(lists, k.Name)
+		if r != nil {
+			l.Decision, l.File = listOf(&r.Config.Gates.Kinds, k.Name), r.KindFiles()[k.Name]
+			if p, own := r.Gates.KindProgram(k.Name); own {
+				l.Program = p.Name
+			}
 		}
 		if a.global.JSON {
 			if err := a.out.line(l); err != nil {
@@ -90,21 +137,17 @@ func runKinds(ctx context.Context, a *app) error {
 	return t.flush(a.out)
 }
 
-// kindLists returns the lists of the workspace, nil where there is none and none was named.
-func (a *app) kindLists(ctx context.Context) (lists *gates.KindLists, err error) {
+// rulesHere returns the rules of the workspace, nil where there is none and none was named.
+func (a *app) rulesHere(ctx context.Context) (r *rules.Rules, err error) {
 	var missing *workspace.NotFoundError
 	if _, err := a.find(); errors.As(err, &missing) && missing.From == "" {
 		return nil, nil
 	}
 	err = a.with(ctx, func(p *pipeline.Pipeline) error {
-		r, err := p.Rules(ctx)
-		if err != nil {
-			return err
-		}
-		lists = &r.Config.Gates.Kinds
-		return nil
+		r, err = p.Rules(ctx)
+		return err
 	})
-	return lists, err
+	return r, err
 }
 
 // listOf returns what the config says of a kind: of several lists the strictest, and of none forbid.

@@ -98,7 +98,7 @@ func testPolicies(dir string) ([]ruleCheck, error) {
 		f, err := policy.Parse(base, text)
 		var outcomes []policy.Outcome
 		if err == nil {
-			outcomes, err = policy.Test(f, pathsOfKind)
+			outcomes, err = policy.Test(f, viewOfKind)
 		}
 		if err != nil {
 			checks = append(checks, ruleCheck{Rule: base, Status: "bad", Message: err.Error()})
@@ -133,9 +133,9 @@ func checkOutcomes(f policy.File, r policy.Rule, outcomes []policy.Outcome) rule
 	return c
 }
 
-func pathsOfKind(name string) []string {
+func viewOfKind(name string, params map[string]any) (paths, argv []string) {
 	k, _ := kind.Lookup(name)
-	return k.Paths
+	return k.View(params)
 }
 
 // testExecRules reports on exec rules that have been loaded, and whose examples therefore hold.

@@ -110,7 +110,7 @@ func splitAtDash(cmd *cobra.Command, args []string) (files, argv []string) {
 // drafts collects what is to be submitted, and whether stdin comes on top.
 func (a *app) drafts(cmd *cobra.Command, o *submitOptions, files, argv []string) (drafts []pipeline.Draft, stdin bool, err error) {
 	if len(files) == 0 {
-		data, err := o.build(cmd, argv)
+		data, err := o.build(a, cmd, argv)
 		return []pipeline.Draft{{Name: "command line", Data: data}}, false, err
 	}
 	for _, name := range files {
