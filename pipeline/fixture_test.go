@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -62,8 +63,18 @@ var template = sync.OnceValues(func() (string, error) {
 	return dir, os.WriteFile(made.Workspace.Config(), []byte(testConfig), 0o600)
 })
 
+// workerArg makes the test binary the process that executes file kinds.
+const workerArg = "test-worker"
+
 func TestMain(m *testing.M) {
 	sandbox.Main()
+	if len(os.Args) > 1 && os.Args[1] == workerArg {
+		if err := agent.WorkerMain(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if dir, _ := template(); dir != "" {
 		os.RemoveAll(dir)
@@ -87,7 +98,7 @@ func newWorld(t *testing.T) *world {
 
 // open makes another process's hold on the workspace, as far as one process can.
 func (w *world) open() *Pipeline {
-	p, err := Open(context.Background(), w.ws, Options{Now: w.now, NoCommit: true, Notify: func(n Notice) {
+	p, err := Open(context.Background(), w.ws, Options{Now: w.now, NoCommit: true, Worker: []string{os.Args[0], workerArg}, Notify: func(n Notice) {
 		if n.Level == "warning" && !strings.Contains(n.Text, "without a sandbox") {
 			w.warned = append(w.warned, n.Text)
 		}
