@@ -1,6 +1,6 @@
 // Package kind says what kinds of job there are: the parameters each takes, which of them are paths, what it does to the
 // machine, and whether it may run again when nobody knows whether it ran. One table holds the built-in kinds; those of the
-// operator's own are made of the files of config/kinds, which are described in docs/GATES.md: ParseFile reads one, and Fill
+// operator's own are made of the files of config/kinds, which are described in docs/KINDS.md: ParseFile reads one, and Fill
 // makes the command line of a job. The package executes nothing and opens nothing; gates and executor ask it.
 package kind
 

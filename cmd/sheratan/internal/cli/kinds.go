@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,7 +55,12 @@ sheratan kinds show go-test | jq .params`,
 				return err
 			}
 			if k.Own() {
-				return a.writeDocument(k.Definition)
+				var text bytes.Buffer
+				if err := json.Indent(&text, k.Definition, "", "  "); err != nil {
+					return err
+				}
+				text.WriteByte('\n')
+				return a.writeDocument(text.Bytes())
 			}
 			return a.writeDocument(k.Schema)
 		}),
