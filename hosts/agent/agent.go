@@ -223,6 +223,7 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 	res.CPUMS = report.CPU.Milliseconds()
 	res.MaxRSSBytes = report.MaxRSS
 	res.Survivors, res.SurvivorNames, res.Leaked = report.Survivors, report.Killed, report.Leaked
+	res.Killed = report.Stopped
 	if report.Signal != 0 {
 		res.Signal = signalName(report.Signal)
 	}

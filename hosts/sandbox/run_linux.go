@@ -188,9 +188,11 @@ func (a *attempt) watch() {
 		case a.ended:
 		case !a.killed && a.usage.exceeded(now):
 			a.report.OverDisk = true
+			a.report.Stopped = a.members()
 			a.kill(now)
 		case cancelled:
 			a.report.Cancelled = true
+			a.report.Stopped = a.members()
 			a.signal(unix.SIGTERM)
 			// A timeout that came first has its own, shorter patience.
 			if a.killAt.IsZero() {
@@ -198,6 +200,7 @@ func (a *attempt) watch() {
 			}
 		case a.killAt.IsZero() && !a.termAt.IsZero() && !now.Before(a.termAt):
 			a.report.TimedOut = true
+			a.report.Stopped = a.members()
 			a.signal(unix.SIGTERM)
 			a.killAt = now.Add(a.cmd.timeoutGrace())
 		case !a.killAt.IsZero() && !a.killed && !now.Before(a.killAt):
@@ -207,6 +210,21 @@ func (a *attempt) watch() {
 		}
 	}
 	a.report.Duration = time.Since(a.report.Started)
+}
+
+// members are the names of the first few processes of the job that there are now.
+func (a *attempt) members() (names []string) {
+	session := a.pid
+	if a.keeper != nil {
+		session = 0 // its number in another namespace
+	}
+	for _, pid := range list(a.cmd.Mark, session) {
+		if len(names) == namesKept {
+			break
+		}
+		names = append(names, comm(pid))
+	}
+	return names
 }
 
 // kill ends the process. A keeper that does not say soon that it has ended hangs itself, as a process does that is about

@@ -112,6 +112,7 @@ type Report struct {
 	TimedOut  bool           // it was ended by Cmd.Timeout
 	Cancelled bool           // it was ended by the context
 	OverDisk  bool           // it was ended because it used more than Limits.Disk
+	Stopped   []string       // names of the first few processes that were there when it was ended for one of these
 	Lost      bool           // its keeper was killed, and it with it; how it would have ended nobody knows
 	Level     Level          // that it ran at
 	Started   time.Time

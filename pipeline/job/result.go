@@ -28,6 +28,7 @@ type Result struct {
 	MaxRSSBytes    int64      `json:"max_rss_bytes"`            // 0 is unknown, below the size of the process that ran it
 	Survivors      int        `json:"survivors,omitempty"`      // processes that it left when it ended, and that were ended then
 	SurvivorNames  []string   `json:"survivor_names,omitempty"` // of the first few; not known at the level none
+	Killed         []string   `json:"killed,omitempty"`         // names of the first few that were there when it was ended from outside
 	Leaked         int        `json:"leaked,omitempty"`         // processes that could not be ended
 	Stdout         Output     `json:"stdout"`
 	Stderr         Output     `json:"stderr"`

@@ -80,6 +80,9 @@ func resultText(r job.Result) string {
 	if r.Error != "" {
 		parts = append(parts, firstLine(r.Error))
 	}
+	if len(r.Killed) > 0 {
+		parts = append(parts, "ended "+strings.Join(r.Killed, " "))
+	}
 	if s := leftText(r); s != "" {
 		parts = append(parts, s)
 	}
