@@ -36,6 +36,8 @@ type Options struct {
 	Actor    string       // who decides, as "uid:1000"
 	NoCommit bool         // leave the git commit to the next command
 	Worker   []string     // command that starts the worker process of the file kinds
+
+	Getenv func(string) string // for the keys of models; nil knows no variables
 }
 
 // Pipeline is one process's hold on a workspace. Its methods may be called from one goroutine at a time.

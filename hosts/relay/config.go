@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -62,6 +63,26 @@ func DefaultModel() Model {
 		CallsPerHour: 120, CallsPerDay: 1000,
 		Command: []string{}, Env: []string{}, Parameters: map[string]any{},
 	}
+}
+
+// UnmarshalJSON fills in the defaults of each model.
+func (c *Config) UnmarshalJSON(text []byte) error {
+	var raw struct {
+		Models map[string]json.RawMessage `json:"models"`
+		Record string                     `json:"record"`
+	}
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return err
+	}
+	*c = Config{Models: map[string]Model{}, Record: raw.Record}
+	for name, text := range raw.Models {
+		m := DefaultModel()
+		if err := json.Unmarshal(text, &m); err != nil {
+			return fmt.Errorf("/relay/models/%s: %w", name, err)
+		}
+		c.Models[name] = m
+	}
+	return nil
 }
 
 var (

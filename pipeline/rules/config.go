@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/hosts/relay"
 	"github.com/sheratan/sheratan/schemas"
 )
 
@@ -20,6 +22,8 @@ type Config struct {
 	Sandbox   Sandbox   `json:"sandbox"`
 	Retention Retention `json:"retention"`
 	Operators Operators `json:"operators"`
+
+	Relay relay.Config `json:"relay"`
 }
 
 // Retention is the object "retention": how long what jobs wrote is kept.
@@ -47,6 +51,7 @@ func DefaultConfig() Config {
 		Host:      Host{MaxConcurrent: 5, Env: map[string]string{}},
 		Sandbox:   defaultSandbox(),
 		Retention: Retention{Days: 30, Bytes: 1 << 30},
+		Relay:     relay.Config{Models: map[string]relay.Model{}},
 	}
 }
 
@@ -76,7 +81,24 @@ func parseConfig(name string, text []byte) (Config, []Problem) {
 		return cfg, []Problem{{File: name, Message: err.Error()}}
 	}
 	cfg.Schema = SchemaConfig
-	return cfg, nil
+	return cfg, checkRelay(name, cfg.Relay)
+}
+
+// checkRelay finds what is wrong with the models, and keys among their settings: the config goes into the ledger.
+func checkRelay(name string, c relay.Config) (problems []Problem) {
+	for _, err := range flatten(c.Check()) {
+		if err != nil {
+			problems = append(problems, splitProblem(name, err.Error()))
+		}
+	}
+	for model, m := range c.Models {
+		text, err := schemas.Marshal(m)
+		if _, n := policy.Redact(string(text)); err == nil && n > 0 {
+			problems = append(problems, Problem{File: name, Pointer: "/relay/models/" + schemas.EscapeToken(model),
+				Message: "holds what looks like a credential: name a variable in key_env, or a file in key_file"})
+		}
+	}
+	return problems
 }
 
 // Problem is one thing that is wrong with the rules.

@@ -225,6 +225,9 @@ func (w *Workspace) Slots() string { return w.path("runtime", ".sheratan", "slot
 // Torn keeps bytes that were cut off the ledger because a write was not finished.
 func (w *Workspace) Torn() string { return w.path("runtime", ".sheratan", "torn") }
 
+// RelayState is the file with what the models have used, and how they failed.
+func (w *Workspace) RelayState() string { return w.path("runtime", ".sheratan", "relay.json") }
+
 // Programs caches the digests of programs.
 func (w *Workspace) Programs() string { return w.path("runtime", ".sheratan", "programs.json") }
 

@@ -26,6 +26,7 @@ func (a *app) options() pipeline.Options {
 		Actor:    a.actor(),
 		NoCommit: a.global.NoCommit,
 		Worker:   workerArgv(),
+		Getenv:   a.env.Getenv,
 	}
 }
 
