@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sheratan/sheratan/gates/audit"
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/pipeline"
@@ -20,7 +21,7 @@ import (
 // TestSchemaFiles checks what all schema files have in common.
 func TestSchemaFiles(t *testing.T) {
 	names := schemas.Names()
-	want := []string{"bids", "config", "config-lock", "event", "host", "intake", "job", "kind", "mission", "mission-run", "policy", "proposal", "rate-limit", "reply", "report",
+	want := []string{"audit-report", "bids", "config", "config-lock", "event", "host", "intake", "job", "kind", "mission", "mission-run", "policy", "proposal", "rate-limit", "reply", "report",
 		"result", "rules"}
 	if !slices.Equal(names, want) {
 		t.Errorf("names are %v, want %v", names, want)
@@ -47,7 +48,7 @@ func TestSchemaFiles(t *testing.T) {
 		}
 	}
 	for _, d := range []string{job.SchemaProposal, job.SchemaIntake, job.SchemaJob, job.SchemaReport, job.SchemaResult, job.SchemaReply, pipeline.SchemaBids,
-		hosts.Schema, kind.SchemaFile, mission.Schema, mission.SchemaRun, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
+		hosts.Schema, audit.SchemaReport, kind.SchemaFile, mission.Schema, mission.SchemaRun, policy.Schema, rules.SchemaConfig, rules.SchemaRules, rules.SchemaLock} {
 		name := strings.TrimSuffix(strings.TrimPrefix(d, "sheratan."), "/v1")
 		if p, _ := document(t, name)["properties"].(map[string]any)["$schema"].(map[string]any); p["const"] != d {
 			t.Errorf("%s: $schema is %v, want %s", name, p["const"], d)

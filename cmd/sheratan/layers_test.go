@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"pipeline/kind", "pipeline/mission", "schemas/jsonpatch"},
 	{"gates/policy"},
 	{"gates", "hosts", "hosts/relay", "runtime/workspace", "runtime/ledger", "runtime/history"},
-	{"runtime/index", "hosts/agent", "pipeline/rules"},
+	{"gates/audit", "runtime/index", "hosts/agent", "pipeline/rules"},
 	{"pipeline", "runtime/index/indextest"},
 	{"cmd/sheratan/internal/cli", "scripts/bench", "scripts/wfmission"},
 	{"cmd/sheratan", "scripts/bench"},
