@@ -17,6 +17,7 @@ type Confinement struct {
 	Read    []string // files and folders that may be read and executed
 	Write   []string // files and folders that may be changed too
 	Work    string   // the job's own folder: may be changed, and counts against Limits.Disk
+	Keep    []string // inside Write, and yet not to be changed: left out where it is gone, refused at LevelRestricted
 	Hide    []string // inside the others, and yet not to be seen: empty at LevelFull, refused at LevelRestricted
 	Tmp     string   // a folder inside Work that is also /tmp at LevelFull; "" is none
 	Devices []string // nil is DefaultDevices
@@ -53,6 +54,10 @@ func SystemPaths() []string { return slices.Clone(presentPaths()) }
 
 var presentPaths = sync.OnceValue(func() (paths []string) {
 	for _, p := range systemPaths {
+		// What is reached through a link is there under its true name, or not at all.
+		if real, err := filepath.EvalSymlinks(filepath.Dir(p)); err != nil || real != filepath.Dir(p) {
+			continue
+		}
 		if _, err := os.Lstat(p); err == nil {
 			paths = append(paths, p)
 		}
@@ -76,9 +81,31 @@ func (c *Confinement) writable() []string {
 	return w
 }
 
+// pinned returns the folders on the way from something writable to what lies in it and is read-only or hidden, parents
+// first. Whoever could rename one of them would take away what is closed, and put something else in its place.
+func (c *Confinement) pinned() (pins []string) {
+	writable := c.writable()
+	closed := slices.Concat(c.Read, c.Keep, c.Hide)
+	for _, p := range closed {
+		var way []string
+		for dir := filepath.Dir(p); dir != "/"; dir = filepath.Dir(dir) {
+			if slices.Contains(writable, dir) {
+				pins = append(pins, way...)
+				break
+			}
+			if slices.Contains(closed, dir) {
+				break // nothing in there can be renamed
+			}
+			way = append(way, dir)
+		}
+	}
+	slices.Sort(pins)
+	return slices.Compact(pins)
+}
+
 // check reports what no keeper could make sense of.
 func (c *Confinement) check(level Level) error {
-	for _, list := range [][]string{c.Read, c.writable(), c.devices(), c.Hide} {
+	for _, list := range [][]string{c.Read, c.writable(), c.devices(), c.Keep, c.Hide} {
 		for _, p := range list {
 			if !filepath.IsAbs(p) || filepath.Clean(p) != p || strings.Contains(p, "\x00") {
 				return fmt.Errorf("%q: not a clean absolute path", p)
@@ -95,6 +122,9 @@ func (c *Confinement) check(level Level) error {
 		return nil
 	}
 	// Rights of Landlock add up on the way to the root.
+	if len(c.Keep) > 0 {
+		return fmt.Errorf("%s: keeping it as it is needs the level %s", c.Keep[0], LevelFull)
+	}
 	for _, h := range c.Hide {
 		for _, p := range slices.Concat(c.Read, c.writable()) {
 			if below(h, p) {

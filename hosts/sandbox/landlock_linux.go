@@ -115,12 +115,16 @@ func allowPath(ruleset int, path string, rights uint64) error {
 // is inside a narrower domain below, so that kill(-1) of this thread reaches the processes of its job and nobody else,
 // all in one moment, and none of them can reach the keeper.
 func scopeSelf() error {
-	attr := landlock.RulesetAttr{Scoped: landlock.ScopeSignal}
+	// A domain that says nothing about moving files between folders refuses it.
+	attr := landlock.RulesetAttr{HandledAccessFS: landlock.AccessFSRefer, Scoped: landlock.ScopeSignal}
 	fd, err := landlock.LandlockCreateRuleset(&attr, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
+	if err := allowPath(fd, "/", landlock.AccessFSRefer); err != nil {
+		return err
+	}
 	return landlock.LandlockRestrictSelf(fd, 0)
 }
 

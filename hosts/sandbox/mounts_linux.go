@@ -107,6 +107,12 @@ func copies(c *Confinement) (trees []tree, err error) {
 			trees = append(trees, t)
 		}
 	}
+	addFound := func(path string, attr uint64) {
+		add(path, path, attr)
+		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+			err = nil
+		}
+	}
 	const quiet = unix.MOUNT_ATTR_NOSUID
 	for _, p := range c.Read {
 		add(p, p, quiet|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_RDONLY)
@@ -117,10 +123,16 @@ func copies(c *Confinement) (trees []tree, err error) {
 	if tmpMount(c) {
 		add(c.Tmp, "/tmp", quiet|unix.MOUNT_ATTR_NODEV)
 	}
+	// A folder on which something is mounted, be it itself, can be neither renamed nor removed.
+	for _, p := range c.pinned() {
+		addFound(p, quiet|unix.MOUNT_ATTR_NODEV)
+	}
+	for _, p := range c.Keep {
+		addFound(p, quiet|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_RDONLY)
+	}
+	// Read-only are the mode and the times of a device: these are the machine's own.
 	for _, p := range c.devices() {
-		if _, statErr := os.Stat(p); statErr == nil {
-			add(p, p, quiet|unix.MOUNT_ATTR_NOEXEC)
-		}
+		addFound(p, quiet|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY)
 	}
 	for _, p := range c.Hide {
 		if info, statErr := os.Lstat(p); statErr == nil && info.Mode()&os.ModeSymlink == 0 {
@@ -134,21 +146,31 @@ func copies(c *Confinement) (trees []tree, err error) {
 	return trees, err
 }
 
+// straight is how a path is looked up that jobs may have a hand in: a symbolic link on the way is an error.
+func straight(dir int, path string) (fd int, err error) {
+	return unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+}
+
 // copyTree copies what is mounted at and below path. A symbolic link (/bin, mostly) is made again as a link.
 func copyTree(path, target string, attr uint64) (tree, error) {
-	info, err := os.Lstat(path)
+	from, err := straight(unix.AT_FDCWD, path)
 	if err != nil {
-		return tree{fd: -1}, err
+		return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
 	}
-	if info.Mode()&os.ModeSymlink != 0 {
-		link, err := os.Readlink(path)
+	defer unix.Close(from)
+	var st unix.Stat_t
+	if err := unix.Fstat(from, &st); err != nil {
+		return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		link := make([]byte, unix.PathMax)
+		n, err := unix.Readlinkat(from, "", link)
 		if err != nil {
-			return tree{fd: -1}, err
+			return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
 		}
-		return tree{fd: -1, path: target, link: link}, nil
+		return tree{fd: -1, path: target, link: string(link[:n])}, nil
 	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE|
-		unix.AT_SYMLINK_NOFOLLOW)
+	fd, err := unix.OpenTree(from, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE|unix.AT_EMPTY_PATH)
 	if err != nil {
 		return tree{fd: -1}, fmt.Errorf("%s: open_tree: %w", path, err)
 	}
@@ -157,7 +179,7 @@ func copyTree(path, target string, attr uint64) (tree, error) {
 		unix.Close(fd)
 		return tree{fd: -1}, fmt.Errorf("%s: mount_setattr: %w", path, err)
 	}
-	return tree{fd: fd, path: target, folder: info.IsDir()}, nil
+	return tree{fd: fd, path: target, folder: st.Mode&unix.S_IFMT == unix.S_IFDIR}, nil
 }
 
 // attach puts the tree into the new root, where a parent may have brought its place already.
@@ -166,29 +188,40 @@ func (t *tree) attach(root string) error {
 	if t.hide {
 		return t.cover(at)
 	}
-	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-		return err
-	}
 	if t.link != "" {
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			return err
+		}
 		if err := os.Symlink(t.link, at); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
 		return nil
 	}
-	if _, err := os.Lstat(at); err != nil {
-		if t.folder {
-			err = os.Mkdir(at, 0o755)
-		} else {
-			err = os.WriteFile(at, nil, 0o644)
-		}
-		if err != nil {
-			return err
+	place, err := straight(unix.AT_FDCWD, at)
+	if err == unix.ENOENT {
+		if err = t.makePlace(at); err == nil {
+			place, err = straight(unix.AT_FDCWD, at)
 		}
 	}
-	if err := unix.MoveMount(t.fd, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.path, err)
+	}
+	defer unix.Close(place)
+	if err := unix.MoveMount(t.fd, "", place, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
 		return fmt.Errorf("%s: move_mount: %w", t.path, err)
 	}
 	return nil
+}
+
+// makePlace makes what the tree is to be mounted on.
+func (t *tree) makePlace(at string) error {
+	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+		return err
+	}
+	if t.folder {
+		return os.Mkdir(at, 0o755)
+	}
+	return os.WriteFile(at, nil, 0o644)
 }
 
 // cover hides what the parent brought to a place, if it did. A file is covered by a device that cannot be opened.
@@ -203,7 +236,7 @@ func (t *tree) cover(at string) error {
 		}
 		return nil
 	}
-	null, err := copyTree("/dev/null", "", unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	null, err := copyTree("/dev/null", "", unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY)
 	if err != nil {
 		return err
 	}

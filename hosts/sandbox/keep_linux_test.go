@@ -1,0 +1,155 @@
+//go:build amd64 || arm64
+
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// keepTree is a folder with a workspace and a repository somewhere in it.
+func keepTree(t *testing.T) string {
+	root := t.TempDir()
+	for _, f := range []string{"a/ws/config/rules", "a/ws/AGENTS.md", "a/b/.git/config", "a/b/c/file", "free/file"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(root, f)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(root, f), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// TestConfinedKeep: in a folder that a job may change, what is kept or hidden is neither changed nor carried away with the
+// folders that it lies in.
+func TestConfinedKeep(t *testing.T) {
+	need(t, LevelFull)
+	for _, script := range []string{
+		"mv a/ws a/other", "mv a other", "mv a/b/.git a/b/other", "mv a/b a/other", "rm -rf a", "rm a/ws/AGENTS.md",
+		"echo x >a/ws/new", "mkdir a/ws/missions", "echo y >a/b/.git/config", "mkdir a/b/.git/hooks",
+		"ln a/b/.git/config l && echo y >l",
+		"mv free a/b/.git", "chmod 700 a/b/.git/config",
+	} {
+		t.Run(strings.ReplaceAll(script, "/", "_"), func(t *testing.T) {
+			t.Parallel()
+			for _, kept := range []bool{false, true} {
+				root := keepTree(t)
+				c := confined(t, LevelFull, script)
+				c.Confine.Write, c.Dir = []string{root}, root
+				if kept {
+					c.Confine.Keep = []string{root + "/a/ws", root + "/a/b/.git", root + "/gone/.git"}
+					c.Confine.Hide = []string{root + "/a/ws/config"}
+				}
+				before := picture(root)
+				r := run(t, c)
+				if same := picture(root) == before; same != kept || r.ExitCode == 0 == kept {
+					t.Errorf("kept %v, the same %v: %+v %s\n%s", kept, same, r, c.Stderr.Head, picture(root))
+				}
+			}
+		})
+	}
+	root := keepTree(t)
+	c := confined(t, LevelFull, "echo y >a/b/c/file && mv a/b/c/file a/b/file && rm -r free && mkdir -p a/new && mv a/b/file a/new && test x = \"$(cat a/b/.git/config)\"")
+	c.Confine.Write, c.Confine.Keep, c.Dir = []string{root}, []string{root + "/a/ws", root + "/a/b/.git"}, root
+	if r := run(t, c); r.ExitCode != 0 {
+		t.Errorf("the rest can be changed: %+v %s", r, c.Stderr.Head)
+	}
+	c = confined(t, LevelRestricted, "true")
+	c.Confine.Write, c.Confine.Keep = []string{root}, []string{root + "/a/b/.git"}
+	if _, err := c.Run(t.Context()); err == nil {
+		t.Error("restricted keeps nothing, and did not say so")
+	} else if start, ok := errors.AsType[*StartError](err); !ok || start.Primitive != "confinement" {
+		t.Error(err)
+	}
+}
+
+// picture lists what is to be kept below root, with modes and contents.
+func picture(root string) string {
+	var b strings.Builder
+	for _, dir := range []string{"/a/ws", "/a/b/.git"} {
+		filepath.WalkDir(root+dir, func(path string, d os.DirEntry, err error) error {
+			if err != nil {
+				return nil
+			}
+			info, err := d.Info()
+			text, _ := os.ReadFile(path)
+			fmt.Fprintf(&b, "%s %v %s %v\n", path, info.Mode(), text, err)
+			return nil
+		})
+	}
+	return b.String()
+}
+
+// TestConfinedLinkOnTheWay: a link that is put on the way to something closed gives a job nothing of what it leads to.
+func TestConfinedLinkOnTheWay(t *testing.T) {
+	need(t, LevelFull)
+	outer := t.TempDir()
+	for _, dir := range []string{"root", "other/b/.git"} {
+		if err := os.MkdirAll(filepath.Join(outer, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("../other", outer+"/root/a"); err != nil {
+		t.Fatal(err)
+	}
+	c := confined(t, LevelFull, "touch "+outer+"/other/b/new")
+	c.Confine.Read = append(c.Confine.Read, outer+"/other")
+	c.Confine.Write, c.Confine.Keep = []string{outer + "/root"}, []string{outer + "/root/a/b/.git"}
+	if r := run(t, c); r.ExitCode == 0 {
+		t.Errorf("%+v", r)
+	}
+	if unix.Access(outer+"/other/b/new", unix.F_OK) == nil {
+		t.Error("written")
+	}
+}
+
+// TestConfinedDevices: a job writes to devices, and changes nothing about them.
+func TestConfinedDevices(t *testing.T) {
+	need(t, LevelFull)
+	if os.Geteuid() != 0 {
+		t.Skip("only root has devices of its own")
+	}
+	device := t.TempDir() + "/zero"
+	if err := unix.Mknod(device, unix.S_IFCHR|0o666, 1<<8|5); err != nil {
+		t.Skip(err)
+	}
+	if err := os.Chmod(device, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, level := range []Level{LevelFull, LevelNone} {
+		c := confined(t, level, `echo x >"$0" && head -c 1 "$0" && chmod 600 "$0" && touch -d 2001-01-01 "$0"`)
+		c.Argv = append(c.Argv, device)
+		c.Confine.Devices = append([]string{device}, DefaultDevices...)
+		r := run(t, c)
+		info, err := os.Stat(device)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if changed := info.Mode().Perm() != 0o666 || info.ModTime().Year() == 2001; changed == (level == LevelFull) ||
+			len(c.Stdout.Head) != 1 || changed != (r.ExitCode == 0) {
+			t.Errorf("%s: %+v %v %s", level, r, info.Mode(), c.Stderr.Head)
+		}
+	}
+}
+
+// TestConfinedMoves: a job moves its own files from folder to folder, and nobody else's into them.
+func TestConfinedMoves(t *testing.T) {
+	each(t, func(t *testing.T, level Level) {
+		c := confined(t, level, "mkdir a b && echo x >a/f && ln a/f b/g && cat b/g && ! ln ../theirs b/h && ! ln /bin/sh b/i")
+		theirs := filepath.Join(filepath.Dir(c.Dir), "theirs")
+		if err := os.WriteFile(theirs, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		c.Confine.Read = append(c.Confine.Read, theirs)
+		if r := run(t, c); r.ExitCode != 0 {
+			t.Errorf("%+v %s", r, c.Stderr.Head)
+		}
+	})
+}
