@@ -102,7 +102,7 @@ var Reasons = []ReasonInfo{
 	{"NOT_A_PATH", "G3", "the text cannot be the path of a file here", hard, false, true, "a path relative to the root, with /"},
 	{"TRAVERSAL", "G3", "the path contains .., or what some systems take for it", hard, false, true, "write the path without .."},
 	{"OUTSIDE_ROOTS", "G3", "the path lies in no root, also after its symbolic links are followed", hard, false, true, "a path inside a root; gates.roots lists them"},
-	{"FORBIDDEN_PATH", "G3", "the path leads into config, runtime, missions or a .git", hard, false, true, "another path: no rule allows this one"},
+	{"FORBIDDEN_PATH", "G3", "the path leads into config, runtime, missions or a .git, or would be rules", hard, false, true, "another path: no rule allows this one"},
 	{"SYMLINK", "G3", "the path is a symbolic link where a file would be written", hard, false, true, "the path that the link leads to"},
 	{"SYMLINK_LOOP", "G3", "too many symbolic links on the way", hard, false, true, "the path without the links"},
 	{"HARD_LINK", "G3", "the file has other names, perhaps outside the roots", hard, false, true, "copy the file, and name the copy"},

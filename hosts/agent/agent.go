@@ -212,7 +212,10 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 		Stdout: stdout, Stderr: stderr, Timeout: timeout, Level: a.opt.Sandbox,
 	}
 	if a.opt.Sandbox != sandbox.LevelNone {
-		cmd.Confine, cmd.Keepers = a.confine(j, path, folder.path), &a.keepers
+		if cmd.Confine, err = a.confine(j, path, folder.path); err != nil {
+			return failed(CodeSandbox, false, "%v", err)
+		}
+		cmd.Keepers = &a.keepers
 	}
 	if p.Stdin != "" {
 		cmd.Stdin = []byte(p.Stdin)

@@ -90,6 +90,72 @@ func TestExecInRootAroundWorkspace(t *testing.T) {
 	}
 }
 
+// TestWritableRootKeeps: a job that may change a root changes neither the workspace nor a repository in it, wherever that
+// is, carries none of them away, and makes nothing where something closed is missing.
+func TestWritableRootKeeps(t *testing.T) {
+	if sandbox.Probe().Level != sandbox.LevelFull {
+		t.Skip("this machine has no level full")
+	}
+	for name, c := range map[string]struct {
+		root, script string
+		free         bool // not kept: the script does what it can do
+	}{
+		"the workspace is moved":           {"..", "mv ws other", false},
+		"a new file in the workspace":      {"..", "echo x >ws/AGENTS.md", false},
+		"rules":                            {"..", "mkdir -p ws/config/policies", false},
+		"missions that are missing":        {".", "echo x >missions/m.json || mkdir missions && echo x >missions/m.json", false},
+		"hooks":                            {"..", "echo x >repo/.git/hook", false},
+		"a repository further down":        {"..", "echo x >a/b/c/.git/hook", false},
+		"the folder of a repository":       {"..", "mv a/b/c a/b/d", false},
+		"folders above it":                 {"..", "mv a d", false},
+		"a linked work tree":               {"..", "echo gitdir: /tmp/x >linked/.git", false},
+		"a linked work tree is replaced":   {"..", "rm linked/.git && mkdir linked/.git", false},
+		"a bare repository":                {"..", "echo x >bare/hook", false},
+		"a link to a repository":           {"..", "rm byname/.git && mkdir byname/.git", false},
+		"what a link to a repository says": {"..", "echo x >elsewhere/hook", false},
+		"everything":                       {"..", "rm -rf a", false},
+		"other files":                      {"..", "echo x >repo/new && mv repo/new a/b/c/new && mkdir a/e && rm -r a/e", true},
+		"the work folder of the workspace": {"work", "echo x >new", true},
+		"beside what is closed":            {".", "echo x >work/new && mkdir other && rm -r other", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, level := range []sandbox.Level{sandbox.LevelFull, sandbox.LevelNone} {
+				var base string
+				f := newFixture(t, func(o *Options) {
+					base, o.Workspace = o.Workspace, filepath.Join(o.Workspace, "ws")
+					o.WorkDir = filepath.Join(o.Workspace, "runtime/.sheratan/jobs")
+					for _, d := range []string{"config", "runtime", "work"} {
+						if err := os.MkdirAll(filepath.Join(o.Workspace, d), 0o755); err != nil {
+							t.Fatal(err)
+						}
+					}
+					for _, f := range []string{"repo/.git/config", "a/b/c/.git/config", "linked/.git", "bare/HEAD", "bare/refs/x",
+						"bare/objects/x", "elsewhere/config", "byname/file", "ws/runtime/secret"} {
+						put(t, filepath.Join(base, f), "x")
+					}
+					if err := os.Symlink("../elsewhere", base+"/byname/.git"); err != nil {
+						t.Fatal(err)
+					}
+					r, err := roots.Open(o.Workspace, []string{c.root}, []string{"config", "runtime", "missions"})
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { r.Close() })
+					o.Roots, o.Sandbox, o.Access = r, level, func(job.Job) Access { return Access{WriteRoots: true} }
+				})
+				r := f.do(t, "exec", kind.Exec{Argv: []string{"sh", "-c", c.script}}, 10)
+				if done := r.Status == job.StatusCompleted; done != (c.free || level == sandbox.LevelNone) {
+					t.Errorf("%s: %s", level, dump(r))
+				}
+				if _, err := os.Lstat(base + "/ws/missions/m.json"); err == nil && level == sandbox.LevelFull {
+					t.Error("a mission was planted")
+				}
+			}
+		})
+	}
+}
+
 // TestConfinedArtifacts: a job that may change nothing in the roots leaves its outputs in its private folder.
 func TestConfinedArtifacts(t *testing.T) {
 	sandboxed(t, func(t *testing.T, level sandbox.Level) {

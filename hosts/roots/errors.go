@@ -15,7 +15,7 @@ const (
 	NotAPath      Code = "NOT_A_PATH"     // empty, too long, not UTF-8, control characters, backslashes, ~
 	Traversal     Code = "TRAVERSAL"      // a component is .., or would be read as such elsewhere
 	OutsideRoots  Code = "OUTSIDE_ROOTS"  // absolute and in no root, or a symbolic link that leads out
-	ForbiddenPath Code = "FORBIDDEN_PATH" // config, runtime, missions, or a .git
+	ForbiddenPath Code = "FORBIDDEN_PATH" // config, runtime, missions, a .git, or what would be rules
 	Symlink       Code = "SYMLINK"        // a symbolic link where a file would be written
 	SymlinkLoop   Code = "SYMLINK_LOOP"   // more than 40 symbolic links on the way
 	HardLink      Code = "HARD_LINK"      // a file that has other names, perhaps outside

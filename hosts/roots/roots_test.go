@@ -157,6 +157,11 @@ func TestPaths(t *testing.T) {
 		{".g\u200cit/config", ForbiddenPath, ForbiddenPath, ForbiddenPath},
 		{"\u200b.git/config", ForbiddenPath, ForbiddenPath, ForbiddenPath},
 		{"．git/config", ForbiddenPath, ForbiddenPath, ForbiddenPath},
+		{"config/sheratan.json", ForbiddenPath, ForbiddenPath, ForbiddenPath}, // neither there nor its folder
+		{"sub/Config/SHERATAN.json", ForbiddenPath, ForbiddenPath, ForbiddenPath},
+		{"sub/config/sheratan.json/x", ForbiddenPath, ForbiddenPath, ForbiddenPath},
+		{"config/sheratan.jsonl", "", NotFound, NotFound},
+		{"config/x/sheratan.json", "", NotFound, NotFound},
 		{".gıt", "", NotFound, NotFound}, // dotless i: another letter everywhere
 		{".gitignore", "", NotFound, NotFound},
 

@@ -108,6 +108,11 @@ func (w *walk) to(names []string, follow, enter bool) (target, *PathError) {
 		if err == unix.ENOENT {
 			if !last {
 				at.missing = names
+				for i := range names {
+					if err := w.r.named(join(dir.path, strings.Join(names[:i+1], "/"))); err != nil {
+						return target{}, err
+					}
+				}
 			}
 			return at, nil
 		}
@@ -136,8 +141,15 @@ func (w *walk) to(names []string, follow, enter bool) (target, *PathError) {
 	return target{dir: dir, path: dir.path, found: true, info: in}, nil
 }
 
-// named reports whether path is that of a forbidden folder. Equality is enough: a walk passes every directory on the way.
+// rulesOfWorkspace is the end of a path that makes the folder above a workspace, for whoever works in there.
+const rulesOfWorkspace = "/config/sheratan.json"
+
+// named reports whether path is that of a forbidden folder, or of what would be the rules of another workspace. Equality
+// is enough: a walk passes every directory on the way.
 func (r *Roots) named(path string) *PathError {
+	if at := len(path) - len(rulesOfWorkspace); at >= 0 && strings.EqualFold(path[at:], rulesOfWorkspace) {
+		return fault(ForbiddenPath, "%s holds the rules of a workspace", path)
+	}
 	for i := range r.forbidden {
 		if f := r.forbidden[i].path; len(f) == len(path) && strings.EqualFold(f, path) {
 			return fault(ForbiddenPath, "%s is closed to jobs", f)

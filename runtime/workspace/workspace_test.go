@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,47 @@ func TestFindTrustsNoOtherUser(t *testing.T) {
 	}
 	if _, err := Find(w.Work(), w.Root(), ""); err != nil {
 		t.Errorf("named: %v", err)
+	}
+}
+
+// TestFindTrustsNoJob: a job that makes a workspace where it may write gives no rules to whoever works there.
+func TestFindTrustsNoJob(t *testing.T) {
+	plant := func(dir, config string) {
+		t.Helper()
+		if err := os.MkdirAll(dir+"/config", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(At(dir).Config(), []byte(config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, c := range map[string]struct{ real, config, planted, from string }{
+		"in its work folder":       {"ws", "{}", "ws/work/a", "ws/work/a/b"},
+		"in a root":                {"ws", `{"gates":{"roots":["/nowhere","free"]}}`, "ws/free", "ws/free"},
+		"in the folder around it":  {"repo/sheratan", `{"gates":{"roots":[".."]}}`, "repo", "repo/src"},
+		"beside, in another":       {"repo/sheratan", `{"gates":{"roots":[".."]}}`, "repo/src/sheratan", "repo/src"},
+		"in no root of the other":  {"ws", `{"gates":{"roots":["work"]}}`, "ws/free", ""},
+		"around what has no roots": {"repo/sheratan", "not JSON", "repo", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := resolved(t, t.TempDir())
+			from := filepath.Join(base, c.from)
+			if c.from == "" {
+				from = filepath.Join(base, c.planted)
+			}
+			if err := os.MkdirAll(from, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			plant(filepath.Join(base, c.real), c.config)
+			plant(filepath.Join(base, c.planted), `{"gates":{"exec":[]}}`)
+			w, err := Find(from, "", "")
+			if allowed := c.from == ""; allowed != (err == nil) || !allowed && !strings.Contains(err.Error(), "--workspace "+base) {
+				t.Errorf("%v, %v", w, err)
+			}
+			if w, err := Find(from, filepath.Join(base, c.planted), ""); err != nil || w.Root() != filepath.Join(base, c.planted) {
+				t.Errorf("named: %v, %v", w, err)
+			}
+		})
 	}
 }
 
