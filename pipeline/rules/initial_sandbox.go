@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -54,15 +55,16 @@ func uncovered(ws *workspace.Workspace, roots []string) string {
 	return ""
 }
 
-// openGo lets jobs use the folders in which Go keeps what it has built and downloaded, and returns the variables that
-// name them. In the empty HOME of a job it would build the standard library each time, and have no modules at all.
+// openGo lets jobs read the modules that Go has downloaded, gives them a folder for what they build, and returns the
+// variables that name both. In the empty HOME of a job Go would build the standard library each time, and have no modules.
+// What this user's own builds keep is not for jobs: they could put into it what those builds then use.
 func (s *Sandbox) openGo(ws *workspace.Workspace, find finding) map[string]string {
 	env := map[string]string{}
 	program, _, ok := find("go")
 	if !ok {
 		return env
 	}
-	names := []string{"GOCACHE", "GOMODCACHE", "GOROOT"}
+	names := []string{"GOMODCACHE", "GOROOT"}
 	cmd := exec.Command(program, append([]string{"env"}, names...)...)
 	cmd.Dir = "/" // no go.mod has a say
 	text, err := cmd.Output()
@@ -70,15 +72,15 @@ func (s *Sandbox) openGo(ws *workspace.Workspace, find finding) map[string]strin
 	if err != nil || len(values) != len(names) {
 		return env // jobs are slower, and nothing else
 	}
-	if path, ok := usable(ws, values[0]); ok {
+	if path, ok := usable(ws, filepath.Join(ws.Cache(), "go-build")); ok {
 		env["GOCACHE"] = path
 		s.Caches = append(s.Caches, path)
 	}
-	if path, ok := usable(ws, values[1]); ok {
+	if path, ok := usable(ws, values[0]); ok {
 		env["GOMODCACHE"] = path
 		s.openRead(ws, path)
 	}
-	s.openRead(ws, values[2])
+	s.openRead(ws, values[1])
 	return env
 }
 
@@ -108,6 +110,13 @@ func (r *Rules) warnSandbox() {
 	case s.Minimum == string(sandbox.LevelNone):
 		r.Warnings = append(r.Warnings, "sandbox.minimum is none: where the machine has no sandbox, jobs can do what the user who runs them can do")
 	}
+	for _, path := range s.Caches {
+		if slices.ContainsFunc(ownCaches(), func(dir string) bool { return within(path, dir) || within(dir, path) }) &&
+			!within(path, r.ws.Root()) {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("sandbox.caches: jobs can change what this user's own programs keep in %s, and use: "+
+				"name a folder for jobs alone, such as %s", path, r.ws.Cache()))
+		}
+	}
 	if s.Level == string(sandbox.LevelRestricted) {
 		if text := r.Uncovered(); text != "" {
 			r.Warnings = append(r.Warnings, text)
@@ -117,3 +126,19 @@ func (r *Rules) warnSandbox() {
 
 // Uncovered tells which root holds what the level restricted cannot hide in it, "" where none does.
 func (r *Rules) Uncovered() string { return uncovered(r.ws, r.Roots.Paths()) }
+
+// ownCaches are where the programs of this user keep what they trust later.
+func ownCaches() (dirs []string) {
+	if dir, err := os.UserCacheDir(); err == nil {
+		dirs = append(dirs, dir)
+	}
+	if dir := os.Getenv("GOCACHE"); filepath.IsAbs(dir) {
+		dirs = append(dirs, dir)
+	}
+	for i, dir := range dirs {
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			dirs[i] = real
+		}
+	}
+	return dirs
+}

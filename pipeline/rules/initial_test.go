@@ -46,6 +46,9 @@ func TestCaches(t *testing.T) {
 	if !slices.Contains(cfg.Sandbox.Caches, cfg.Host.Env["GOCACHE"]) {
 		t.Errorf("jobs cannot write to GOCACHE: %+v", cfg.Sandbox)
 	}
+	if !within(cfg.Host.Env["GOCACHE"], ws.Cache()) {
+		t.Errorf("jobs share GOCACHE with others: %+v", cfg.Sandbox)
+	}
 	for _, name := range []string{"GOCACHE", "GOMODCACHE"} {
 		if !filepath.IsAbs(cfg.Host.Env[name]) {
 			t.Errorf("%s is %q", name, cfg.Host.Env[name])

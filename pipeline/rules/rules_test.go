@@ -491,6 +491,26 @@ func TestMissingProgramIsAWarning(t *testing.T) {
 	}
 }
 
+// TestSharedCacheIsAWarning: what a job may leave where this user's own programs look for what they built.
+func TestSharedCacheIsAWarning(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("GOCACHE", home+"/go-cache")
+	ws := newWorkspace(t)
+	for path, shared := range map[string]bool{home + "/.cache/go-build": true, home + "/.cache": true, home + "/go-cache": true,
+		home: true, home + "/jobs": false, ws.Cache() + "/go-build": false} {
+		text, err := json.Marshal(map[string]any{"sandbox": map[string]any{"caches": []string{path}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, ws.Config(), string(text))
+		if warned := strings.Contains(strings.Join(mustLoad(t, ws).Warnings, "\n"), "sandbox.caches: "); warned != shared {
+			t.Errorf("%s: warned %t", path, warned)
+		}
+	}
+}
+
 func TestAbsoluteProgramMakesItsFolderSearched(t *testing.T) {
 	ws := newWorkspace(t)
 	dir := t.TempDir()

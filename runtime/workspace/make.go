@@ -27,7 +27,7 @@ func (p *Plan) Make(files []InitFile) ([]string, error) {
 		return m.made, err
 	}
 	if p.WorkTree != "" {
-		files = append([]InitFile{{Path: ".gitignore", Data: []byte("/runtime/\n"), Mode: 0o644}}, files...)
+		files = append([]InitFile{{Path: ".gitignore", Data: []byte("/runtime/\n/cache/\n"), Mode: 0o644}}, files...)
 	}
 	const config = "config/sheratan.json"
 	i := slices.IndexFunc(files, func(f InitFile) bool { return f.Path == config })

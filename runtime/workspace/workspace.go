@@ -4,7 +4,7 @@
 //
 // Paths are fixed by the layout below and made only of names that job.ValidID accepts, or that this package escaped.
 //
-//	config/ missions/ work/ AGENTS.md
+//	config/ missions/ work/ cache/ AGENTS.md
 //	runtime/inbox/                    proposals; inbox/SOURCE/ stamps the source
 //	runtime/queue/approved/ID.json    runtime/queue/blocked/ID/{job.json,report.json,raw}
 //	runtime/outbox/                   results/YYYY/MM/DD/, replies/SOURCE/, ledger/, documents/
@@ -84,6 +84,9 @@ func (w *Workspace) Missions() string { return w.path("missions") }
 
 // Work is the default root of jobs.
 func (w *Workspace) Work() string { return w.path("work") }
+
+// Cache is where toolchains keep what they have built between jobs, where the config lets them. It is made when needed.
+func (w *Workspace) Cache() string { return w.path("cache") }
 
 // Agents is AGENTS.md.
 func (w *Workspace) Agents() string { return w.path("AGENTS.md") }
