@@ -66,9 +66,12 @@ func (e *evaluation) budgets(v *verdict) {
 	}
 }
 
-// reuse refuses an id or a key that stands for something else already. The same content again is no reason: the pipeline
-// answers it with the job that is there.
+// reuse refuses an id or a key that stands for something else already, or will. The same content again is no reason: the
+// pipeline answers it with the job that is there.
 func (e *evaluation) reuse(v *verdict) {
+	if mission := e.in.Facts.Reserved; mission != "" {
+		v.add("ID_RESERVED", "/id", "it is the id of a task of mission %s, and this proposal is not that task", mission)
+	}
 	same, holder := e.in.Facts.SameID, e.in.Facts.SameKey
 	if same == nil && holder == nil {
 		return

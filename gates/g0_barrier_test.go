@@ -84,6 +84,7 @@ func TestBarrier(t *testing.T) {
 		{"same id, other source", nil, func(in *gates.Input) {
 			in.Facts.SameID = &gates.Known{ID: "job-1", Source: "other", PayloadSHA256: digest, Exists: true}
 		}, []string{"ID_REUSED"}, job.Quarantine},
+		{"id of a task", nil, func(in *gates.Input) { in.Facts.Reserved = "nightly" }, []string{"ID_RESERVED"}, job.Quarantine},
 		{"same key, same payload", nil, func(in *gates.Input) {
 			in.Facts.SameKey = &gates.Known{ID: "x", Source: "inbox", PayloadSHA256: digest, Exists: true}
 		}, nil, job.Allow},

@@ -43,6 +43,7 @@ type Input struct {
 // Facts are what the gates have to know about other jobs and hosts. Plain data, so that two of them can be compared.
 type Facts struct {
 	SameID       *Known     // another proposal with the id; nil when this very job is gated again
+	Reserved     string     // the mission that has this id for one of its tasks, where the proposal is not that task; else ""
 	SameKey      *Known     // the job of the same source that holds the idempotency key, if it is another
 	Depends      []Known    // the dependencies that were looked up
 	Cycle        []string   // ids in the order of waiting, where the dependencies lead back to this job

@@ -46,6 +46,8 @@ var Reasons = []ReasonInfo{
 		"add the public key to the signers of the source"},
 	{"ID_REUSED", "G0", "another proposal has this id, with another payload or from another source", hard, false, true,
 		"leave the id out, or take another"},
+	{"ID_RESERVED", "G0", "the id is that of a task of a mission, and this is not what the mission was submitted with", hard, false, true,
+		"leave the id out, or take another"},
 	{"KEY_REUSED", "G0", "another job of this source holds this idempotency key, with another payload", hard, false, true,
 		"take another key, or repeat the payload exactly"},
 	{CodeFromOutput, "G0", "it came out of a job of the mesh", soft, true, false,

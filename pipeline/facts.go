@@ -40,6 +40,14 @@ func lookup(k known, r *rules.Rules, now time.Time, c *candidate, hostSets [][]s
 		if ok {
 			f.SameID = knownJob(row)
 		}
+		// A dependent of a task waits for its id, and reads what the job of that id leaves.
+		mission, _, _, found, err := k.TaskOf(p.ID)
+		if err != nil {
+			return f, err
+		}
+		if found && mission != c.intake.Provenance.MissionID {
+			f.Reserved = mission
+		}
 	}
 	key := p.IdempotencyKey
 	if c.intake.Key != "" {

@@ -78,6 +78,12 @@ func submittable(r *index.Reader, file string, run *mission.Run, doc []byte) (kn
 		case !exists:
 			left = append(left, i)
 		}
+		if owner, _, _, taken, err := r.TaskOf(t.JobID); err != nil {
+			return false, nil, err
+		} else if taken && owner != run.ID {
+			return false, nil, &InputError{File: file, Pointer: "/id", Message: fmt.Sprintf("job %s belongs to mission %s", t.JobID, owner),
+				Way: "sheratan mission submit --run NAME gives this one ids of its own"}
+		}
 	}
 	return known, left, nil
 }

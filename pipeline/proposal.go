@@ -91,7 +91,7 @@ func (c *candidate) setRaw(raw []byte) {
 	}
 }
 
-// identify decides the id: the proposer's where it is usable, not taken by another proposal and no credential (it becomes
+// identify decides the id: the proposer's where it is usable, neither taken by another proposal nor kept for one, and no credential (it becomes
 // the name of files, and stands in the ledger), else one made from the token. A proposal that may not have the id that it
 // asks for still needs one of its own to be blocked under.
 func (c *candidate) identify(taken bool) {
@@ -105,7 +105,7 @@ func (c *candidate) identify(taken bool) {
 // judge runs the gates and makes the two documents.
 func (c *candidate) judge(ctx context.Context, r *rules.Rules, facts gates.Facts) error {
 	c.facts = facts
-	c.identify(facts.SameID != nil)
+	c.identify(facts.SameID != nil || facts.Reserved != "")
 	doc, err := schemas.Marshal(c.intake)
 	if err != nil {
 		return fmt.Errorf("%s: intake: %w", c.intake.JobID, err)
