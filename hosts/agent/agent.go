@@ -28,7 +28,7 @@ const (
 	CodeCancelled   = "CANCELLED"    // it was ended because the context was
 	CodeStartFailed = "START_FAILED" // it could not be started
 	CodeSandbox     = "SANDBOX"      // it could not be confined as demanded, and did not start
-	CodeDisk        = "DISK"         // it was ended because its folder held more than the limit
+	CodeDisk        = "DISK"         // it was ended because its files took more of the disk than the limit
 	CodeRefused     = "REFUSED"      // by the rules of this host, now
 	CodeOutput      = "OUTPUT"       // its output could not be stored
 	CodeWorkFolder  = "WORK_FOLDER"  // its folder or start marker could not be made

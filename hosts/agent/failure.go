@@ -30,7 +30,7 @@ func outcome(r sandbox.Report, timeout time.Duration) *failure {
 	case r.Cancelled:
 		return failed(CodeCancelled, true, "cancelled")
 	case r.OverDisk:
-		return failed(CodeDisk, false, "ended because its folder held more than allowed")
+		return failed(CodeDisk, false, "ended because its files took more of the disk than allowed")
 	case r.Signal != 0:
 		return failed(CodeSignal, true, "ended by %s", signalName(r.Signal))
 	case r.ExitCode != 0:

@@ -47,7 +47,7 @@ func (a *attempt) startConfined() error {
 		a.termAt = a.report.Started.Add(c.Timeout)
 	}
 	if c.Confine.Limits.Disk > 0 && c.Confine.Work != "" {
-		a.usage = quota{dir: c.Confine.Work, limit: c.Confine.Limits.Disk, next: a.report.Started.Add(quotaFirst)}
+		a.usage = newQuota(c.Confine.Work, c.Confine.Limits.Disk, a.keeper.pid, a.report.Started)
 	}
 	return nil
 }

@@ -165,6 +165,44 @@ var fileEscapes = []escape{
 		}
 		return nil
 	}},
+	{name: "full disk, of deleted files", limits: Limits{FileSize: 2 << 20, Disk: 8 << 20}, try: func(target) error {
+		return fill(func(i int) (*os.File, error) {
+			f, err := os.Create(fmt.Sprint("part", i))
+			if err == nil {
+				err = os.Remove(f.Name())
+			}
+			return f, err
+		})
+	}},
+	{name: "full disk, behind closed folders", limits: Limits{FileSize: 2 << 20, Disk: 8 << 20}, try: func(target) error {
+		return fill(func(i int) (*os.File, error) {
+			dir := fmt.Sprint("dir", i)
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				return nil, err
+			}
+			f, err := os.Create(dir + "/part")
+			if err == nil {
+				err = os.Chmod(dir, 0)
+			}
+			return f, err
+		})
+	}},
+}
+
+// fill writes into many new files, slowly enough to be seen.
+func fill(create func(i int) (*os.File, error)) error {
+	for i := range 32 {
+		f, err := create(i)
+		if err == nil {
+			defer f.Close()
+			_, err = f.Write(make([]byte, 2<<20))
+		}
+		if err != nil {
+			return err
+		}
+		time.Sleep(30 * time.Millisecond)
+	}
+	return nil
 }
 
 // raceLinks swaps a folder of the job with a link to the outside while it opens a file in it.

@@ -126,6 +126,14 @@ func attemptCommand(t *testing.T, level Level, e escape) (*Cmd, target) {
 	if level == LevelNone {
 		c.Confine = nil
 	}
+	t.Cleanup(func() { // of folders that the attempt has closed
+		filepath.WalkDir(c.Dir, func(path string, d os.DirEntry, err error) error {
+			if err != nil && d.IsDir() {
+				os.Chmod(path, 0o700)
+			}
+			return nil
+		})
+	})
 	return c, v
 }
 

@@ -57,19 +57,8 @@ func (k *keeper) killAll() {
 }
 
 // children returns those of all threads of this process.
-func children() (pids []int) {
-	tasks, err := os.ReadDir("/proc/self/task")
-	if err != nil {
-		return nil
-	}
-	for _, t := range tasks {
-		list, _ := os.ReadFile("/proc/self/task/" + t.Name() + "/children")
-		for _, f := range bytes.Fields(list) {
-			if pid, err := strconv.Atoi(string(f)); err == nil && pid > 1 {
-				pids = append(pids, pid)
-			}
-		}
-	}
+func children() []int {
+	_, pids := family("self")
 	return pids
 }
 
