@@ -89,6 +89,9 @@ func access(r *rules.Rules, j job.Job) agent.Access {
 	k, ok := r.Gates.Kind(j.Payload.Kind)
 	if ok && k.Own() {
 		a.WriteRoots, a.Network = k.Effect == kind.EffectWrite, k.Network && s.Network
+		if k.DataBytes > 0 && (a.Limits.Data == 0 || k.DataBytes < a.Limits.Data) {
+			a.Limits.Data = k.DataBytes
+		}
 	}
 	if params, err := kind.ParseParams(j.Payload.Kind, j.Payload.Params); err == nil {
 		if p, ok := params.(kind.Exec); ok {

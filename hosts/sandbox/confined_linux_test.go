@@ -66,6 +66,20 @@ func TestConfinedRun(t *testing.T) {
 	})
 }
 
+// TestConfinedMemory: where memory runs out, jobs are ended first.
+func TestConfinedMemory(t *testing.T) {
+	own, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil || string(own) == oomScore+"\n" {
+		t.Fatalf("the score of this process is %q: %v", own, err)
+	}
+	each(t, func(t *testing.T, level Level) {
+		c := confined(t, level, "cat /proc/self/oom_score_adj")
+		if r := run(t, c); r.ExitCode != 0 || string(c.Stdout.Head) != oomScore+"\n" {
+			t.Errorf("%q %+v", c.Stdout.Head, r)
+		}
+	})
+}
+
 func TestConfinedSignalled(t *testing.T) {
 	each(t, func(t *testing.T, level Level) {
 		// Process 1 of a namespace would not feel this.

@@ -14,6 +14,9 @@ const secureBits = 1<<0 | 1<<1 | // NOROOT
 	1<<2 | 1<<3 | // NO_SETUID_FIXUP
 	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE
 
+// oomScore makes a process look as if it had half the memory of the machine beside its own.
+const oomScore = "500"
+
 func trouble(primitive string, err error) *problem {
 	p := &problem{Primitive: primitive, Text: err.Error(), Errno: unix.EINVAL}
 	if e, ok := errors.AsType[syscall.Errno](err); ok {
@@ -26,6 +29,9 @@ func trouble(primitive string, err error) *problem {
 // goes all the way to exec, which it does with nothing to execute.
 func (k *keeper) prepare() *problem {
 	swallow()
+	// Jobs inherit it: where memory runs out, the kernel ends them before what else is on the machine. A kernel that does
+	// not take it confines no less.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte(oomScore), 0)
 	k.abi = landlockABI()
 	switch {
 	case k.abi == 0:

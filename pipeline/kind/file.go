@@ -39,6 +39,7 @@ type file struct {
 		Timeout    int   `json:"timeout_seconds"`
 		MaxTimeout int   `json:"max_timeout_seconds"`
 		Output     int64 `json:"output_bytes"`
+		Data       int64 `json:"data_bytes"`
 	} `json:"limits"`
 	Effect   Effect `json:"effect"`
 	Rerun    string `json:"rerun"`
@@ -129,7 +130,7 @@ func (c *compiler) compile() Kind {
 	}
 	k := Kind{
 		Name: c.Name, Summary: c.Summary, Paths: append([]string{}, c.Paths...), Effect: c.Effect, RerunSafe: c.Rerun == "safe",
-		Timeout: l.Timeout, MaxTimeout: l.MaxTimeout, OutputBytes: l.Output, Network: c.Network,
+		Timeout: l.Timeout, MaxTimeout: l.MaxTimeout, OutputBytes: l.Output, DataBytes: l.Data, Network: c.Network,
 		template: t,
 	}
 	k.Capabilities = append([]string{c.Name}, c.Capabilities...)

@@ -46,6 +46,7 @@ type Kind struct {
 	Timeout     int             // seconds, where the proposal does not say
 	MaxTimeout  int             // seconds
 	OutputBytes int64           // kept of each stream
+	DataBytes   int64           // of memory that each process may write to
 	Network     bool            // its program may use the network, where sandbox.network lets it
 	Definition  json.RawMessage // the file, canonical
 
