@@ -16,6 +16,9 @@ var refusedArch = []uint32{
 	unix.SYS_CREATE_MODULE, unix.SYS_GET_KERNEL_SYMS, unix.SYS_QUERY_MODULE, unix.SYS_NFSSERVCTL, unix.SYS_VSERVER,
 }
 
+// watchingArch is the older form of a call in watching.
+var watchingArch = []uint32{unix.SYS_INOTIFY_INIT}
+
 // rulesArch are the older forms of calls that have rules.
 var rulesArch = map[uint32][]bpf.Instruction{
 	unix.SYS_OPEN:  creation(1, 2),

@@ -11,6 +11,7 @@ const (
 )
 
 var (
-	refusedArch = []uint32{unix.SYS_NFSSERVCTL}
-	rulesArch   map[uint32][]bpf.Instruction
+	refusedArch  = []uint32{unix.SYS_NFSSERVCTL}
+	watchingArch []uint32
+	rulesArch    map[uint32][]bpf.Instruction
 )

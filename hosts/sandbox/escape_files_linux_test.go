@@ -153,6 +153,13 @@ var fileEscapes = []escape{
 	{name: "core pattern", root: true, try: func(target) error { return openFor(unix.O_WRONLY, "/proc/sys/kernel/core_pattern") }},
 	{name: "sysrq", root: true, without: "a kernel may be built without it", try: func(target) error { return openFor(unix.O_WRONLY, "/proc/sysrq-trigger") }},
 	{name: "sys", try: func(target) error { _, err := os.ReadDir("/sys/kernel"); return err }},
+	{name: "watch a folder", try: func(v target) error {
+		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		if err == nil {
+			_, err = unix.InotifyAddWatch(fd, v.Outside, unix.IN_ALL_EVENTS)
+		}
+		return err
+	}},
 	{name: "large file", limits: Limits{FileSize: 1 << 20}, try: func(target) error {
 		return os.WriteFile("big", make([]byte, 2<<20), 0o600)
 	}},

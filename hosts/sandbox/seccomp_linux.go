@@ -57,12 +57,21 @@ var absent = []uint32{
 	unix.SYS_CLONE3, unix.SYS_OPENAT2, unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER,
 }
 
-// onlySelf are calls whose first or second argument names a process, where 0 is the caller. At LevelRestricted processes
-// of the same user outside the job could be named.
-var onlySelf = map[uint32]int{
-	unix.SYS_SETPRIORITY: 1, unix.SYS_IOPRIO_SET: 1, unix.SYS_SCHED_SETSCHEDULER: 0, unix.SYS_SCHED_SETPARAM: 0,
-	unix.SYS_SCHED_SETATTR: 0, unix.SYS_SCHED_SETAFFINITY: 0,
+// onlySelf are calls whose first argument names a process, where 0 is the caller. At LevelRestricted processes of the same
+// user outside the job could be named.
+var onlySelf = []uint32{
+	unix.SYS_SCHED_SETSCHEDULER, unix.SYS_SCHED_SETPARAM, unix.SYS_SCHED_SETATTR, unix.SYS_SCHED_SETAFFINITY,
 }
+
+// onlyOwn are calls whose second argument names what the first says: a process, a process group or, by the last number
+// that there is, all processes of a user. For each of them 0 is the caller's, so that the user is refused as well.
+var onlyOwn = map[uint32][2]uint32{
+	unix.SYS_SETPRIORITY: {unix.PRIO_PROCESS, unix.PRIO_PGRP},
+	unix.SYS_IOPRIO_SET:  {1, 2}, // IOPRIO_WHO_PROCESS, IOPRIO_WHO_PGRP
+}
+
+// watching are calls that tell what happens to files, and for which Landlock does not say which ones.
+var watching = append([]uint32{unix.SYS_INOTIFY_INIT1}, watchingArch...)
 
 var (
 	allow = bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}
@@ -167,8 +176,16 @@ func filter(level Level, network bool, abi int) ([]unix.SockFilter, error) {
 	p.on(unix.SYS_PERSONALITY, values(0, 0, 0xffffffff)...)
 	p.on(unix.SYS_PRLIMIT64, values(0, 0)...)
 	if level != LevelFull {
-		for n, who := range onlySelf {
-			p.on(n, values(who, 0)...)
+		for _, n := range onlySelf {
+			p.on(n, values(0, 0)...)
+		}
+		for n, which := range onlyOwn {
+			p.on(n, arg(0), bpf.JumpIf{Cond: bpf.JumpEqual, Val: which[0], SkipTrue: 1},
+				bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: which[1], SkipTrue: 2},
+				arg(1), bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, deny, allow)
+		}
+		for _, n := range watching {
+			p.on(n, lack)
 		}
 	}
 	p.sockets(level, network, abi)
