@@ -117,36 +117,30 @@ func (c *collection) where() string {
 
 // search keeps what one place has of a declared output, and reports whether that is anything.
 func (c *collection) search(ctx context.Context, from place, d job.Declared) (found bool, fail *failure) {
-	names := []string{d.Path}
-	if d.Pattern() {
-		limit := c.a.opt.ArtifactCount
-		if limit <= 0 {
-			limit = maxArtifacts
-		}
-		matches, more, err := from.roots.Glob(from.dir, d.Path, limit)
-		if err != nil {
-			return false, outputFailure(d.Path, err)
-		}
-		if more {
-			return false, c.tooMany()
-		}
-		names = matches
+	if !d.Pattern() {
+		return c.file(from, d.Path)
 	}
-	for _, name := range names {
+	err := from.roots.Glob(from.dir, d.Path, func(name string) error {
+		var there bool
 		if ctx.Err() != nil {
-			return false, failed(CodeCancelled, true, "cancelled")
-		}
-		there, fail := c.file(from, name)
-		if fail != nil {
-			return false, fail
+			fail = failed(CodeCancelled, true, "cancelled")
+		} else {
+			there, fail = c.file(from, name)
 		}
 		found = found || there
+		if fail != nil {
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && fail == nil {
+		fail = outputFailure(d.Path, err)
 	}
-	return found, nil
+	return found, fail
 }
 
-// maxArtifacts bounds the files of one pattern where the config does not.
-const maxArtifacts = 100_000
+// errEnough ends a search.
+var errEnough = errors.New("enough")
 
 func (c *collection) tooMany() *failure {
 	return failed(CodeArtifactMany, false, "outputs: more than %d files; declare fewer, or raise limits.artifacts", c.a.opt.ArtifactCount)

@@ -28,6 +28,7 @@ const (
 	Denied        Code = "DENIED"  // by the permissions of the file system
 	Changed       Code = "CHANGED" // replaced by somebody between check and use
 	NoSpace       Code = "NO_SPACE"
+	TooMany       Code = "TOO_MANY" // names to look at
 	IO            Code = "IO"
 )
 
