@@ -27,6 +27,9 @@ type Submitted struct {
 	JobID  string `json:"job_id"`
 	Path   string `json:"path"`
 	Source string `json:"source"`
+
+	line          int    // in the file at Path, 0 where it is alone there
+	payloadSHA256 string // of the canonical form
 }
 
 // Submit puts proposals into the inbox. All of them are parsed first, and nothing is put there where one of them cannot
@@ -68,6 +71,7 @@ func (p *Pipeline) Submit(ctx context.Context, source string, drafts []Draft) ([
 	for i := range out {
 		out[i].Path = p.ws.Rel(paths[i])
 	}
+	number(out)
 	return out, ctx.Err()
 }
 
@@ -85,20 +89,26 @@ func (p *Pipeline) prepare(d Draft) (Submitted, []byte, error) {
 	if !ok {
 		return Submitted{}, nil, &InputError{File: d.Name, Line: d.Line, Message: "a proposal is a JSON object", Way: "sheratan schema proposal"}
 	}
-	if id, has := obj["id"]; has || d.Signature != nil {
-		s, _ := id.(string)
-		if !job.ValidID(s) {
-			s = "" // the gate says what is wrong with it
+	var s Submitted
+	if obj["payload"] != nil {
+		if b, err := schemas.Marshal(obj["payload"]); err == nil {
+			s.payloadSHA256 = schemas.Digest(b)
 		}
-		return Submitted{JobID: s}, bytes.TrimSpace(d.Data), nil
+	}
+	if id, has := obj["id"]; has || d.Signature != nil {
+		if text, _ := id.(string); job.ValidID(text) { // of another one the gate says what is wrong
+			s.JobID = text
+		}
+		return s, bytes.TrimSpace(d.Data), nil
 	}
 	id, err := p.random()
 	if err != nil {
 		return Submitted{}, nil, err
 	}
 	obj["id"] = id
+	s.JobID = id
 	data, err := schemas.Marshal(obj)
-	return Submitted{JobID: id}, data, err
+	return s, data, err
 }
 
 // fileName names the inbox file of a proposal; another one is found where it is taken.

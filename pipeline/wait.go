@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -21,11 +20,21 @@ const waitEvery = 100 * time.Millisecond
 // Wait waits until the jobs are over or blocked, and emits a result for each as it gets there. A job that is not known
 // yet is waited for while there are files in the inbox. The error is ErrWaitTimeout where the time ran out.
 func (p *Pipeline) Wait(ctx context.Context, ids []string, o WaitOptions, emit func(job.Result) error) error {
+	waits := make([]awaited, len(ids))
+	for i, id := range ids {
+		waits[i] = func(ctx context.Context) (job.Result, bool, error) { return p.outcome(ctx, id) }
+	}
+	return p.await(ctx, waits, o, emit)
+}
+
+// awaited asks whether a job is over, and for its result.
+type awaited func(ctx context.Context) (res job.Result, done bool, err error)
+
+func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emit func(job.Result) error) error {
 	deadline := time.Time{}
 	if o.Timeout > 0 {
 		deadline = p.opts.Now().Add(o.Timeout)
 	}
-	left := append([]string{}, ids...)
 	for {
 		if o.Drive {
 			if err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true}, nil); err != nil {
@@ -33,13 +42,13 @@ func (p *Pipeline) Wait(ctx context.Context, ids []string, o WaitOptions, emit f
 			}
 		}
 		rest := left[:0]
-		for _, id := range left {
-			res, done, err := p.outcome(ctx, id)
+		for _, ask := range left {
+			res, done, err := ask(ctx)
 			if err != nil {
 				return err
 			}
 			if !done {
-				rest = append(rest, id)
+				rest = append(rest, ask)
 				continue
 			}
 			if err := emit(res); err != nil || o.Any {
@@ -78,16 +87,11 @@ func (p *Pipeline) outcome(ctx context.Context, id string) (job.Result, bool, er
 
 // stillComing returns an error where a job that is not known is not on its way either.
 func (p *Pipeline) stillComing(ctx context.Context, id string) error {
-	waiting, _, err := p.ws.CountInbox(1)
-	if err != nil || waiting > 0 {
-		return err
-	}
-	claims, err := os.ReadDir(p.ws.ClaimedDir())
-	if err != nil || len(claims) > 0 {
+	if coming, err := p.coming(); err != nil || coming {
 		return err
 	}
 	// It may have been taken in between the two looks.
-	_, err = p.row(ctx, id)
+	_, err := p.row(ctx, id)
 	return err
 }
 

@@ -13,17 +13,17 @@ import (
 	"github.com/sheratan/sheratan/pipeline/job"
 )
 
-// follow waits for jobs and prints their results. With through, the job's output is passed on as if it had been started
+// follow waits for n jobs and prints their results. With through, the job's output is passed on as if it had been started
 // here, and the rest goes to stderr.
-func follow(ctx context.Context, a *app, p *pipeline.Pipeline, ids []string, o pipeline.WaitOptions, through bool) error {
+func follow(ctx context.Context, a *app, p *pipeline.Pipeline, n int, wait func(emit func(job.Result) error) error, through bool) error {
 	a.streaming()
 	var v verdicts
 	bar := a.progress("waiting, done")
 	done := int64(0)
-	err := p.Wait(ctx, ids, o, func(r job.Result) error {
+	err := wait(func(r job.Result) error {
 		v.add(string(r.Status))
 		done++
-		bar.set(done, int64(len(ids)))
+		bar.set(done, int64(n))
 		if r.Status == job.StatusQuarantined && !a.global.JSON {
 			return a.printBlocked(ctx, p, r.JobID)
 		}

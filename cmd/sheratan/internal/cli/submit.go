@@ -143,16 +143,18 @@ func (a *app) refuseFollowUp(command string) error {
 
 // submitAndWait submits and, with --wait, follows what it submitted.
 func submitAndWait(ctx context.Context, a *app, p *pipeline.Pipeline, o *submitOptions, source string, drafts []pipeline.Draft, stdin bool) error {
-	var ids []string
+	var waits *pipeline.Arrivals
+	if o.Wait {
+		var err error
+		if waits, err = p.Arrivals(ctx); err != nil {
+			return err
+		}
+	}
 	submit := func(drafts []pipeline.Draft) error {
 		done, err := p.Submit(ctx, source, drafts)
 		for _, s := range done {
-			switch {
-			case o.Wait && s.JobID != "":
-				ids = append(ids, s.JobID)
-				continue
-			case o.Wait:
-				a.people.note("%s: has no usable id of its own, so it is not waited for", s.Path)
+			if o.Wait {
+				waits.Expect(s)
 				continue
 			}
 			name := s.JobID
@@ -180,7 +182,10 @@ func submitAndWait(ctx context.Context, a *app, p *pipeline.Pipeline, o *submitO
 		}
 	}
 	if o.Wait {
-		return follow(ctx, a, p, ids, pipeline.WaitOptions{Drive: true}, len(ids) == 1 && !a.global.JSON)
+		n := waits.Len()
+		return follow(ctx, a, p, n, func(emit func(job.Result) error) error {
+			return waits.Wait(ctx, pipeline.WaitOptions{Drive: true}, emit)
+		}, n == 1 && !a.global.JSON)
 	}
 	if a.env.StderrTTY {
 		a.people.hint("sheratan tick")

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sheratan/sheratan/pipeline"
+	"github.com/sheratan/sheratan/pipeline/job"
 )
 
 func newWait(a *app) *cobra.Command {
@@ -44,7 +45,7 @@ sheratan submit --json *.json | sheratan wait - --json`,
 			if err != nil {
 				return err
 			}
-			return follow(ctx, a, p, ids, o, false)
+			return follow(ctx, a, p, len(ids), func(emit func(job.Result) error) error { return p.Wait(ctx, ids, o, emit) }, false)
 		})
 	})
 	return c
