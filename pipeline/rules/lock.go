@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -44,7 +43,7 @@ func (e *LockedError) Unwrap() error { return e.Err }
 // checkLock compares a digest with the locked one. A lock that cannot be read locks everything out.
 func checkLock(ws *workspace.Workspace, digest string) error {
 	path := ws.ConfigLock()
-	text, err := os.ReadFile(path)
+	text, err := workspace.ReadText(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

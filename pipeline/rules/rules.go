@@ -260,7 +260,7 @@ func readSources(ws *workspace.Workspace, config string) (sources, []Problem, er
 }
 
 func readConfigFile(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+	b, err := workspace.ReadText(path)
 	if err != nil {
 		return nil, fmt.Errorf("the configuration cannot be read: %w", err)
 	}

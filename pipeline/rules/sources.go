@@ -46,7 +46,7 @@ func readFolder(ws *workspace.Workspace, dir string) ([]sourceFile, error) {
 			continue
 		}
 		path := filepath.Join(dir, d.Name())
-		text, err := os.ReadFile(path)
+		text, err := workspace.ReadText(path)
 		if err != nil {
 			return nil, err
 		}

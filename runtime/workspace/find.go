@@ -123,7 +123,7 @@ func jobsOf(dir, path string) (root string, inside bool) {
 	if err != nil || w.root == path {
 		return "", false
 	}
-	text, err := os.ReadFile(w.Config())
+	text, err := ReadText(w.Config())
 	var cfg struct {
 		Gates struct {
 			Roots []string `json:"roots"`
