@@ -43,9 +43,19 @@ func processEnv() cli.Env {
 		StdinTTY:  term.IsTerminal(int(os.Stdin.Fd())),
 		StdoutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		StderrTTY: term.IsTerminal(int(os.Stderr.Fd())),
-		Size:      terminalSize,
-		Terminal:  cli.OpenTerminal, InsideJob: cli.InsideJob,
+		Raw:       rawTerminal, Size: terminalSize,
+		Terminal: cli.OpenTerminal, InsideJob: cli.InsideJob,
 	}
+}
+
+// rawTerminal lets the terminal that stdin is deliver keys.
+func rawTerminal() (restore func(), err error) {
+	fd := int(os.Stdin.Fd())
+	state, err := term.MakeRaw(fd)
+	if err != nil {
+		return nil, err
+	}
+	return func() { _ = term.Restore(fd, state) }, nil // a terminal that is gone needs none
 }
 
 // terminalSize is the size of the terminal that stdout is, as it is now.

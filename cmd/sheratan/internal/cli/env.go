@@ -25,7 +25,8 @@ type Env struct {
 	StdinTTY       bool
 	StdoutTTY      bool
 	StderrTTY      bool
-	Size           func() (columns, rows int) // of the terminal that stdout is; nil or 0 is not known
+	Raw            func() (restore func(), err error) // lets the terminal that stdin is deliver keys, and not lines; may be nil
+	Size           func() (columns, rows int)         // of the terminal that stdout is; nil or 0 is not known
 
 	Now       func() time.Time                        // its location is the one in which times are shown
 	Terminal  func() (io.ReadWriteCloser, error)      // where decisions are asked for, whatever the streams are

@@ -25,9 +25,9 @@ func newStatus(a *app) *cobra.Command {
 		Long: `Prints in one screen what lies in the inbox, how many jobs there are in each state, what is paused, how long
 the ledger is, and which hosts there are.
 
-With --watch it stays until interrupted. On a terminal that is a live view: the queue by priority and source, what runs
-and since when, the hosts, and the last events, drawn anew once per --interval and whenever there are new events. Where
-stdout is no terminal, or with --json, the status is printed again whenever it has changed.`,
+With --watch it stays until interrupted. On a terminal that is a live view, which q ends as well: the queue by priority
+and source, what runs and since when, the hosts, and the last events, drawn anew once per --interval and whenever there
+are new events. Where stdout is no terminal, or with --json, the status is printed again whenever it has changed.`,
 		Example: `sheratan status
 sheratan status --watch
 sheratan status --json | jq .jobs`,

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -34,6 +35,18 @@ func runWatch(ctx context.Context, a *app, p *pipeline.Pipeline, o *statusOption
 	}
 	// Whatever happens, the terminal is as it was.
 	defer func() { err = joined(err, a.out.printf(leaveScreen)) }()
+	keys, release, err := a.keyboard(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	ctx, cancel := untilQuit(ctx, keys)
+	defer cancel()
+	defer func() {
+		if errors.Is(err, errQuit) {
+			err = nil
+		}
+	}()
 	return eachChange(ctx, p, o, func() error {
 		l, err := p.Live(ctx)
 		if err != nil {
@@ -110,7 +123,7 @@ func (w *watchScreen) draw(l pipeline.Live) string {
 	if len(lines) > rows-1 {
 		lines = lines[:max(rows-1, 1)]
 	}
-	return toTop + strings.Join(lines, clearLine+"\n") + clearLine + clearRest
+	return toTop + strings.Join(lines, clearLine+"\r\n") + clearLine + clearRest
 }
 
 func (w *watchScreen) lines(l pipeline.Live, columns, rows int) []string {

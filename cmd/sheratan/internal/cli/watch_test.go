@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -45,7 +46,7 @@ func TestWatchFits(t *testing.T) {
 			if strings.Contains(text, "\x1b[31m") {
 				t.Fatalf("%v: a job changed the colour: %q", size, text)
 			}
-			lines := strings.Split(sequence.ReplaceAllString(text, ""), "\n")
+			lines := strings.Split(sequence.ReplaceAllString(text, ""), "\r\n")
 			if len(lines) > size[1] {
 				t.Errorf("%v: %d lines", size, len(lines))
 			}
@@ -68,6 +69,42 @@ func TestWatchShows(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}
+	}
+}
+
+// TestKeys: q ends what is shown, Ctrl-C interrupts it, other keys do nothing; and the terminal gets its mode back.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	for typed, want := range map[string]error{"xq": errQuit, "\x1b[A\x04": errQuit, "y\x03q": ErrInterrupted, "xyz": nil} {
+		env := testEnv("status")
+		raw := 0
+		env.Stdin, env.StdinTTY = strings.NewReader(typed), true
+		env.Raw = func() (func(), error) { raw++; return func() { raw-- }, nil }
+		keys, release, err := testApp(env).keyboard(t.Context())
+		if err != nil || raw != 1 {
+			t.Fatalf("%q: %v, raw %d", typed, err, raw)
+		}
+		ctx, cancel := untilQuit(t.Context(), keys)
+		if want == nil {
+			select {
+			case <-ctx.Done():
+				t.Errorf("%q: ended: %v", typed, context.Cause(ctx))
+			case <-time.After(50 * time.Millisecond):
+			}
+		} else if <-ctx.Done(); context.Cause(ctx) != want {
+			t.Errorf("%q: %v, want %v", typed, context.Cause(ctx), want)
+		}
+		cancel()
+		if release(); raw != 0 {
+			t.Errorf("%q: the terminal is still raw", typed)
+		}
+	}
+	env := testEnv("status")
+	env.Raw = func() (func(), error) { t.Error("stdin is no terminal"); return nil, nil }
+	if keys, release, err := testApp(env).keyboard(t.Context()); keys != nil || err != nil {
+		t.Errorf("%v %v", keys, err)
+	} else {
+		release()
 	}
 }
 
