@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -182,6 +183,18 @@ type RemoveOptions struct {
 func (p *Pipeline) RemoveFiles(ctx context.Context, id string, o RemoveOptions) ([]Removal, error) {
 	if err := p.finishRemovals(ctx); err != nil {
 		return nil, err
+	}
+	row, err := p.row(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if row.Result.SHA256 == "" && row.JoinedTo != "" {
+		command := "logs"
+		if o.Artifacts {
+			command = "artifacts"
+		}
+		return nil, &InputError{File: id, Message: fmt.Sprintf("it shares the result of %s, and the files are those of that job", row.JoinedTo),
+			Way: "sheratan " + command + " --remove " + row.JoinedTo + " --reason TEXT"}
 	}
 	attempts, err := p.Attempts(ctx, id)
 	if err != nil {
