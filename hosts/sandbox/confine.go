@@ -21,7 +21,7 @@ type Confinement struct {
 	Hide    []string // inside the others, and yet not to be seen: empty at LevelFull, refused at LevelRestricted
 	Tmp     string   // a folder inside Work that is also /tmp at LevelFull; "" is none
 	Devices []string // nil is DefaultDevices
-	Network bool     // Internet sockets; without, only sockets between processes of the job
+	Network bool     // that of the machine; without, only sockets between processes of the job, at LevelFull a loopback of its own too
 	Limits  Limits
 }
 

@@ -39,16 +39,28 @@ func Main() {
 // the namespaces that it stays in; the kernel ends with it all that is in there.
 type keeper struct {
 	setup
-	abi     int
-	birth   birth
-	flags   uint64 // of the job's clone
-	scoped  bool   // kill(-1) reaches nobody but the job
-	program []unix.SockFilter
+	abi      int
+	loopback bool // there is one, of the job's own
+	birth    birth
+	flags    uint64 // of the job's clone
+	scoped   bool   // kill(-1) reaches nobody but the job
+	program  []unix.SockFilter
 
 	pid     int // of the job, 0 is none
 	pidfd   int
 	over    bool // it has ended
 	outcome ended
+}
+
+// reach is what the job may connect to.
+func (k *keeper) reach() reach {
+	switch {
+	case k.Confine.Network:
+		return reachAll
+	case k.loopback:
+		return reachItself
+	}
+	return reachNothing
 }
 
 // setup is what a runner says first.

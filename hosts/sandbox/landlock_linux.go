@@ -49,9 +49,9 @@ func handled(abi int) landlock.RulesetAttr {
 }
 
 // ruleset makes the rules of one confinement. The descriptor serves any number of processes.
-func ruleset(c *Confinement, level Level, abi int) (fd int, err error) {
+func ruleset(c *Confinement, level Level, abi int, r reach) (fd int, err error) {
 	attr := handled(abi)
-	if c.Network {
+	if r != reachNothing {
 		attr.HandledAccessNet = 0
 	}
 	if fd, err = landlock.LandlockCreateRuleset(&attr, 0); err != nil {

@@ -48,16 +48,18 @@ func (k *keeper) prepare() *problem {
 			return trouble("mount namespace", err)
 		}
 		limitNamespace(k.Confine.Limits.Processes)
+		// Root without CAP_NET_ADMIN, as in some containers, gets a namespace and cannot do this. Its jobs have no loopback.
+		k.loopback = !k.Confine.Network && bringUp() == nil
 		if err := unix.MountSetattr(-1, "/proc", 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}); err != nil {
 			return trouble("mount namespace", err)
 		}
 		k.flags = unix.CLONE_NEWIPC
 	}
 	var err error
-	if k.birth.ruleset, err = ruleset(&k.Confine, k.Level, k.abi); err != nil {
+	if k.birth.ruleset, err = ruleset(&k.Confine, k.Level, k.abi, k.reach()); err != nil {
 		return trouble("Landlock", err)
 	}
-	if k.program, err = filter(k.Level, k.Confine.Network, k.abi); err != nil {
+	if k.program, err = filter(k.Level, k.reach(), k.abi); err != nil {
 		return trouble("seccomp", err)
 	}
 	k.birth.filter = unix.SockFprog{Len: uint16(len(k.program)), Filter: &k.program[0]}

@@ -74,10 +74,11 @@ var onlyOwn = map[uint32][2]uint32{
 var watching = append([]uint32{unix.SYS_INOTIFY_INIT1}, watchingArch...)
 
 var (
-	allow = bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}
-	deny  = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}
-	lack  = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}
-	kill9 = bpf.RetConstant{Val: unix.SECCOMP_RET_KILL_PROCESS}
+	allow       = bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}
+	deny        = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}
+	unsupported = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPROTONOSUPPORT)}
+	lack        = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}
+	kill9       = bpf.RetConstant{Val: unix.SECCOMP_RET_KILL_PROCESS}
 )
 
 // rules says for each call what becomes of it. Every body ends in a return.
@@ -150,7 +151,7 @@ func creation(flags, mode int) []bpf.Instruction {
 }
 
 // filter assembles what a job may ask of the kernel.
-func filter(level Level, network bool, abi int) ([]unix.SockFilter, error) {
+func filter(level Level, r reach, abi int) ([]unix.SockFilter, error) {
 	p := make(rules)
 	for _, n := range refused {
 		p.on(n, deny)
@@ -188,7 +189,7 @@ func filter(level Level, network bool, abi int) ([]unix.SockFilter, error) {
 			p.on(n, lack)
 		}
 	}
-	p.sockets(level, network, abi)
+	p.sockets(level, r, abi)
 	program := []bpf.Instruction{bpf.LoadAbsolute{Off: offArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1}, kill9, bpf.LoadAbsolute{Off: offNumber, Size: 4}}
 	if x32Bit != 0 {
@@ -209,10 +210,22 @@ func filter(level Level, network bool, abi int) ([]unix.SockFilter, error) {
 	return out, nil
 }
 
-// sockets permits those between processes, and with network those of the Internet. Where neither the mount namespace nor
-// Landlock decides about sockets that have a path, a job could ask a service of the machine to act for it, so it gets
-// connected pairs only, and of these not the kind that can be sent elsewhere.
-func (p rules) sockets(level Level, network bool, abi int) {
+// reach is how far the sockets of a job go.
+type reach int
+
+const (
+	reachNothing reach = iota
+	reachItself        // the loopback of a network namespace of its own
+	reachAll           // the network of the machine
+)
+
+// protocols are what Internet sockets may speak. Others are code of the kernel that is loaded when somebody asks for it.
+var protocols = []uint32{0, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6}
+
+// sockets permits those between processes, and those of the Internet where they reach anything. Where neither the mount
+// namespace nor Landlock decides about sockets that have a path, a job could ask a service of the machine to act for it, so
+// it gets connected pairs only, and of these not the kind that can be sent elsewhere.
+func (p rules) sockets(level Level, r reach, abi int) {
 	var families []uint32
 	if level == LevelFull || abi >= abiUnix {
 		families = append(families, unix.AF_UNIX)
@@ -221,8 +234,16 @@ func (p rules) sockets(level Level, network bool, abi int) {
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_STREAM, SkipTrue: 2},
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_SEQPACKET, SkipTrue: 1}, deny, allow)
 	}
-	if network {
-		families = append(families, unix.AF_INET, unix.AF_INET6, unix.AF_NETLINK)
+	if r == reachAll {
+		families = append(families, unix.AF_NETLINK)
 	}
-	p.on(unix.SYS_SOCKET, values(0, families...)...)
+	body := values(0, families...)
+	if r != reachNothing {
+		internet := values(2, protocols...)
+		internet[len(internet)-2] = unsupported // which programs know how to do without
+		body = append([]bpf.Instruction{arg(0),
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET, SkipTrue: 1},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.AF_INET6, SkipTrue: uint8(len(internet))}}, append(internet, body...)...)
+	}
+	p.on(unix.SYS_SOCKET, body...)
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/runtime/workspace"
 )
 
@@ -72,9 +73,13 @@ func agentsText(plan *workspace.Plan, cfg Config, own []KindLine) []byte {
 	p("Paths are relative to `%s`. Paths with `..`, and everything in a `.git`, are refused.", firstRoot(plan))
 	p("")
 	p("`exec` takes a program and its arguments, never a line for a shell. There are rules for: %s.", programList(cfg.Gates.Exec))
+	loopback := ""
+	if cfg.Sandbox.Minimum == string(sandbox.LevelFull) {
+		loopback = " but a 127.0.0.1 of its own"
+	}
 	p("Arguments are matched one by one; options that write files or run other programs are not allowed.")
 	p("A program runs in a sandbox: it reads the system and the folders above, and changes only those of its own, `$HOME` and")
-	p("`$TMPDIR`, unless its rule says that it may write. It has no network, and what it starts ends when it does.")
+	p("`$TMPDIR`, unless its rule says that it may write. It has no network%s, and what it starts ends when it does.", loopback)
 	p("")
 	p("## Read the answer")
 	p("")
