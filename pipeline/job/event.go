@@ -14,6 +14,7 @@ const (
 	AuditRequested    EventName = "AUDIT_REQUESTED"
 	AuditReported     EventName = "AUDIT_REPORTED"
 	AuditFailed       EventName = "AUDIT_FAILED"
+	JobPatched        EventName = "JOB_PATCHED"
 	OperatorApproved  EventName = "OPERATOR_APPROVED"
 	OperatorRejected  EventName = "OPERATOR_REJECTED"
 	JobRevised        EventName = "JOB_REVISED"
@@ -76,6 +77,7 @@ var Transitions = []Transition{
 	{AuditRequested, []Status{StatusQuarantined}, ""},
 	{AuditReported, []Status{StatusQuarantined}, ""},
 	{AuditFailed, []Status{StatusQuarantined}, ""},
+	{JobPatched, []Status{StatusQuarantined}, ""},
 	{OperatorApproved, []Status{StatusQuarantined}, ""},
 	{OperatorRejected, []Status{StatusQuarantined}, StatusCancelled},
 	{JobRevised, []Status{StatusQuarantined, StatusFailed, StatusCancelled}, ""},

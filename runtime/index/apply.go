@@ -37,7 +37,7 @@ func (tx *Tx) Apply(ev *ledger.Event, docs DocReader) error {
 	case isWorkspaceEvent(ev.Event):
 		seq, err = tx.applyWorkspace(ev, at, docs)
 	default:
-		seq, err = tx.applyJob(ev, at)
+		seq, err = tx.applyJob(ev, at, docs)
 	}
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func artifact(ev *ledger.Event, l ledger.Located) ledger.Ref {
 }
 
 // applyJob changes the state of one job, and returns its number.
-func (tx *Tx) applyJob(ev *ledger.Event, at time.Time) (int64, error) {
+func (tx *Tx) applyJob(ev *ledger.Event, at time.Time, docs DocReader) (int64, error) {
 	e, err := tx.load(ev.JobID)
 	if err != nil {
 		return 0, err
@@ -115,6 +115,14 @@ func (tx *Tx) applyJob(ev *ledger.Event, at time.Time) (int64, error) {
 	to, ok := job.Next(ev.Event, from)
 	if !ok {
 		return 0, &TransitionError{JobID: ev.JobID, Event: ev.Event, From: from}
+	}
+	if ev.Event == job.JobPatched {
+		return e.row.Seq, tx.patch(e, ev, at, docs)
+	}
+	if from == job.StatusQuarantined && to != from {
+		if err := tx.noAudit(ev.JobID); err != nil {
+			return 0, err
+		}
 	}
 	row := e.row
 	row.Status, row.UpdatedAt = to, at
@@ -158,9 +166,10 @@ func (tx *Tx) applyJob(ev *ledger.Event, at time.Time) (int64, error) {
 // once the row is in place.
 func (tx *Tx) transition(row *Row, from job.Status, ev *ledger.Event, at time.Time) ([]func(*entry) error, error) {
 	switch ev.Event {
-	case job.GatesReported, job.JobApproved, job.JobBlocked, job.AuditRequested, job.AuditReported, job.AuditFailed,
-		job.OperatorApproved, job.OperatorRejected, job.JobRevised:
-		return tx.judge(row, ev, at)
+	case job.GatesReported, job.JobApproved, job.JobBlocked, job.OperatorApproved, job.OperatorRejected, job.JobRevised:
+		return tx.judge(row, from, ev, at)
+	case job.AuditRequested, job.AuditReported, job.AuditFailed:
+		return nil, tx.audit(row, ev, at)
 	case job.JobDeduplicated, job.KeyExpired, job.JobReady, job.JobThrottled, job.JobRetryScheduled, job.JobCancelled:
 		return tx.queue(row, from, ev, at)
 	default:

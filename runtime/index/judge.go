@@ -7,8 +7,8 @@ import (
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
-// judge applies what gates, auditor and operator say of a job.
-func (tx *Tx) judge(row *Row, ev *ledger.Event, at time.Time) ([]func(*entry) error, error) {
+// judge applies what gates and operator say of a job.
+func (tx *Tx) judge(row *Row, from job.Status, ev *ledger.Event, at time.Time) ([]func(*entry) error, error) {
 	switch ev.Event {
 	case job.GatesReported:
 		var m ledger.Gated
@@ -29,8 +29,11 @@ func (tx *Tx) judge(row *Row, ev *ledger.Event, at time.Time) ([]func(*entry) er
 		row.AcceptedAt, row.Basis = time.Time{}, ""
 		row.stopWaiting()
 		row.release()
+		if err := tx.needAudit(row, from, at); err != nil {
+			return nil, err
+		}
 		return []func(*entry) error{tx.dropKey}, nil
-	case job.OperatorApproved, job.AuditReported:
+	case job.OperatorApproved:
 		row.DecidedBy = ev.Actor
 	case job.OperatorRejected:
 		row.DecidedBy = ev.Actor
@@ -45,7 +48,6 @@ func (tx *Tx) judge(row *Row, ev *ledger.Event, at time.Time) ([]func(*entry) er
 			return nil, err
 		}
 		row.RevisedBy = m.Revision
-	case job.AuditRequested, job.AuditFailed:
 	}
 	return nil, nil
 }

@@ -99,7 +99,17 @@ func (m *model) draw(name job.EventName) (meta any, deps []string) {
 	case job.JobApproved:
 		return ledger.Approved{Basis: "gates", DueAt: m.when("due"), Ready: rapid.Bool().Draw(m.rt, "ready"), Slot: m.window()}, nil
 	case job.JobBlocked:
-		return ledger.Blocked{NextAction: "QUARANTINE"}, nil
+		return ledger.Blocked{NextAction: m.pick("next action", []string{"QUARANTINE", "REQUIRE_LLM2"})}, nil
+	case job.AuditRequested:
+		return ledger.AuditAsked{Attempt: rapid.IntRange(1, 3).Draw(m.rt, "attempt"), Until: m.when("until")}, nil
+	case job.AuditReported:
+		return ledger.Audited{Decision: "ALLOW", NextAction: m.pick("next action", []string{"ALLOW", "QUARANTINE", "REQUIRE_OPERATOR_ACK"})}, nil
+	case job.AuditFailed:
+		missed := ledger.AuditMissed{Attempt: rapid.IntRange(1, 3).Draw(m.rt, "attempt"), Reason: "no answer"}
+		if rapid.Bool().Draw(m.rt, "again") {
+			missed.NextAt = m.when("next")
+		}
+		return missed, nil
 	case job.OperatorRejected:
 		return ledger.Decided{}, nil
 	case job.JobDeduplicated:
@@ -142,6 +152,21 @@ func (m *model) draw(name job.EventName) (meta any, deps []string) {
 	}
 }
 
+// patched draws what a patch makes of a job: other dependencies, another priority and lane.
+func (m *model) patched(id string) (ledger.Patched, []string) {
+	meta, deps := m.draw(job.ProposalReceived)
+	p := ledger.Patched{Received: meta.(ledger.Received)}
+	if j := m.twin.jobs[id]; j != nil {
+		p.Source, p.Bucket, p.Key, p.Revises = j.source, j.bucket, j.key, j.revises
+	}
+	for _, ev := range m.h.events {
+		if ev.JobID == id && (ev.Event == job.ProposalReceived || ev.Event == job.JobPatched) {
+			p.Before = ev.ArtifactSHA256
+		}
+	}
+	return p, deps
+}
+
 // steps applies some random events, or finds them refused.
 func (m *model) steps(*rapid.T) {
 	if m.tx == nil {
@@ -162,8 +187,13 @@ func (m *model) steps(*rapid.T) {
 
 func (m *model) step(name job.EventName, id string) {
 	meta, deps := m.draw(name)
+	if name == job.JobPatched {
+		meta, deps = m.patched(id)
+	}
 	var ev ledger.Event
 	switch meta := meta.(type) {
+	case ledger.Patched:
+		ev = m.h.make(name, id, meta, intakeOf(deps))
 	case ledger.Received:
 		ev = m.h.make(name, id, meta, intakeOf(deps))
 	case map[string][2]int:

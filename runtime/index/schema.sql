@@ -267,6 +267,22 @@ CREATE TABLE mission_tasks (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX mission_tasks_job ON mission_tasks (job);
 
+-- Second opinions: of each job for which the gates asked for one.
+CREATE TABLE audits (
+  job               TEXT PRIMARY KEY,    -- id
+  attempts          INTEGER NOT NULL,    -- that failed
+  due               INTEGER NOT NULL,    -- when one is to be asked for; 0: not any more
+  asked_until       INTEGER NOT NULL,    -- until when somebody is asking; 0: nobody is
+  request           TEXT NOT NULL,       -- digest of the request that is out, or was last
+  auditor           TEXT NOT NULL,       -- actor of the last report
+  decision          TEXT NOT NULL,       -- of it
+  report_path       TEXT NOT NULL,       -- where it lies
+  report_offset     INTEGER NOT NULL,
+  report_bytes      INTEGER NOT NULL,
+  report_sha256     TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audits_due ON audits (max(due, asked_until)) WHERE due > 0;
+
 -- Attempts of which output files or artifacts are kept, in the order of their ends.
 CREATE TABLE kept (
   seq               INTEGER PRIMARY KEY, -- of the event whose result names the files

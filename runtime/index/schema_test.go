@@ -176,6 +176,8 @@ func usualMeta(name job.EventName) map[string]any {
 		return map[string]any{"next_action": "QUARANTINE", "code": "X"}
 	case job.JobRevised:
 		return map[string]any{"revision": "b"}
+	case job.JobPatched: // of the job a, whose intake is the first document
+		return map[string]any{"source": "agent", "bucket": "agent", "key": "a", "priority": 1, "before": fmt.Sprintf("%064x", 1)}
 	case job.JobDeduplicated:
 		return map[string]any{"of": "b"}
 	case job.JobThrottled:

@@ -96,7 +96,7 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 				j.host, j.lease = "", time.Time{}
 			}
 		}()
-		w.applyJob(ev, meta, j, started)
+		w.applyJob(ev, meta, deps, j, started)
 		return
 	}
 	switch m := meta.(type) {
@@ -114,7 +114,7 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 	}
 }
 
-func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
+func (w *twin) applyJob(ev *ledger.Event, meta any, deps []string, j *twinJob, started bool) {
 	idle := func() { j.ready, j.wake, j.laneWaits, j.joined = false, time.Time{}, false, "" }
 	free := func() { j.host, j.lease = "", time.Time{} }
 	switch m := meta.(type) {
@@ -189,6 +189,14 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, j *twinJob, started bool) {
 		j.gated = j.accepted
 		if !started && j.gated {
 			w.take(ev.JobID, j)
+		}
+	case ledger.Patched:
+		j.class, j.onFailure, j.lane = min(m.Priority, 1), m.OnDepFailure, m.ConcurrencyKey
+		j.deps, j.follows = slices.Clone(deps), map[string]string{}
+		slices.Sort(j.deps)
+		j.deps = slices.Compact(j.deps)
+		for _, d := range j.deps {
+			j.follows[d] = w.standing(d)
 		}
 	case ledger.Cancelled, ledger.Decided:
 		if j.status == job.StatusCancelled {

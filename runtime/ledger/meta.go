@@ -60,7 +60,44 @@ type Blocked struct {
 	Code       string `json:"code"` // of the strictest reason
 }
 
-// Decided is the meta of OPERATOR_APPROVED, OPERATOR_REJECTED and AUDIT_REPORTED.
+// AuditAsked is the meta of AUDIT_REQUESTED. The artifact is the request. Whoever asks has until Until to say what came of it.
+type AuditAsked struct {
+	Located
+	Document string `json:"document"` // digest of the intake that it is about
+	Report   string `json:"report"`   // digest of the gates' report on it
+	Attempt  int    `json:"attempt"`  // from 1
+	Until    string `json:"until"`
+	Replay   bool   `json:"replay,omitempty"` // an operator had given up attempts taken up again
+}
+
+// Audited is the meta of AUDIT_REPORTED. The artifact is the auditor's report.
+type Audited struct {
+	Located
+	Document   string `json:"document"` // digest of the intake that was decided on
+	Report     string `json:"report"`   // digest of the gates' report on it
+	Attempt    int    `json:"attempt"`
+	Decision   string `json:"decision"`          // ALLOW, MANUAL_REVIEW or PAUSE
+	Severity   string `json:"severity"`          // as the auditor sees it
+	NextAction string `json:"next_action"`       // what the decision comes to
+	Patched    string `json:"patched,omitempty"` // digest of the intake that its suggestions make, where they are followed
+}
+
+// AuditMissed is the meta of AUDIT_FAILED.
+type AuditMissed struct {
+	Document string `json:"document"`
+	Attempt  int    `json:"attempt"` // how many have failed now
+	Reason   string `json:"reason"`
+	NextAt   string `json:"next_at,omitempty"` // when to ask again; "" is not by itself
+}
+
+// Patched is the meta of JOB_PATCHED: the job as it is from here on, with the digest of the intake that it had. The artifact is
+// the new one. Only what a proposal may say can differ.
+type Patched struct {
+	Received
+	Before string `json:"before"`
+}
+
+// Decided is the meta of OPERATOR_APPROVED and OPERATOR_REJECTED.
 type Decided struct {
 	Document string `json:"document"` // digest of the intake that was decided on
 	Report   string `json:"report"`   // digest of the report that it was decided on
