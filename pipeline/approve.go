@@ -33,8 +33,11 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 		meta.Ready = throttled == nil
 	}
 	actor := "gate"
-	if basis == "operator" {
+	switch basis {
+	case "operator":
 		actor = b.p.opts.Actor
+	case "auditor":
+		actor = row.DecidedBy
 	}
 	b.jobEvent(actor, job.JobApproved, j.ID, trace, "approved", meta, &intake)
 	if throttled != nil {

@@ -85,7 +85,8 @@ func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
 		return j, err
 	}
 	j.GateDecisions = rep.Gates
-	return j, nil
+	j.AuditDecision, err = p.auditDecision(row)
+	return j, err
 }
 
 // resultDocument returns the document of the latest result.

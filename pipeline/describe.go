@@ -42,6 +42,29 @@ func Describe(ev ledger.Event) string {
 		var m ledger.Blocked
 		_ = ev.DecodeMeta(&m)
 		return fmt.Sprintf("blocked: %s, %s", m.Code, m.NextAction)
+	case job.AuditRequested:
+		var m ledger.AuditAsked
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("a second opinion is asked for, attempt %d, until %s at most", m.Attempt, m.Until)
+	case job.AuditReported:
+		var m ledger.Audited
+		_ = ev.DecodeMeta(&m)
+		text := fmt.Sprintf("%s, severity %s, on document %.12s", m.Decision, m.Severity, m.Document)
+		if m.Patched != "" {
+			text += fmt.Sprintf(", as %.12s", m.Patched)
+		}
+		return text
+	case job.AuditFailed:
+		var m ledger.AuditMissed
+		_ = ev.DecodeMeta(&m)
+		if m.NextAt == "" {
+			return fmt.Sprintf("attempt %d failed, the last one: %s", m.Attempt, m.Reason)
+		}
+		return fmt.Sprintf("attempt %d failed, again at %s: %s", m.Attempt, m.NextAt, m.Reason)
+	case job.JobPatched:
+		var m ledger.Patched
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("changed as the auditor suggests: document %.12s was %.12s", ev.ArtifactSHA256, m.Before)
 	case job.OperatorApproved, job.OperatorRejected:
 		var m ledger.Decided
 		_ = ev.DecodeMeta(&m)

@@ -207,6 +207,9 @@ func (p *Pipeline) placeBlocked(row indexRow, j job.Job, doc []byte) error {
 	if err := p.zones.Put(filepath.Join(dir, "report.json"), append(text, '\n')); err != nil {
 		return err
 	}
+	if err := p.placeOpinions(row, dir); err != nil {
+		return err
+	}
 	return p.zones.Remove(p.ws.Approved(row.ID))
 }
 

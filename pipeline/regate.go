@@ -16,6 +16,11 @@ func (p *Pipeline) regate(ctx context.Context, k known, r *rules.Rules, row inde
 	if err != nil {
 		return job.Report{}, nil, err
 	}
+	return p.regateAs(ctx, k, r, row, c)
+}
+
+// regateAs runs the gates over what a job in the ledger would be as c.
+func (p *Pipeline) regateAs(ctx context.Context, k known, r *rules.Rules, row indexRow, c *candidate) (job.Report, []byte, error) {
 	sets, err := p.hostSets(k, r)
 	if err != nil {
 		return job.Report{}, nil, err
@@ -36,6 +41,9 @@ func (p *Pipeline) regate(ctx context.Context, k known, r *rules.Rules, row inde
 	c.facts = facts
 	rep := c.evaluate(ctx, r)
 	rep.JobID, rep.DocumentSHA256 = row.ID, row.Intake.SHA256
+	if c.intakeDoc != nil {
+		rep.DocumentSHA256 = schemas.Digest(c.intakeDoc)
+	}
 	doc, err := schemas.Marshal(rep)
 	return rep, doc, err
 }

@@ -53,6 +53,9 @@ func (p *Pipeline) replyOf(row indexRow, j job.Job) Reply {
 		}
 	}
 	r.Message = replyMessage(r, row)
+	if o, ok := opinionOf(j); ok && o.Report.Message != "" {
+		r.Message += fmt.Sprintf(" (auditor %s: %s)", o.Auditor, o.Report.Message)
+	}
 	return r
 }
 
@@ -70,6 +73,9 @@ func replyMessage(r Reply, row indexRow) string {
 		}
 		if row.Error != "" {
 			return row.Error
+		}
+		if r.NextAction == string(job.RequireLLM2) {
+			return "a second opinion is asked for, or else an operator decides; nothing for you to do"
 		}
 		return "an operator has to decide; nothing for you to do"
 	case job.StatusThrottled:

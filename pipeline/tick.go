@@ -18,6 +18,7 @@ type TickOptions struct {
 	Interval time.Duration // of looking at the inbox in a loop; default 1 s
 	Linger   time.Duration // the longest backoff or rate window to wait for; 0 is none
 	Settle   bool          // wait for files that are still being written
+	NoAudits bool          // leave second opinions to others: nobody waits here for a model
 }
 
 // TickLine is what a tick did.
@@ -60,7 +61,7 @@ func (p *Pipeline) Tick(ctx context.Context, o TickOptions, emit func(TickLine) 
 		t.watch = p.watchInbox()
 		defer t.watch.close()
 	}
-	err := t.run(ctx)
+	err := errors.Join(t.run(ctx), t.endAudits())
 	if err != nil {
 		p.misplaced = true // files that were to be put in place next may not be
 	}
@@ -73,6 +74,7 @@ type ticker struct {
 	emit      func(TickLine) error
 	engine    *engine // nil before it runs
 	watch     *watcher
+	audits    *auditors // nil before somebody is asked
 	line      TickLine
 	committed time.Time // the last commit
 	scanned   time.Time // the last look at the inbox
@@ -185,6 +187,11 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 		}
 		more = t.line.Received > before
 	}
+	allowed, asking, err := t.audit(ctx)
+	if err != nil {
+		return false, until, err
+	}
+	more = more || allowed
 	if t.o.Loop {
 		if now.Sub(t.committed) >= commitEvery || idle && !more {
 			if err := t.commit(ctx); err != nil {
@@ -195,6 +202,9 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 	}
 	if more || !idle {
 		return more, until, nil
+	}
+	if asking {
+		return false, now.Add(lookEvery), nil // an answer wakes the engine
 	}
 	return false, t.worthWaiting(ctx, now), nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/gates/audit"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -59,7 +60,7 @@ func (b *batch) gateStale(r *rules.Rules, rows []indexRow) (refused map[string]D
 }
 
 // gateAgain runs the gates over the stored intakes of approved jobs, and blocks and returns those that they do not allow
-// any more. What an operator allowed stays allowed as long as no hard reason has come up.
+// any more. What an operator allowed stays allowed as long as no hard reason has come up, what an auditor did as long as it could.
 func (b *batch) gateAgain(r *rules.Rules, rows []indexRow) (refused map[string]DispatchLine, err error) {
 	refused = map[string]DispatchLine{}
 	list := make([]*verdict, len(rows))
@@ -77,7 +78,7 @@ func (b *batch) gateAgain(r *rules.Rules, rows []indexRow) (refused map[string]D
 		switch {
 		case v.broken != nil:
 			line, err = b.refuseDamaged(row, v.broken)
-		case rep.Approved() || row.Basis == "operator" && rep.Overridable():
+		case rep.Approved() || row.Basis == "operator" && rep.Overridable() || row.Basis == "auditor" && audit.Lifts(rep):
 			b.gated(v, "dispatch")
 			continue
 		default:

@@ -37,7 +37,7 @@ func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emi
 	}
 	for {
 		if o.Drive {
-			if err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true}, nil); err != nil {
+			if err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true, NoAudits: true}, nil); err != nil {
 				return err
 			}
 		}

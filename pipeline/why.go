@@ -29,6 +29,7 @@ type Why struct {
 	Steps    []Step    `json:"steps"`
 	Attempts []Attempt `json:"attempts"` // those that are over, with their results
 	Unblock  []string  `json:"unblock"`
+	Opinions []Opinion `json:"opinions"`
 
 	Job    job.Job     `json:"-"`
 	Report job.Report  `json:"-"`
@@ -63,6 +64,9 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 		}
 	}
 	if w.Attempts, err = p.Attempts(ctx, id); err != nil {
+		return w, err
+	}
+	if w.Opinions, err = p.Opinions(ctx, id); err != nil {
 		return w, err
 	}
 	w.Path = p.ws.Rel(p.placeOf(row))
@@ -143,6 +147,9 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 		if row.NextAction == job.Quarantine {
 			return []string{"a change of the proposal or of the rules"}, nil
 		}
+		if row.NextAction == job.RequireLLM2 {
+			return waitsForOpinion(r, row.ID)
+		}
 		return []string{"an operator's decision"}, nil
 	case job.StatusThrottled:
 		if row.LaneWaits {
@@ -207,6 +214,20 @@ func dependencyState(d index.Dependency, row indexRow) string {
 	return state
 }
 
+// waitsForOpinion says how far the search for a second opinion has come.
+func waitsForOpinion(r *index.Reader, id string) ([]string, error) {
+	a, _, err := r.Audit(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case !a.AskedUntil.IsZero():
+		return []string{"the answer of an auditor, until " + stampOf(a.AskedUntil) + " at most, or an operator's decision"}, nil
+	case a.Due.IsZero():
+		return []string{fmt.Sprintf("an operator's decision: %d attempts to get a second opinion have failed", a.Attempts)}, nil
+	}
+	return []string{"a second opinion, to be asked for at " + stampOf(a.Due) + " or later, or an operator's decision"}, nil
+}
+
 // waitReason is waits in one line.
 func (p *Pipeline) waitReason(tx *index.Tx, row indexRow) (string, error) {
 	list, err := p.waits(tx.Reader, row)
@@ -229,6 +250,9 @@ func (p *Pipeline) unblock(row indexRow, rep job.Report) []string {
 		return nil
 	}
 	if row.ErrorCode == codeOutcomeUnknown || rep.Overridable() {
+		if row.NextAction == job.RequireLLM2 {
+			return []string{"sheratan audit --replay " + row.ID, "sheratan approve " + row.ID, "sheratan reject " + row.ID, "sheratan revise " + row.ID}
+		}
 		return []string{"sheratan approve " + row.ID, "sheratan reject " + row.ID, "sheratan revise " + row.ID}
 	}
 	list := []string{}

@@ -21,7 +21,7 @@ import (
 // TestSchemaFiles checks what all schema files have in common.
 func TestSchemaFiles(t *testing.T) {
 	names := schemas.Names()
-	want := []string{"audit-report", "bids", "config", "config-lock", "event", "host", "intake", "job", "kind", "mission", "mission-run", "policy", "proposal", "rate-limit", "reply", "report",
+	want := []string{"audit-report", "audit-request", "bids", "config", "config-lock", "event", "host", "intake", "job", "kind", "mission", "mission-run", "policy", "proposal", "rate-limit", "reply", "report",
 		"result", "rules"}
 	if !slices.Equal(names, want) {
 		t.Errorf("names are %v, want %v", names, want)

@@ -127,7 +127,7 @@ func TestValidateForms(t *testing.T) {
 		[]string{`|oneOf|has none of the allowed forms: "proposal" is missing`})
 	check(t, "both", schemas.Validate("intake", parse(t, head+`,"proposal":1,"raw":{"sha256":"","bytes":0}}`)),
 		[]string{`|oneOf|`, `/raw/sha256|pattern|"" does not fit: A SHA-256`})
-	check(t, "no such schema", schemas.Validate("proposals", nil), []string{`|schema|proposals: no such schema, there are audit-report, bids, config`})
+	check(t, "no such schema", schemas.Validate("proposals", nil), []string{`|schema|proposals: no such schema, there are audit-report, audit-request, bids, config`})
 	check(t, "not a tree", schemas.Validate("proposal", map[string]any{"payload": struct{}{}}), []string{`|schema|cannot be checked`})
 	check(t, "names", schemas.Validate("config", parse(t, `{"sources":{"a b":{}},"limits":{"depth":-1}}`)),
 		[]string{`/limits/depth|minimum|at least 0`, `/sources/a b|pattern|"a b" does not fit: The name of a source`})

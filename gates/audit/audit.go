@@ -45,6 +45,22 @@ type Report struct {
 	Message        string          `json:"message"`                   // to the proposer
 }
 
+// Question is what an auditor was asked, as the documents keep it.
+type Question struct {
+	Schema         string   `json:"$schema"`
+	JobID          string   `json:"job_id"`
+	DocumentSHA256 string   `json:"document_sha256"` // of the intake that it is about
+	ReportSHA256   string   `json:"report_sha256"`   // of what the gates say of it
+	Attempt        int      `json:"attempt"`         // from 1
+	Auditors       []string `json:"auditors"`        // in turn
+	Nonce          string   `json:"nonce"`
+	System         string   `json:"system"`
+	Prompt         string   `json:"prompt"`
+}
+
+// SchemaQuestion is the value of $schema in a question.
+const SchemaQuestion = "sheratan.audit-request/v1"
+
 // Violation is one finding.
 type Violation struct {
 	Code    string `json:"code"`
@@ -174,8 +190,33 @@ func Parse(answer relay.Answer, nonce string) (Report, error) {
 	return r, nil
 }
 
+// Suggested is the report of an auditor that goes by what the gates suggest, and by nothing else. It waives nothing: with all of
+// the suggestions followed, the gates have to be content, which is for the caller to find out.
+func Suggested(gates job.Report, nonce string) (Report, error) {
+	var all []job.Patch
+	for _, g := range gates.Gates {
+		all = append(all, g.Suggestions...)
+	}
+	r := Report{Schema: SchemaReport, Nonce: nonce, Decision: ManualReview, Severity: "none", Violations: []Violation{},
+		Message: "Nothing that the gates suggest mends this; a person decides."}
+	if len(all) == 0 {
+		return r, nil
+	}
+	patch, err := schemas.Marshal(all)
+	if err != nil {
+		return r, err
+	}
+	mended := r
+	mended.Decision, mended.FixSuggestions = Allow, patch
+	mended.Message = "The proposal was changed as the gates suggest."
+	if _, err := mended.patch(); err != nil {
+		return r, nil // they want what no auditor may change
+	}
+	return mended, nil
+}
+
 // kept are the members of a proposal that say who it is and whose: no auditor changes them.
-var kept = []string{"$schema", "id", "source", "provenance", "idempotency_key"}
+var kept = []string{"$schema", "id", "source", "provenance", "idempotency_key", "mission_id", "task_id"}
 
 // patch reads the suggestions strictly.
 func (r Report) patch() (jsonpatch.Patch, error) {

@@ -24,6 +24,16 @@ type Config struct {
 	Operators Operators `json:"operators"`
 
 	Relay relay.Config `json:"relay"`
+	Audit Audit        `json:"audit"`
+}
+
+// AuditorRules is the auditor that needs no model: it applies what the gates suggest.
+const AuditorRules = "rules"
+
+// Audit is the object "audit": who gives a second opinion on what the gates leave open.
+type Audit struct {
+	Auditors []string `json:"auditors"`      // in turn: rules, or models of the relay; none leaves everything to an operator
+	Waits    []int    `json:"waits_seconds"` // before each attempt; after the last one it is for a person
 }
 
 // Retention is the object "retention": how long what jobs wrote is kept.
@@ -52,6 +62,7 @@ func DefaultConfig() Config {
 		Sandbox:   defaultSandbox(),
 		Retention: Retention{Days: 30, Bytes: 1 << 30},
 		Relay:     relay.Config{Models: map[string]relay.Model{}},
+		Audit:     Audit{Auditors: []string{}, Waits: []int{0, 60, 240}},
 	}
 }
 
@@ -81,7 +92,22 @@ func parseConfig(name string, text []byte) (Config, []Problem) {
 		return cfg, []Problem{{File: name, Message: err.Error()}}
 	}
 	cfg.Schema = SchemaConfig
-	return cfg, checkRelay(name, cfg.Relay)
+	return cfg, append(checkRelay(name, cfg.Relay), checkAudit(name, cfg)...)
+}
+
+// checkAudit finds auditors that there are not.
+func checkAudit(name string, cfg Config) (problems []Problem) {
+	if _, taken := cfg.Relay.Models[AuditorRules]; taken {
+		problems = append(problems, Problem{File: name, Pointer: "/relay/models/" + AuditorRules,
+			Message: "is the name of the auditor that needs no model; give the model another one"})
+	}
+	for i, auditor := range cfg.Audit.Auditors {
+		if _, ok := cfg.Relay.Models[auditor]; !ok && auditor != AuditorRules {
+			problems = append(problems, Problem{File: name, Pointer: fmt.Sprintf("/audit/auditors/%d", i),
+				Message: fmt.Sprintf("there is no model %q in relay.models; the only other auditor is %q", auditor, AuditorRules)})
+		}
+	}
+	return problems
 }
 
 // checkRelay finds what is wrong with the models, and keys among their settings: the config goes into the ledger.

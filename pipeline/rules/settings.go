@@ -175,7 +175,7 @@ func submember(m map[string]any, outer, inner string) map[string]any {
 }
 
 // sections is the order in which the design lists the members of the config; JSON objects have none.
-var sections = []string{"sources", "limits", "gates", "host", "sandbox", "retention", "relay", "operators", "kinds", "roots", "exec", "env", "levels", "markers"}
+var sections = []string{"sources", "limits", "gates", "host", "sandbox", "retention", "relay", "audit", "operators", "kinds", "roots", "exec", "env", "levels", "markers"}
 
 // order sorts the members of an object of the config.
 func order(v map[string]any) []string {

@@ -55,6 +55,7 @@ func (a *app) whyText(w pipeline.Why) string {
 	section("proposed", a.provenanceText(&w.Job))
 	section("bytes", "sha256 "+escape(w.Report.DocumentSHA256))
 	section("gates", gatesText(s, w.Report.Gates)...)
+	section("opinions", opinionTexts(s, w.Opinions)...)
 	for _, waits := range w.WaitsFor {
 		section("waits for", escape(waits))
 	}
@@ -91,6 +92,25 @@ func (a *app) whyText(w pipeline.Why) string {
 		}
 	}
 	return b.String()
+}
+
+// opinionTexts tells what auditors said.
+func opinionTexts(s style, list []pipeline.Opinion) (lines []string) {
+	for _, o := range list {
+		if o.Report == nil {
+			lines = append(lines, "none: "+escape(o.Error))
+			continue
+		}
+		text := fmt.Sprintf("%s: %s, severity %s", escape(o.Auditor), s.word(string(o.Decision)), escape(o.Report.Severity))
+		if o.Patched {
+			text += ", with its changes"
+		}
+		lines = append(lines, text+": "+escape(firstLine(o.Report.Message)))
+		for _, v := range o.Report.Violations {
+			lines = append(lines, "  "+escape(v.Code)+" "+escape(v.Pointer)+": "+escape(firstLine(v.Message)))
+		}
+	}
+	return lines
 }
 
 // targetText is what the class of a job promises.
