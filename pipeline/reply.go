@@ -75,7 +75,7 @@ func replyMessage(r Reply, row indexRow) string {
 			return row.Error
 		}
 		if r.NextAction == string(job.RequireLLM2) {
-			return "a second opinion is asked for, or else an operator decides; nothing for you to do"
+			return "a second opinion or an operator has to decide; nothing for you to do"
 		}
 		return "an operator has to decide; nothing for you to do"
 	case job.StatusThrottled:

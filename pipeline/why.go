@@ -147,7 +147,7 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 		if row.NextAction == job.Quarantine {
 			return []string{"a change of the proposal or of the rules"}, nil
 		}
-		if row.NextAction == job.RequireLLM2 {
+		if row.NextAction == job.RequireLLM2 && p.hasAuditors() {
 			return waitsForOpinion(r, row.ID)
 		}
 		return []string{"an operator's decision"}, nil
@@ -214,6 +214,12 @@ func dependencyState(d index.Dependency, row indexRow) string {
 	return state
 }
 
+// hasAuditors reports whether there is anybody who can be asked for a second opinion.
+func (p *Pipeline) hasAuditors() bool {
+	r, err := p.Rules(context.Background())
+	return err == nil && len(r.Config.Audit.Auditors) > 0
+}
+
 // waitsForOpinion says how far the search for a second opinion has come.
 func waitsForOpinion(r *index.Reader, id string) ([]string, error) {
 	a, _, err := r.Audit(id)
@@ -250,7 +256,7 @@ func (p *Pipeline) unblock(row indexRow, rep job.Report) []string {
 		return nil
 	}
 	if row.ErrorCode == codeOutcomeUnknown || rep.Overridable() {
-		if row.NextAction == job.RequireLLM2 {
+		if row.NextAction == job.RequireLLM2 && p.hasAuditors() {
 			return []string{"sheratan audit --replay " + row.ID, "sheratan approve " + row.ID, "sheratan reject " + row.ID, "sheratan revise " + row.ID}
 		}
 		return []string{"sheratan approve " + row.ID, "sheratan reject " + row.ID, "sheratan revise " + row.ID}
