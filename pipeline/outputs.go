@@ -64,7 +64,10 @@ func (p *Pipeline) Outputs(ctx context.Context, id string, attempt int) (Outputs
 		}
 	}
 	if o.Result == nil {
-		return o, p.unfinished(ctx, &o)
+		if err := p.unfinished(ctx, &o); err != nil || o.Live {
+			return o, err
+		}
+		return o, p.withoutRemoved(ctx, &o)
 	}
 	o.Stdout, o.Stderr = p.abs(o.Result.Stdout.Path), p.abs(o.Result.Stderr.Path)
 	return o, p.withoutRemoved(ctx, &o)
@@ -89,32 +92,41 @@ func (p *Pipeline) resultOfAttempt(ctx context.Context, id string, attempt int) 
 	return nil, err
 }
 
+// startOf returns when an attempt of a job started, zero where the ledger does not know.
+func startOf(r *index.Reader, id string, attempt int) (started time.Time, err error) {
+	err = r.Events(index.EventFilter{Job: id, Event: string(job.JobStarted)}, func(ev ledger.Event) error {
+		var m ledger.Started
+		if err := ev.DecodeMeta(&m); err != nil || m.Attempt != attempt {
+			return err
+		}
+		at, err := job.ParseTime(m.StartedAt)
+		started = at
+		return err
+	})
+	return started, err
+}
+
 // unfinished names the files of an attempt without a result: it runs, or it was killed with the process that ran it.
 func (p *Pipeline) unfinished(ctx context.Context, o *Outputs) error {
 	var started time.Time
-	err := p.view(ctx, func(r *index.Reader) error {
-		return r.Events(index.EventFilter{Job: o.JobID, Event: string(job.JobStarted)}, func(ev ledger.Event) error {
-			var m ledger.Started
-			if err := ev.DecodeMeta(&m); err != nil || m.Attempt != o.Attempt {
-				return err
-			}
-			at, err := job.ParseTime(m.StartedAt)
-			started = at
-			return err
-		})
+	err := p.view(ctx, func(r *index.Reader) (err error) {
+		started, err = startOf(r, o.JobID, o.Attempt)
+		return err
 	})
 	if err != nil || started.IsZero() {
 		return err
 	}
-	file := func(what string) string {
-		path := p.attemptFile(o.JobID, o.Attempt, started, what)
-		if next := p.attemptFile(o.JobID, o.Attempt, started.AddDate(0, 0, 1), what); !exists(path) && exists(next) {
-			return next // it began just before midnight
-		}
-		return path
-	}
-	o.Stdout, o.Stderr = file("stdout"), file("stderr")
+	o.Stdout, o.Stderr = p.unfinishedFile(o.JobID, o.Attempt, started, "stdout"), p.unfinishedFile(o.JobID, o.Attempt, started, "stderr")
 	return nil
+}
+
+// unfinishedFile is the output file of an attempt without a result.
+func (p *Pipeline) unfinishedFile(id string, attempt int, started time.Time, what string) string {
+	path := p.attemptFile(id, attempt, started, what)
+	if next := p.attemptFile(id, attempt, started.AddDate(0, 0, 1), what); !exists(path) && exists(next) {
+		return next // it began just before midnight
+	}
+	return path
 }
 
 // withoutRemoved finds out why a file is not there.

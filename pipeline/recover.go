@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -172,6 +173,11 @@ func (b *batch) recoverLease(row indexRow) (bool, error) {
 	}
 	meta := ledger.Unknown{Attempt: row.Attempt, Reason: reason}
 	if begun && !row.Rerun {
+		for _, f := range b.p.leftBehind(row.ID, row.Attempt, row.StartedAt) {
+			if info, err := os.Lstat(b.p.abs(f.Path)); err == nil {
+				meta.Kept += info.Size()
+			}
+		}
 		b.jobEvent("recover", job.OutcomeUnknown, row.ID, row.TraceID, "blocked", meta, nil)
 	} else {
 		b.jobEvent("recover", job.LeaseExpired, row.ID, row.TraceID, "approved", meta, nil)

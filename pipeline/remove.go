@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -45,14 +46,8 @@ func (b *batch) remove(actor string, seq int64, reason string, choose func(job.A
 	if err != nil || !ok {
 		return nil, err
 	}
-	ref, ok, err := ledger.RefOf(&ev)
-	if err != nil || !ok {
-		return nil, err
-	}
-	var res job.Result
-	if err := b.p.readDocument(ref, &res); b.p.missed(err) {
-		return nil, nil // verify reports it
-	} else if err != nil {
+	files, err := b.filesOf(&ev)
+	if err != nil || len(files) == 0 {
 		return nil, err
 	}
 	gone, err := removedOf(b.tx.Reader, ev.JobID)
@@ -60,7 +55,7 @@ func (b *batch) remove(actor string, seq int64, reason string, choose func(job.A
 		return nil, err
 	}
 	var chosen, rest []job.Artifact
-	for _, f := range res.Files() {
+	for _, f := range files {
 		switch {
 		case has(gone, b.p.removedPath(f.Path)):
 		case choose(f):
@@ -81,6 +76,47 @@ func (b *batch) remove(actor string, seq int64, reason string, choose func(job.A
 		list = append(list, r)
 	}
 	return list, b.failed
+}
+
+// filesOf returns the files that the result of an event names, or that an attempt without a result has left. There are none where
+// the result cannot be read, which verify reports.
+func (b *batch) filesOf(ev *ledger.Event) ([]job.Artifact, error) {
+	if ev.Event == job.OutcomeUnknown {
+		var m ledger.Unknown
+		if err := ev.DecodeMeta(&m); err != nil {
+			return nil, err
+		}
+		started, err := startOf(b.tx.Reader, ev.JobID, m.Attempt)
+		if err != nil {
+			return nil, err
+		}
+		return b.p.leftBehind(ev.JobID, m.Attempt, started), nil
+	}
+	ref, ok, err := ledger.RefOf(ev)
+	if err != nil || !ok {
+		return nil, err
+	}
+	var res job.Result
+	if err := b.p.readDocument(ref, &res); b.p.missed(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return res.Files(), nil
+}
+
+// leftBehind returns the output files of an attempt whose runner died, of those that are there.
+func (p *Pipeline) leftBehind(id string, attempt int, started time.Time) (files []job.Artifact) {
+	if started.IsZero() {
+		return nil
+	}
+	for _, name := range []string{"stdout", "stderr"} {
+		path := p.unfinishedFile(id, attempt, started, name)
+		if sum, err := digestFile(path); err == nil {
+			files = append(files, job.Artifact{Name: name, Path: p.ws.Rel(path), SHA256: sum})
+		}
+	}
+	return files
 }
 
 // removedOf returns the files of a job that were removed, by their path below runtime/, and the reasons.

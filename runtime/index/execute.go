@@ -59,7 +59,7 @@ func (tx *Tx) execute(row *Row, from job.Status, ev *ledger.Event, at time.Time)
 		row.NextAction = job.RequireOperatorAck
 		row.stopWaiting()
 		row.release()
-		return nil
+		return tx.keep(ev, m.Kept, at)
 	case job.LeaseExpired:
 		if from == job.StatusPending && row.Leased() {
 			row.Attempt-- // it never started, and does not count

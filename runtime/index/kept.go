@@ -3,12 +3,13 @@ package index
 import (
 	"time"
 
+	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
 // keep remembers that an attempt left files. One that left none costs nothing here.
 func (tx *Tx) keep(ev *ledger.Event, bytes int64, at time.Time) error {
-	if bytes <= 0 || ev.ArtifactSHA256 == "" {
+	if bytes <= 0 || ev.ArtifactSHA256 == "" && ev.Event != job.OutcomeUnknown {
 		return nil
 	}
 	return tx.c.run("INSERT INTO kept (seq, job_id, ended_at, bytes) VALUES (?, ?, ?, ?)", ev.Seq, ev.JobID, at, bytes)

@@ -192,6 +192,7 @@ type Cancelled struct {
 type Unknown struct {
 	Attempt int    `json:"attempt"`
 	Reason  string `json:"reason"` // runner-died, reboot, returned, expired
+	Kept    int64  `json:"kept,omitempty"` // bytes of output files that it left, which no result names
 }
 
 // HostMeta is the meta of HOST_ENROLLED, HOST_ONLINE, HOST_OFFLINE and HOST_DRAINED.
