@@ -84,6 +84,7 @@ type Section struct {
 	Env         []string                `json:"env"`    // names that a proposal may set; a trailing * stands for any rest
 	Levels      map[string]job.Level    `json:"levels"` // by reason code, or POLICY/RULE
 	Markers     []string                `json:"markers"`
+	Models      []string                `json:"models"` // that jobs of the kind llm may ask
 	CrossSource []CrossSourceDependency `json:"cross_source_dependencies"`
 }
 
@@ -165,6 +166,7 @@ func DefaultConfig() Config {
 			Env:         []string{"CI", "LANG", "LC_*", "NO_COLOR", "TERM", "TZ"},
 			Levels:      map[string]job.Level{},
 			Markers:     policy.DefaultMarkers(),
+			Models:      []string{},
 			CrossSource: []CrossSourceDependency{{From: "operator", To: "*"}},
 		},
 	}

@@ -53,6 +53,16 @@ func (e *evaluation) paramsSchema(v *verdict) {
 	if _, err := e.fill(); len(violations) == 0 && errors.As(err, &wrong) {
 		v.add("SCHEMA_VIOLATION", "/payload/params"+wrong.Pointer, "%s", wrong.Message)
 	}
+	if len(violations) == 0 && e.kindName == kind.NameLLM {
+		// Whether the schema of the answer is one.
+		raw, err := schemas.Marshal(e.params)
+		if err == nil {
+			_, err = kind.ParseParams(kind.NameLLM, raw)
+		}
+		if errors.As(err, &wrong) {
+			v.add("SCHEMA_VIOLATION", "/payload/params"+wrong.Pointer, "%s", wrong.Message)
+		}
+	}
 }
 
 func (e *evaluation) violation(v *verdict, at string, x schemas.Violation) {

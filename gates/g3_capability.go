@@ -23,6 +23,7 @@ func (e *evaluation) capability(v *verdict) {
 	e.paths(v)
 	e.outputs(v)
 	e.command(v)
+	e.model(v)
 	e.environment(v)
 	e.crossSource(v)
 }
@@ -45,6 +46,13 @@ func (e *evaluation) kindAllowed(v *verdict) {
 		v.add("FORBIDDEN_KIND", at, "kind %q is in none of the lists gates.kinds.allow, manual and forbid", name)
 	case e.kind.list == kindManual:
 		v.add(CodeManualKind, at, "jobs of kind %q need an operator's word", name)
+	}
+}
+
+// model asks whether the config lets jobs ask the model.
+func (e *evaluation) model(v *verdict) {
+	if name, ok := e.params["model"].(string); ok && e.kindName == kind.NameLLM && !slices.Contains(e.rules.config.Gates.Models, name) {
+		v.add("MODEL_NOT_ALLOWED", "/payload/params/model", "jobs may not ask a model %q; gates.models has those that they may", clip(name, 64))
 	}
 }
 

@@ -50,7 +50,7 @@ var Reasons = []ReasonInfo{
 		"leave the id out, or take another"},
 	{"KEY_REUSED", "G0", "another job of this source holds this idempotency key, with another payload", hard, false, true,
 		"take another key, or repeat the payload exactly"},
-	{CodeFromOutput, "G0", "it came out of a job of the mesh", soft, true, false,
+	{CodeFromOutput, "G0", "it came out of a job of the mesh", soft, true, true,
 		"wait for the second opinion, or sheratan approve"},
 	{"DEPTH_EXCEEDED", "G0", "too many generations of follow-ups", hard, false, false,
 		"raise limits.depth, or submit it as an operator"},
@@ -115,6 +115,7 @@ var Reasons = []ReasonInfo{
 	{"EXEC_FORBIDDEN", "G3", "an exec rule forbids the command line", hard, false, false, "another command; or change the rule that the evidence names"},
 	{"EXEC_ASK", "G3", "an exec rule wants an operator to decide", soft, false, false, "sheratan approve"},
 	{"ENV_NOT_ALLOWED", "G3", "the environment variable may not be set by a proposal", hard, false, false, "remove it, or add its name to gates.env"},
+	{"MODEL_NOT_ALLOWED", "G3", "jobs may not ask this language model", hard, false, false, "name a model that they may, or add it to gates.models"},
 	{"CROSS_SOURCE", "G3", "it depends on a job of another source", hard, false, false, "add the pair to gates.cross_source_dependencies"},
 
 	{"POLICY_RULE", "G4", "a rule of a policy is true of it; the rule sets the level", hard, false, true, "see the message; gates.levels sets a level by POLICY/RULE"},

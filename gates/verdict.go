@@ -78,7 +78,7 @@ func isCritical(code string) bool {
 	}
 	for i := range Reasons {
 		if r := &Reasons[i]; r.Code == code {
-			return r.Fixed && (r.Gate == "G0" || r.Gate == "G3")
+			return r.Fixed && !r.Waivable && (r.Gate == "G0" || r.Gate == "G3")
 		}
 	}
 	return true

@@ -21,6 +21,9 @@ func (e *engine) store(ended []*attempt) ([]ledger.Ref, error) {
 	if err := e.runner.using.agent().Sync(results); err != nil {
 		return nil, err
 	}
+	if err := e.p.keepFollowUps(ended); err != nil {
+		return nil, err
+	}
 	return e.p.storeResults(ended)
 }
 

@@ -22,6 +22,7 @@ type known interface {
 	Cycle(id, revises string, deps []string, limit int) ([]string, bool, error)
 	Children(parent string) (int, error)
 	MissionJobs(mission string) (int, error)
+	Mission(id string) (index.Mission, bool, error)
 	TaskOf(jobID string) (mission, source, proposalSHA256 string, found bool, err error)
 	Hosts() ([]index.Host, error)
 	Events(f index.EventFilter, each func(ledger.Event) error) error
@@ -87,10 +88,19 @@ func lookup(k known, r *rules.Rules, now time.Time, c *candidate, hostSets [][]s
 			return f, err
 		}
 	}
-	if p.MissionID != "" && job.ValidID(p.MissionID) {
-		if f.MissionJobs, err = k.MissionJobs(p.MissionID); err != nil {
+	mission := cmp.Or(c.intake.Provenance.MissionID, p.MissionID)
+	if mission != "" && job.ValidID(mission) {
+		if f.MissionJobs, err = k.MissionJobs(mission); err != nil {
 			return f, err
 		}
+	}
+	if prov := c.intake.Provenance; prov.ParentID != "" && prov.MissionID != "" {
+		// What a mission was submitted with is within its budget; what comes out of its jobs has to be.
+		m, _, err := k.Mission(prov.MissionID)
+		if err != nil {
+			return f, err
+		}
+		f.MissionLimit = m.Budget.Jobs
 	}
 	return f, nil
 }

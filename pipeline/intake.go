@@ -63,6 +63,11 @@ func (p *Pipeline) takeIn(ctx context.Context, o GateOptions, emit func(GateLine
 	if err := in.leftovers(ctx); err != nil {
 		return in.summary, err
 	}
+	if len(o.Files) == 0 {
+		if err := in.takeFollowUps(ctx); err != nil {
+			return in.summary, err
+		}
+	}
 	for {
 		in.waiting = 0
 		again, err := in.round(ctx)

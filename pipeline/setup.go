@@ -2,16 +2,20 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/hosts/agent"
+	"github.com/sheratan/sheratan/hosts/relay"
 	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
@@ -60,6 +64,7 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 	if level != sandbox.LevelNone {
 		facts = sandbox.Probe()
 	}
+	models := sync.OnceValue(func() *relay.Relay { return p.models(r) })
 	return agent.New(agent.Options{
 		Roots:     r.Roots,
 		Workspace: p.ws.Root(),
@@ -78,6 +83,13 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 		Sandbox:    level,
 		Demand:     func(j job.Job) string { return demand(r, facts, level, j) },
 		Access:     func(j job.Job) agent.Access { return access(r, j) },
+
+		Ask: func(ctx context.Context, model string, req relay.Request) (relay.Answer, error) {
+			if !slices.Contains(r.Config.Gates.Models, model) {
+				return relay.Answer{}, &relay.Error{Model: model, Kind: relay.Unknown, Err: errors.New("jobs may not ask it: it is not in gates.models")}
+			}
+			return models().AskOne(ctx, model, req)
+		},
 
 		DependencyBytes: int64(r.Config.Limits.DependencyBytes),
 		ArtifactBytes:   int64(r.Config.Limits.ArtifactBytes),

@@ -30,6 +30,7 @@ type Why struct {
 	Attempts []Attempt `json:"attempts"` // those that are over, with their results
 	Unblock  []string  `json:"unblock"`
 	Opinions []Opinion `json:"opinions"`
+	LedTo    []LedTo   `json:"led_to"` // jobs that came out of it
 
 	Job    job.Job     `json:"-"`
 	Report job.Report  `json:"-"`
@@ -38,12 +39,18 @@ type Why struct {
 	Path   string      `json:"-"` // of the job's file, relative to the workspace
 }
 
+// LedTo is a job that was proposed by another one.
+type LedTo struct {
+	JobID  string `json:"job_id"`
+	Status string `json:"status"`
+}
+
 // whySteps bounds the steps; of a job with more, the first and the last are told.
 const whySteps = 200
 
 // Why tells the life of a job.
 func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
-	w := Why{JobID: id, WaitsFor: []string{}, Unblock: []string{}, Steps: []Step{}, Attempts: []Attempt{}}
+	w := Why{JobID: id, WaitsFor: []string{}, Unblock: []string{}, Steps: []Step{}, Attempts: []Attempt{}, LedTo: []LedTo{}}
 	row, err := p.row(ctx, id)
 	if err != nil {
 		return w, err
@@ -80,7 +87,11 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 			return err
 		}
 		w.WaitsFor = append(w.WaitsFor, reasons...)
-		return nil
+		children, err := p.followUpsOf(r, row)
+		for _, c := range children {
+			w.LedTo = append(w.LedTo, LedTo{c.ID, string(c.Status)})
+		}
+		return err
 	})
 	if err != nil {
 		return w, err

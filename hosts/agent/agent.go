@@ -154,6 +154,8 @@ func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *
 		}
 		own := kind.Exec{Argv: p.Argv, Cwd: p.Cwd, Env: p.Env}
 		return a.exec(ctx, j, execution{Exec: own, kind: k.Name, limit: limit}, deps, timeout, res)
+	case kind.LLM:
+		return a.llm(ctx, j, p, deps, timeout, res)
 	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FilePatch:
 		return a.collect(ctx, j, "", "", res, a.files(ctx, j.ID, p, timeout, res))
 	}

@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"context"
 	"time"
 
+	"github.com/sheratan/sheratan/hosts/relay"
 	"github.com/sheratan/sheratan/hosts/roots"
 	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -47,6 +49,8 @@ type Options struct {
 	Demand func(j job.Job) string
 	// Access says what a job may do beyond reading the roots; nil gives no more than that. It matters above LevelNone.
 	Access func(j job.Job) Access
+	// Ask asks a language model; nil is that this host does not.
+	Ask    func(ctx context.Context, model string, req relay.Request) (relay.Answer, error)
 	Redact func(string) string // takes credentials out of text; nil changes nothing
 	Now    func() time.Time    // nil is time.Now
 	Worker []string            // argv that ends in WorkerMain; argv[0] is an absolute path

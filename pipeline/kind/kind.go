@@ -30,6 +30,7 @@ const (
 	NameFileList  = "file_list"
 	NameFileWrite = "file_write"
 	NameFilePatch = "file_patch"
+	NameLLM       = "llm"
 )
 
 // Kind describes one kind of job. Its slices are shared and must not be changed.
@@ -90,6 +91,11 @@ var table = []Kind{
 		Name: NameFileList, Summary: "lists a folder",
 		Paths: []string{"/path"}, Effect: EffectRead, RerunSafe: true,
 		parse: parseFileList,
+	},
+	{
+		Name: NameLLM, Summary: "asks a language model",
+		Effect: EffectRead, RerunSafe: true, // what it asks goes to somebody else, and asking again costs, but changes nothing
+		parse: parseLLM,
 	},
 	{
 		Name: NameFileWrite, Summary: "creates, overwrites or appends to a file",

@@ -38,13 +38,13 @@ func TestBuiltin(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"exec", "file_list", "file_patch", "file_read", "file_write", "noop"}; !slices.Equal(names, want) {
+	if want := []string{"exec", "file_list", "file_patch", "file_read", "file_write", "llm", "noop"}; !slices.Equal(names, want) {
 		t.Errorf("kinds are %v, want %v", names, want)
 	}
 	if k, ok := kind.Lookup("http_get"); ok {
 		t.Errorf("found %+v", k)
 	}
-	if want := []string{"kind.exec", "kind.file_list", "kind.file_patch", "kind.file_read", "kind.file_write", "kind.noop"}; !slices.Equal(kind.Names(), want) {
+	if want := []string{"kind.exec", "kind.file_list", "kind.file_patch", "kind.file_read", "kind.file_write", "kind.llm", "kind.noop"}; !slices.Equal(kind.Names(), want) {
 		t.Errorf("schemas are %v, want %v", kind.Names(), want)
 	}
 	for _, name := range []string{"exec", "kind.", "kind.http_get", "kind.../kind/exec"} {

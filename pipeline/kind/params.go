@@ -10,6 +10,9 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // Limits of the parameters, in bytes where not said otherwise. The payload limit of the config comes on top.
@@ -26,6 +29,8 @@ const (
 	MaxEntries       = 10000 // of a folder; what is more is not listed
 	MaxContentBytes  = 1 << 20
 	MaxDiffBytes     = 1 << 20
+	MaxPromptBytes   = 256 << 10
+	MaxSystemBytes   = 64 << 10
 )
 
 // Mode says what file_write does with the file.
@@ -74,6 +79,14 @@ type FilePatch struct {
 	Diff string `json:"diff"` // unified, of this one file
 }
 
+// LLM are the params of llm.
+type LLM struct {
+	Model  string         `json:"model"`
+	Prompt string         `json:"prompt"`
+	System string         `json:"system,omitempty"`
+	Schema jsontext.Value `json:"schema,omitempty"` // of the answer
+}
+
 // ParamError says which parameter cannot be used and why.
 type ParamError struct {
 	Kind    string
@@ -87,7 +100,7 @@ func (e *ParamError) Error() string {
 }
 
 // ParseParams reads the params of a built-in kind, fills in the defaults and returns Noop, Exec, FileRead, FileList,
-// FileWrite or FilePatch. It is strict by itself, so that nothing runs that was not looked at, and counts bytes where the
+// FileWrite, FilePatch or LLM. It is strict by itself, so that nothing runs that was not looked at, and counts bytes where the
 // schema of the kind can only count characters; what it accepts and that schema refuses is null for a member that may be
 // left out. The error is a *ParamError.
 func ParseParams(name string, raw []byte) (any, error) {
@@ -190,6 +203,31 @@ func parseFileWrite(raw []byte) (any, error) {
 	c.size("/content", p.Content, MaxContentBytes)
 	if p.Mode != ModeCreate && p.Mode != ModeOverwrite && p.Mode != ModeAppend {
 		c.fail("/mode", "%q is none of create, overwrite, append", p.Mode)
+	}
+	return p, c.err()
+}
+
+func parseLLM(raw []byte) (any, error) {
+	var p LLM
+	if err := decode(NameLLM, raw, &p); err != nil {
+		return nil, err
+	}
+	c := checker{kind: NameLLM}
+	switch {
+	case p.Model == "":
+		c.fail("/model", "is missing")
+	case p.Prompt == "":
+		c.fail("/prompt", "is missing or empty")
+	}
+	c.size("/prompt", p.Prompt, MaxPromptBytes)
+	c.size("/system", p.System, MaxSystemBytes)
+	if string(p.Schema) == "null" {
+		p.Schema = nil
+	}
+	if p.Schema != nil {
+		if _, err := schemas.Compile("answer", p.Schema); err != nil {
+			c.fail("/schema", "%v", err)
+		}
 	}
 	return p, c.err()
 }

@@ -95,11 +95,16 @@ func parseConfig(name string, text []byte) (Config, []Problem) {
 	return cfg, append(checkRelay(name, cfg.Relay), checkAudit(name, cfg)...)
 }
 
-// checkAudit finds auditors that there are not.
+// checkAudit finds auditors and models that there are not.
 func checkAudit(name string, cfg Config) (problems []Problem) {
 	if _, taken := cfg.Relay.Models[AuditorRules]; taken {
 		problems = append(problems, Problem{File: name, Pointer: "/relay/models/" + AuditorRules,
 			Message: "is the name of the auditor that needs no model; give the model another one"})
+	}
+	for i, model := range cfg.Gates.Models {
+		if _, ok := cfg.Relay.Models[model]; !ok {
+			problems = append(problems, Problem{File: name, Pointer: fmt.Sprintf("/gates/models/%d", i), Message: fmt.Sprintf("there is no model %q in relay.models", model)})
+		}
 	}
 	for i, auditor := range cfg.Audit.Auditors {
 		if _, ok := cfg.Relay.Models[auditor]; !ok && auditor != AuditorRules {

@@ -191,7 +191,7 @@ type Cancelled struct {
 // Unknown is the meta of OUTCOME_UNKNOWN and LEASE_EXPIRED.
 type Unknown struct {
 	Attempt int    `json:"attempt"`
-	Reason  string `json:"reason"` // runner-died, reboot, returned, expired
+	Reason  string `json:"reason"`         // runner-died, reboot, returned, expired
 	Kept    int64  `json:"kept,omitempty"` // bytes of output files that it left, which no result names
 }
 

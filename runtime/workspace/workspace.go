@@ -191,6 +191,9 @@ func (w *Workspace) Projecting() string { return w.path("runtime", ".sheratan", 
 // Removing holds a marker for each batch of files that the ledger says were removed and that may still be there.
 func (w *Workspace) Removing() string { return w.path("runtime", ".sheratan", "removing") }
 
+// FollowUps holds what the answers of models propose, until that is gated.
+func (w *Workspace) FollowUps() string { return w.path("runtime", ".sheratan", "followups") }
+
 // Retained is the file whose time is when files were last looked through for those that are kept too long, and which says by
 // which policy.
 func (w *Workspace) Retained() string { return w.path("runtime", ".sheratan", "retained") }

@@ -76,6 +76,9 @@ func (a *app) whyText(w pipeline.Why) string {
 	} else if w.Job.Error != "" {
 		section("error", escape(firstLine(w.Job.Error)))
 	}
+	for _, job := range w.LedTo {
+		section("led to", escape(job.JobID)+"  "+s.word(job.Status))
+	}
 	if w.Path != "" {
 		section("lies in", escape(w.Path))
 	}
