@@ -63,7 +63,7 @@ func (p *Pipeline) keepFollowUps(ended []*attempt) error {
 		if err := os.MkdirAll(p.ws.FollowUps(), 0o700); err != nil {
 			return err
 		}
-		if err := durable.ReplaceFile(filepath.Join(p.ws.FollowUps(), fmt.Sprintf("%s.%d.json", a.row.ID, a.number)), text, 0o600); err != nil {
+		if err := durable.ReplaceFile(p.followUpFile(a.row.ID, a.number), text, 0o600); err != nil {
 			return err
 		}
 	}
@@ -73,6 +73,24 @@ func (p *Pipeline) keepFollowUps(ended []*attempt) error {
 // proposedBy returns the proposals in the answer of a model: the members of an array under a key of one JSON object. Another answer
 // has none.
 func (p *Pipeline) proposedBy(res job.Result) ([]json.RawMessage, error) {
+	answer, err := p.answerIn(res)
+	if err != nil {
+		return nil, err
+	}
+	members, _ := answer[proposalsKey].([]any)
+	var list []json.RawMessage
+	for _, m := range members {
+		raw, err := schemas.Marshal(m)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, raw)
+	}
+	return list, nil
+}
+
+// answerIn reads the answer of a model, where it is one JSON object.
+func (p *Pipeline) answerIn(res job.Result) (map[string]any, error) {
 	for _, f := range res.Artifacts {
 		if f.Name != agent.AnswerText && f.Name != agent.AnswerJSON {
 			continue
@@ -86,18 +104,14 @@ func (p *Pipeline) proposedBy(res job.Result) ([]json.RawMessage, error) {
 			return nil, nil
 		}
 		object, _ := v.(map[string]any)
-		members, _ := object[proposalsKey].([]any)
-		var list []json.RawMessage
-		for _, m := range members {
-			raw, err := schemas.Marshal(m)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, raw)
-		}
-		return list, nil
+		return object, nil
 	}
 	return nil, nil
+}
+
+// followUpFile holds what the answer to an attempt proposes, until it has become jobs.
+func (p *Pipeline) followUpFile(id string, attempt int) string {
+	return filepath.Join(p.ws.FollowUps(), fmt.Sprintf("%s.%d.json", id, attempt))
 }
 
 // takeFollowUps gates what jobs have proposed.
@@ -167,11 +181,70 @@ func (in *intake) admitFollowUps(ctx context.Context, row index.Row, path string
 	for i, raw := range f.Proposals {
 		prov := job.Provenance{Zone: job.ZoneOutput, Source: row.Source, OwnerUID: -1, Token: token, Line: i + 1, ParentID: row.ID,
 			Depth: row.Depth + 1, MissionID: parent.Provenance.MissionID}
+		if err := in.admitFollowUp(ctx, raw, prov); err != nil {
+			return err
+		}
+	}
+	return in.flush(ctx)
+}
+
+func (in *intake) admitFollowUp(ctx context.Context, raw []byte, prov job.Provenance) error {
+	candidateOf := func(raw []byte) *candidate {
 		c := newCandidate(raw, prov, in.p.stamp(), in.rules.ParseLimits())
 		c.recovered = true // an earlier run may have got this far
 		in.cands = append(in.cands, c)
+		return c
 	}
-	return in.flush(ctx)
+	rest, old, err := in.p.revision(ctx, raw, prov)
+	if err != nil {
+		return err
+	}
+	if old == nil {
+		candidateOf(raw)
+		return nil
+	}
+	if err := in.flush(ctx); err != nil {
+		return err
+	}
+	c := candidateOf(rest)
+	c.revise(*old)
+	err = in.flush(ctx)
+	if _, moved := errors.AsType[*StateError](err); moved { // somebody let the old version go on meanwhile
+		in.cands = in.cands[:0]
+		candidateOf(raw)
+		return nil
+	}
+	in.p.placeAll(append(c.retired, old.ID))
+	return err
+}
+
+// revision takes the member "revises" out of a follow-up that may replace the job that it names: one that came out of a job of
+// the same mission too, and that was refused, failed or cancelled. Elsewhere it stays, and G1 refuses what it does not know.
+func (p *Pipeline) revision(ctx context.Context, raw []byte, prov job.Provenance) (rest []byte, old *index.Row, err error) {
+	v, err := schemas.Parse(raw, schemas.DefaultLimits)
+	if err != nil {
+		return nil, nil, nil // the gates say what is wrong
+	}
+	object, _ := v.(map[string]any)
+	id, _ := object["revises"].(string)
+	if !job.ValidID(id) || prov.MissionID == "" {
+		return nil, nil, nil
+	}
+	row, known, err := p.find(ctx, id)
+	if err != nil || !known || row.MemberOf != prov.MissionID || row.Source != prov.Source || row.ParentID == "" {
+		return nil, nil, err
+	}
+	if row.RevisedBy != "" {
+		by, known, err := p.find(ctx, row.RevisedBy)
+		if err != nil || !known || by.Token != prov.Token || by.Line != prov.Line {
+			return nil, nil, err
+		}
+	} else if revisable(row) != nil {
+		return nil, nil, nil
+	}
+	delete(object, "revises")
+	rest, err = schemas.Marshal(object)
+	return rest, &row, err
 }
 
 // followUpsOf lists the jobs that came out of a job, in the order of arrival.

@@ -67,6 +67,9 @@ func (p *Pipeline) takeIn(ctx context.Context, o GateOptions, emit func(GateLine
 		if err := in.takeFollowUps(ctx); err != nil {
 			return in.summary, err
 		}
+		if err := in.takeRounds(ctx); err != nil {
+			return in.summary, err
+		}
 	}
 	for {
 		in.waiting = 0

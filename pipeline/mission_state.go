@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/mission"
 	"github.com/sheratan/sheratan/runtime/index"
 )
 
@@ -42,16 +43,25 @@ type MissionLine struct {
 	MaxConcurrent int          `json:"max_concurrent"`
 	Budget        MissionUsage `json:"budget"`
 	Used          MissionUsage `json:"used"`
+	Goal          *GoalLine    `json:"goal,omitempty"`
 	TaskList      []TaskLine   `json:"task_list,omitempty"`
 }
 
-// TaskLine is a task of a mission with the state of its job.
+// GoalLine is the goal of a mission for which a model plans.
+type GoalLine struct {
+	mission.Goal
+	Plans  int    `json:"plans"`            // that were asked for
+	Reason string `json:"reason,omitempty"` // why no plan follows any more
+}
+
+// TaskLine is a task of a mission with the state of its job, or a job that came out of one of its jobs.
 type TaskLine struct {
 	TaskID    string   `json:"task_id"`
 	Title     string   `json:"title"`
 	JobID     string   `json:"job_id"`
 	Status    string   `json:"status"` // of the job; inbox where it was not received yet
 	DependsOn []string `json:"depends_on"`
+	Parent    string   `json:"parent,omitempty"` // id of the task out of whose job it came
 	Attempt   int      `json:"attempt"`
 	Error     string   `json:"error"`
 	StartedAt string   `json:"started_at"`
@@ -70,7 +80,7 @@ func (p *Pipeline) Missions(ctx context.Context, limit int, emit func(MissionLin
 			m := list[i]
 			line := lineOf(m)
 			// The counts tell all of a mission that is over; of others it matters who waits for whom.
-			if line.Waiting > 0 || line.Running > 0 || line.Quarantined > 0 {
+			if line.Waiting > 0 || line.Running > 0 || line.Quarantined > 0 || m.Goal == index.GoalOpen {
 				line, err = p.missionLine(r, m.ID, false)
 			}
 			lines = append(lines, line)
@@ -126,12 +136,26 @@ func (p *Pipeline) WaitMission(ctx context.Context, id string, o WaitOptions, pr
 }
 
 func lineOf(m index.Mission) MissionLine {
-	line := MissionLine{MissionID: m.ID, Title: m.Title, Source: m.Source, SubmittedAt: stampOf(m.SubmittedAt), Tasks: m.Tasks,
+	line := MissionLine{MissionID: m.ID, Title: m.Title, Source: m.Source, SubmittedAt: stampOf(m.SubmittedAt), Tasks: m.Tasks + m.FollowUps,
 		Completed: m.Status[job.StatusCompleted], Failed: m.Status[job.StatusFailed], Cancelled: m.Status[job.StatusCancelled],
 		Quarantined: m.Status[job.StatusQuarantined], Running: m.Status[job.StatusRunning], MaxConcurrent: m.MaxConcurrent,
 		Budget: usageOf(m.Budget), Used: usageOf(m.Used)}
-	line.Waiting = m.Tasks - line.Completed - line.Failed - line.Cancelled - line.Quarantined - line.Running
+	if known := 0; m.Goal != index.GoalNone {
+		for _, n := range m.Status {
+			known += n
+		}
+		line.Tasks = max(m.Tasks, known) // the plans after the first one are nobody's tasks before they are made
+	}
+	line.Waiting = line.Tasks - line.Completed - line.Failed - line.Cancelled - line.Quarantined - line.Running
 	line.State = line.outcome()
+	switch {
+	case m.Goal == index.GoalReached:
+		line.State = MissionCompleted
+	case m.Goal == index.GoalGivenUp && m.Cancelled:
+		line.State = MissionCancelled
+	case m.Goal == index.GoalGivenUp:
+		line.State = MissionFailed
+	}
 	return line
 }
 
@@ -152,7 +176,7 @@ func (l *MissionLine) outcome() string {
 	return MissionCompleted
 }
 
-// missionLine looks at each task of a mission.
+// missionLine looks at each job of a mission.
 func (p *Pipeline) missionLine(r *index.Reader, id string, tasks bool) (MissionLine, error) {
 	m, ok, err := r.Mission(id)
 	if err != nil {
@@ -161,43 +185,24 @@ func (p *Pipeline) missionLine(r *index.Reader, id string, tasks bool) (MissionL
 	if !ok {
 		return MissionLine{}, &InputError{File: id, Message: "no such mission", Way: "sheratan mission list"}
 	}
-	run, err := p.loadRun(m)
+	s, err := p.standingOf(r, m)
 	if err != nil {
 		return MissionLine{}, err
 	}
 	line := lineOf(m)
-	stuck := map[string]bool{}  // tasks that wait for a person, themselves or through others
-	broken := map[string]bool{} // tasks that ended without success
-	goesOn := false
-	for _, t := range run.Tasks {
-		row, known, err := lastRevision(r, t.JobID)
-		if err != nil {
-			return line, err
-		}
-		task := TaskLine{TaskID: t.ID, Title: t.Title, JobID: t.JobID, Status: statusInbox, DependsOn: t.DependsOn}
-		if known {
-			task.JobID, task.Status, task.Attempt, task.Error = row.ID, string(row.Status), row.Attempt, row.Error
-			task.StartedAt, task.EndedAt = stampOf(row.StartedAt), stampOf(row.CompletedAt)
-		}
-		switch {
-		case known && row.Status == job.StatusQuarantined:
-			stuck[t.ID] = true
-		case known && row.Status.Final():
-			broken[t.ID] = row.Status != job.StatusCompleted
-		case known && row.Status == job.StatusRunning:
-			goesOn = true
-		default:
-			for _, d := range t.DependsOn {
-				stuck[t.ID] = stuck[t.ID] || stuck[d] || broken[d] && row.OnDepFailure == job.OnFailureWait
-			}
-			goesOn = goesOn || !stuck[t.ID]
-		}
-		if tasks {
-			line.TaskList = append(line.TaskList, task)
-		}
+	if s.run.Goal != nil {
+		line.Goal = &GoalLine{Goal: *s.run.Goal, Plans: s.plans, Reason: m.GoalReason}
 	}
-	if goesOn {
+	switch {
+	case s.goesOn, m.Goal == index.GoalOpen && s.settled():
 		line.State = MissionRunning
+	case m.Goal == index.GoalOpen:
+		line.State = MissionBlocked
+	}
+	if tasks {
+		for i := range s.members {
+			line.TaskList = append(line.TaskList, s.members[i].TaskLine)
+		}
 	}
 	return line, nil
 }

@@ -56,6 +56,22 @@ func (p *Pipeline) SubmitMission(ctx context.Context, file string, run *mission.
 	return err
 }
 
+// GoalRun makes the run of a mission for whose goal a model plans; SubmitMission submits it. Without a model it is the one that jobs
+// may ask, where there is one.
+func (p *Pipeline) GoalRun(ctx context.Context, g mission.Goal, name, source string, budget mission.Budget) (*mission.Run, error) {
+	r, err := p.Rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if models := r.Config.Gates.Models; g.Model == "" && len(models) == 1 {
+		g.Model = models[0]
+	} else if g.Model == "" {
+		return nil, &InputError{File: p.ws.Rel(p.ws.Config()), Pointer: "/gates/models", Message: fmt.Sprintf("has %d models that jobs may ask", len(models)),
+			Way: "sheratan mission submit --goal TEXT --model NAME says which one plans"}
+	}
+	return mission.NewGoal(g, name, source, r.Guide(), budget)
+}
+
 // submittable says whether a run is in the ledger already, and which of its tasks have no job. A run of the same id with another
 // content is refused, and so are jobs under its ids that are not its own.
 func submittable(r *index.Reader, file string, run *mission.Run, doc []byte) (known bool, left []int, err error) {
@@ -75,7 +91,7 @@ func submittable(r *index.Reader, file string, run *mission.Run, doc []byte) (kn
 		case exists && row.MemberOf != run.ID:
 			return false, nil, &InputError{File: file, Pointer: "/id", Message: fmt.Sprintf("job %s exists already and is none of this mission", t.JobID),
 				Way: "sheratan mission submit --run NAME gives this one ids of its own"}
-		case !exists:
+		case !exists && t.ProposalSHA256 != "":
 			left = append(left, i)
 		}
 		if owner, _, _, taken, err := r.TaskOf(t.JobID); err != nil {

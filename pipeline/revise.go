@@ -38,10 +38,7 @@ func (p *Pipeline) Revise(ctx context.Context, id string, d Draft) (GateLine, er
 	if c.parseErr != nil {
 		return GateLine{}, inputError(d.Name, c.parseErr)
 	}
-	c.intake.Revises = id
-	if old.Key != old.ID {
-		c.intake.Key = old.Key
-	}
+	c.revise(old)
 	out, err := p.admit(ctx, r, []*candidate{c})
 	if err != nil {
 		return GateLine{}, err
@@ -50,6 +47,14 @@ func (p *Pipeline) Revise(ctx context.Context, id string, d Draft) (GateLine, er
 	p.placeAll(append(c.retired, id))
 	p.projected()
 	return out[0].line, nil
+}
+
+// revise makes a candidate the new version of a job, whose key it gets.
+func (c *candidate) revise(old indexRow) {
+	c.intake.Revises = old.ID
+	if old.Key != old.ID {
+		c.intake.Key = old.Key
+	}
 }
 
 // revisable refuses jobs of which there is no new version to be made.
@@ -78,10 +83,14 @@ func (b *batch) retire(c *candidate) error {
 	if err != nil {
 		return err
 	}
-	b.jobEvent(b.p.opts.Actor, job.JobRevised, id, row.TraceID, row.Zone,
+	actor := b.p.opts.Actor
+	if c.intake.Provenance.Zone == job.ZoneOutput {
+		actor = "source:" + row.Source // what came out of a job revises what came out of one before
+	}
+	b.jobEvent(actor, job.JobRevised, id, row.TraceID, row.Zone,
 		ledger.Revised{Revision: c.intake.JobID, Dependents: dependents}, nil)
 	if row.Status == job.StatusQuarantined {
-		b.jobEvent(b.p.opts.Actor, job.JobCancelled, id, row.TraceID, "outbox",
+		b.jobEvent(actor, job.JobCancelled, id, row.TraceID, "outbox",
 			ledger.Cancelled{Reason: "revised by " + c.intake.JobID}, nil)
 	}
 	c.retired, err = b.endAllJoined(id)

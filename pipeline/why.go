@@ -258,6 +258,9 @@ func (p *Pipeline) waitReason(tx *index.Tx, row indexRow) (string, error) {
 func (p *Pipeline) unblock(row indexRow, rep job.Report) []string {
 	switch row.Status {
 	case job.StatusFailed, job.StatusCancelled:
+		if row.RevisedBy != "" {
+			return nil
+		}
 		if row.Error == errRejected || row.AcceptedAt.IsZero() {
 			return []string{"sheratan revise " + row.ID}
 		}

@@ -53,12 +53,13 @@ const (
 	MissionSubmitted EventName = "MISSION_SUBMITTED"
 	MissionCancelled EventName = "MISSION_CANCELLED"
 	MissionRetried   EventName = "MISSION_RETRIED"
+	MissionEnded     EventName = "MISSION_ENDED"
 )
 
 // WorkspaceEvents lists the events that concern no job.
 var WorkspaceEvents = []EventName{HostEnrolled, HostOnline, HostOffline, HostDrained, HostRevoked, HostRefused,
 	ConfigLoaded, Paused, Resumed, IntakeDeferred, TornTailMoved, DocumentRemoved, Tick,
-	MissionSubmitted, MissionCancelled, MissionRetried}
+	MissionSubmitted, MissionCancelled, MissionRetried, MissionEnded}
 
 // Transition is one row of the state table: an event, the states in which a job may be when it happens, and the state
 // that it brings the job to. From holding "" means that the job does not exist yet; To being "" that it stays as it is.

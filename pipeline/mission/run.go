@@ -19,6 +19,7 @@ type Run struct {
 	Budget        Budget          `json:"budget"`
 	Mission       json.RawMessage `json:"mission"`
 	Params        map[string]any  `json:"params"`
+	Goal          *Goal           `json:"goal,omitempty"`
 	Tasks         []RunTask       `json:"tasks"` // each behind those that it depends on
 
 	Proposals [][]byte `json:"-"` // of the tasks
@@ -29,8 +30,8 @@ type RunTask struct {
 	ID             string   `json:"id"`
 	Title          string   `json:"title,omitempty"`
 	JobID          string   `json:"job_id"`
-	DependsOn      []string `json:"depends_on"` // ids of tasks
-	ProposalSHA256 string   `json:"proposal_sha256"`
+	DependsOn      []string `json:"depends_on"`                // ids of tasks
+	ProposalSHA256 string   `json:"proposal_sha256,omitempty"` // "" keeps the id for a plan that may follow
 }
 
 // RunID is the id of a run: that of the mission, with -NAME behind it where the run has a name.

@@ -16,6 +16,7 @@ type memberTally struct {
 	started         int // with an attempt
 	retries         int
 	runMS           int64
+	followUps       int
 	status          [numStatuses]int // of the jobs that were not revised
 }
 
@@ -47,6 +48,9 @@ func (tx *Tx) countMember(r *Row, sign int) {
 		}
 	}
 	if r.RevisedBy == "" {
+		if r.ParentID != "" {
+			t.followUps += sign
+		}
 		t.status[statusColumn(r.Status)] += sign
 	}
 }
@@ -78,9 +82,9 @@ func (tx *Tx) charge(old, row *Row, ev *ledger.Event, at time.Time) {
 
 const (
 	updateMember = `UPDATE missions SET ready = ready + ?2, in_flight = in_flight + ?3, waiting = waiting + ?4, fresh = fresh + ?5,
-    started = started + ?6, retries = retries + ?7, run_ms = run_ms + ?8, pending = pending + ?9, throttled = throttled + ?10,
-    running = running + ?11, completed = completed + ?12, failed = failed + ?13, quarantined = quarantined + ?14,
-    cancelled_jobs = cancelled_jobs + ?15 WHERE id = ?1`
+    started = started + ?6, retries = retries + ?7, run_ms = run_ms + ?8, follow_ups = follow_ups + ?9, pending = pending + ?10,
+    throttled = throttled + ?11, running = running + ?12, completed = completed + ?13, failed = failed + ?14,
+    quarantined = quarantined + ?15, cancelled_jobs = cancelled_jobs + ?16 WHERE id = ?1`
 	// updateStop restates Mission.Stopped.
 	updateStop = `UPDATE missions SET stop = CASE
     WHEN cancelled OR budget_ms > 0 AND run_ms - base_ms >= budget_ms THEN 2
@@ -92,7 +96,7 @@ func (tx *Tx) flushMissions() error {
 		if *t == (memberTally{}) {
 			continue
 		}
-		values := []any{mission, t.ready, t.inFlight, t.waiting, t.fresh, t.started, t.retries, t.runMS}
+		values := []any{mission, t.ready, t.inFlight, t.waiting, t.fresh, t.started, t.retries, t.runMS, t.followUps}
 		for _, n := range t.status {
 			values = append(values, n)
 		}

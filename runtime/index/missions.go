@@ -17,6 +17,9 @@ type Mission struct {
 	SubmittedAt   time.Time
 	Document      ledger.Ref
 	Tasks         int // that it has; a revision is the job of the same task
+	FollowUps     int // jobs that came out of its jobs
+	Goal          Goal
+	GoalReason    string // why nobody plans any more
 	MaxConcurrent int // 0 is unlimited, also in the budget
 	Budget        Usage
 	Used          Usage // since it was submitted, or retried as a whole
@@ -33,6 +36,17 @@ type Usage struct {
 	Retries int
 	Time    time.Duration // for which attempts ran
 }
+
+// Goal says how far a mission has come for which a model plans.
+type Goal int
+
+// The values of Goal.
+const (
+	GoalNone    Goal = iota // nobody plans for it
+	GoalOpen                // another plan may follow
+	GoalReached             // the model said so
+	GoalGivenUp             // no plan follows
+)
 
 // Stop says which of the jobs of a mission that have not begun must not any more.
 type Stop int
@@ -66,6 +80,7 @@ func (tx *Tx) submitMission(ev *ledger.Event, at time.Time, docs DocReader) erro
 		Title         string `json:"title"`
 		MaxConcurrent int    `json:"max_concurrent"`
 		Budget        struct{ Jobs, Retries, Seconds int }
+		Goal          *struct{}
 		Tasks         []struct {
 			ID             string `json:"id"`
 			JobID          string `json:"job_id"`
@@ -89,9 +104,18 @@ func (tx *Tx) submitMission(ev *ledger.Event, at time.Time, docs DocReader) erro
 	if err != nil {
 		return eventError(ev, fmt.Errorf("mission %s: %w", m.Mission, err))
 	}
-	err = tx.c.run(`INSERT INTO missions (id, seq, source, title, submitted_at, doc_path, doc_offset, doc_bytes, doc_sha256, tasks,
-    max_concurrent, budget_jobs, budget_retries, budget_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.Mission, ev.Seq, run.Source, run.Title, at, ref.Path, ref.Offset, ref.Bytes, ref.SHA256, len(run.Tasks), run.MaxConcurrent,
+	goal, tasks := GoalNone, 0
+	if run.Goal != nil {
+		goal = GoalOpen
+	}
+	for _, t := range run.Tasks {
+		if t.ProposalSHA256 != "" { // without one, the id is kept for a plan that may follow
+			tasks++
+		}
+	}
+	err = tx.c.run(`INSERT INTO missions (id, seq, source, title, submitted_at, doc_path, doc_offset, doc_bytes, doc_sha256, tasks, goal,
+    max_concurrent, budget_jobs, budget_retries, budget_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.Mission, ev.Seq, run.Source, run.Title, at, ref.Path, ref.Offset, ref.Bytes, ref.SHA256, tasks, int(goal), run.MaxConcurrent,
 		run.Budget.Jobs, run.Budget.Retries, int64(run.Budget.Seconds)*1000)
 	for i, t := range run.Tasks {
 		if err == nil {
@@ -105,6 +129,25 @@ func (tx *Tx) submitMission(ev *ledger.Event, at time.Time, docs DocReader) erro
 	return nil
 }
 
+// endMission applies MISSION_ENDED.
+func (tx *Tx) endMission(ev *ledger.Event) error {
+	var m ledger.MissionEnded
+	if err := decode(ev, &m); err != nil {
+		return err
+	}
+	goal := GoalGivenUp
+	if m.Done {
+		goal = GoalReached
+	}
+	if err := tx.c.run("UPDATE missions SET goal = ?, goal_reason = ? WHERE id = ? AND goal > 0", int(goal), m.Reason, m.Mission); err != nil {
+		return fmt.Errorf("mission %s: %w", m.Mission, err)
+	}
+	if tx.c.Changes() == 0 {
+		return eventError(ev, fmt.Errorf("mission %s: there is none with a goal", m.Mission))
+	}
+	return nil
+}
+
 // turnMission applies MISSION_CANCELLED, and MISSION_RETRIED, from which on the budget counts anew.
 func (tx *Tx) turnMission(ev *ledger.Event) error {
 	var m ledger.MissionTurned
@@ -114,9 +157,9 @@ func (tx *Tx) turnMission(ev *ledger.Event) error {
 	if err := tx.flushMissions(); err != nil {
 		return err
 	}
-	sql := "UPDATE missions SET cancelled = 1 WHERE id = ?"
+	sql := "UPDATE missions SET cancelled = 1, goal = CASE goal WHEN 1 THEN 3 ELSE goal END WHERE id = ?"
 	if ev.Event == job.MissionRetried {
-		sql = "UPDATE missions SET cancelled = 0, base_jobs = started, base_retries = retries, base_ms = run_ms WHERE id = ?"
+		sql = "UPDATE missions SET cancelled = 0, goal = CASE goal WHEN 3 THEN 1 ELSE goal END, goal_reason = CASE goal WHEN 3 THEN '' ELSE goal_reason END, base_jobs = started, base_retries = retries, base_ms = run_ms WHERE id = ?"
 	}
 	if err := tx.c.run(sql, m.Mission); err != nil {
 		return fmt.Errorf("mission %s: %w", m.Mission, err)
@@ -142,9 +185,9 @@ func (tx *Tx) trackOf(mission string) (track string, err error) {
 	return track, err
 }
 
-const selectMissions = `SELECT id, source, title, submitted_at, doc_path, doc_offset, doc_bytes, doc_sha256, tasks, max_concurrent,
+const selectMissions = `SELECT id, source, title, submitted_at, doc_path, doc_offset, doc_bytes, doc_sha256, tasks, follow_ups, goal, max_concurrent,
   budget_jobs, budget_retries, budget_ms, started - base_jobs, retries - base_retries, run_ms - base_ms, cancelled, ready, in_flight,
-  pending, throttled, running, completed, failed, quarantined, cancelled_jobs FROM missions `
+  pending, throttled, running, completed, failed, quarantined, cancelled_jobs, goal_reason FROM missions `
 
 func (r *Reader) missionsWhere(where string, values ...any) ([]Mission, error) {
 	if err := r.syncCounts(); err != nil {
@@ -154,14 +197,15 @@ func (r *Reader) missionsWhere(where string, values ...any) ([]Mission, error) {
 	err := r.c.each(selectMissions+where, func(s *stmt) error {
 		m := Mission{ID: s.ColumnText(0), Source: s.ColumnText(1), Title: s.ColumnText(2), SubmittedAt: fromMicros(s.ColumnInt64(3)),
 			Document: ledger.Ref{Path: s.ColumnText(4), Offset: s.ColumnInt64(5), Bytes: s.ColumnInt64(6), SHA256: s.ColumnText(7)},
-			Tasks:    s.ColumnInt(8), MaxConcurrent: s.ColumnInt(9),
-			Budget: Usage{s.ColumnInt(10), s.ColumnInt(11), time.Duration(s.ColumnInt64(12)) * time.Millisecond},
-			Used:   Usage{s.ColumnInt(13), s.ColumnInt(14), time.Duration(s.ColumnInt64(15)) * time.Millisecond},
+			Tasks:    s.ColumnInt(8), FollowUps: s.ColumnInt(9), Goal: Goal(s.ColumnInt(10)), MaxConcurrent: s.ColumnInt(11),
+			Budget: Usage{s.ColumnInt(12), s.ColumnInt(13), time.Duration(s.ColumnInt64(14)) * time.Millisecond},
+			Used:   Usage{s.ColumnInt(15), s.ColumnInt(16), time.Duration(s.ColumnInt64(17)) * time.Millisecond},
 
-			Cancelled: s.ColumnBool(16), Ready: s.ColumnInt(17), InFlight: s.ColumnInt(18), Status: map[job.Status]int{}}
+			Cancelled: s.ColumnBool(18), Ready: s.ColumnInt(19), InFlight: s.ColumnInt(20), Status: map[job.Status]int{}}
 		for i, status := range statusColumns {
-			m.Status[status] = s.ColumnInt(19 + i)
+			m.Status[status] = s.ColumnInt(21 + i)
 		}
+		m.GoalReason = s.ColumnText(21 + len(statusColumns))
 		list = append(list, m)
 		return nil
 	}, values...)
@@ -174,6 +218,11 @@ func (r *Reader) Missions(limit int) ([]Mission, error) {
 		limit = -1
 	}
 	return r.missionsWhere("ORDER BY seq DESC LIMIT ?", limit)
+}
+
+// Goals returns the missions for which another plan may follow. Its cost does not depend on how many missions there are.
+func (r *Reader) Goals() ([]Mission, error) {
+	return r.missionsWhere("INDEXED BY missions_goal WHERE goal = 1 ORDER BY id")
 }
 
 // Mission returns the mission with this id, and whether there is one.

@@ -33,7 +33,7 @@ var tables = []struct{ name, columns, key string }{
 		"bucket, source"},
 	{"families", "family, id, jobs", "family, id"},
 	{"kept", "seq, job_id, ended_at, bytes", "seq"},
-	{"missions", "id, seq, source, title, submitted_at, doc_path, doc_offset, doc_bytes, doc_sha256, tasks, max_concurrent, budget_jobs, " +
+	{"missions", "id, seq, source, title, submitted_at, doc_path, doc_offset, doc_bytes, doc_sha256, tasks, follow_ups, goal, goal_reason, max_concurrent, budget_jobs, " +
 		"budget_retries, budget_ms, cancelled, stop, base_jobs, base_retries, base_ms, started, retries, run_ms, ready, in_flight, waiting, " +
 		"fresh, pending, throttled, running, completed, failed, quarantined, cancelled_jobs", "id"},
 	{"audits", "job, attempts, due, asked_until, request, auditor, decision, report_path, report_offset, report_bytes, report_sha256", "job"},

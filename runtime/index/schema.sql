@@ -228,7 +228,9 @@ CREATE TABLE missions (
   doc_offset        INTEGER NOT NULL,
   doc_bytes         INTEGER NOT NULL,
   doc_sha256        TEXT NOT NULL,
-  tasks             INTEGER NOT NULL,
+  tasks             INTEGER NOT NULL,    -- that were declared
+  goal              INTEGER NOT NULL CHECK (goal IN (0, 1, 2, 3)), -- none, one that is being worked for, reached, given up
+  goal_reason       TEXT NOT NULL DEFAULT '', -- why nobody plans any more
   max_concurrent    INTEGER NOT NULL,    -- 0 is unlimited, also in the budget
   budget_jobs       INTEGER NOT NULL,
   budget_retries    INTEGER NOT NULL,
@@ -241,6 +243,7 @@ CREATE TABLE missions (
   started           INTEGER NOT NULL DEFAULT 0, -- jobs with an attempt
   retries           INTEGER NOT NULL DEFAULT 0, -- that nobody asked for
   run_ms            INTEGER NOT NULL DEFAULT 0, -- for which attempts ran that are over
+  follow_ups        INTEGER NOT NULL DEFAULT 0, -- jobs that came out of its jobs, without those that were revised
   ready             INTEGER NOT NULL DEFAULT 0 CHECK (ready >= 0),
   in_flight         INTEGER NOT NULL DEFAULT 0 CHECK (in_flight >= 0),
   waiting           INTEGER NOT NULL DEFAULT 0 CHECK (waiting >= 0), -- approved, not over, without a lease
@@ -255,6 +258,7 @@ CREATE TABLE missions (
 ) STRICT, WITHOUT ROWID;
 -- Those of which jobs can be claimed in a track of their own, and those of which waiting jobs have to be cancelled.
 CREATE INDEX missions_ready ON missions (id) WHERE ready > 0 AND max_concurrent > 0;
+CREATE INDEX missions_goal ON missions (id) WHERE goal = 1;
 CREATE INDEX missions_stop ON missions (id) WHERE stop > 0 AND (fresh > 0 OR stop = 2 AND waiting > 0);
 
 CREATE TABLE mission_tasks (

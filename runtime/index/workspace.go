@@ -52,6 +52,8 @@ func (tx *Tx) applyWorkspace(ev *ledger.Event, at time.Time, docs DocReader) (in
 		return seq, tx.submitMission(ev, at, docs)
 	case job.MissionCancelled, job.MissionRetried:
 		return seq, tx.turnMission(ev)
+	case job.MissionEnded:
+		return seq, tx.endMission(ev)
 	case job.DocumentRemoved:
 		return seq, tx.removed(ev)
 	default:

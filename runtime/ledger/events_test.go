@@ -63,6 +63,7 @@ var metas = map[job.EventName]any{
 	job.ConfigLoaded: Configured{}, job.Paused: PausedMeta{}, job.Resumed: PausedMeta{}, job.IntakeDeferred: Deferred{},
 	job.TornTailMoved: Torn{}, job.DocumentRemoved: Removed{}, job.Tick: TickMeta{},
 	job.MissionSubmitted: MissionSubmitted{}, job.MissionCancelled: MissionTurned{}, job.MissionRetried: MissionTurned{},
+	job.MissionEnded: MissionEnded{},
 }
 
 // TestEventsAreDocumented compares the list of events with the tables, in both directions, and what the tables say of

@@ -235,6 +235,13 @@ type MissionTurned struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
+// MissionEnded is the meta of MISSION_ENDED.
+type MissionEnded struct {
+	Mission string `json:"mission"`
+	Done    bool   `json:"done"`
+	Reason  string `json:"reason"`
+}
+
 // Torn is the meta of TORN_TAIL_MOVED.
 type Torn struct {
 	Segment string `json:"segment"`

@@ -1,20 +1,14 @@
 package cli
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
-	"github.com/sheratan/sheratan/pipeline/mission"
 )
 
 func newMission(a *app) *cobra.Command {
@@ -26,117 +20,6 @@ time, and a budget for all. Its jobs pass the gates like any others. Declared mi
 		Example: `sheratan mission submit nightly --param target=./... --wait
 sheratan mission show nightly`,
 	}, newMissionSubmit(a), newMissionList(a), newMissionShow(a), newMissionCancel(a), newMissionRetry(a), newMissionWait(a))
-}
-
-type missionSubmitOptions struct {
-	Params []string
-	Run    string
-	Source string
-	Wait   bool
-	Print  bool
-}
-
-func newMissionSubmit(a *app) *cobra.Command {
-	var o missionSubmitOptions
-	c := &cobra.Command{
-		Use:   "submit FILE | NAME",
-		Short: "propose the jobs of a mission",
-		Long: `Records the mission in the ledger and puts the proposals of its jobs into the inbox, where they wait for the
-gates. NAME is the file missions/NAME.json of the workspace.
-
-The job of a task is called MISSION.TASK. To submit the same mission again give the run a name: with --run 2 the
-mission is called MISSION-2. The same command a second time proposes only what an interrupted one left out.`,
-		Example: `sheratan mission submit nightly --run 2026-07-01 --param target=./...
-sheratan mission submit release.json --wait
-sheratan mission submit release.json --print`,
-		Annotations: workspaceExits(exitBlocked, exitFailed, exitInterrupted),
-		Args:        cobra.ExactArgs(1),
-	}
-	f := c.Flags()
-	f.StringArrayVar(&o.Params, "param", nil, "set a parameter, `NAME=VALUE`; one that is no string is JSON")
-	f.StringVar(&o.Run, "run", "", "call the mission MISSION-`NAME`")
-	f.StringVar(&o.Source, "source", "", "submit as `SOURCE` (default operator)")
-	f.BoolVar(&o.Wait, "wait", false, "wait until the mission has ended, and run it if nobody else does")
-	f.BoolVar(&o.Print, "print", false, "print the proposals instead of submitting them")
-	c.ValidArgsFunction = orFiles(a.completeMissionFiles)
-	c.RunE = a.run(func(ctx context.Context, args []string) error { return runMissionSubmit(ctx, a, &o, args[0]) })
-	return c
-}
-
-func runMissionSubmit(ctx context.Context, a *app, o *missionSubmitOptions, arg string) error {
-	if o.Source != "" && !job.ValidID(o.Source) {
-		return usagef("--source %q: is no valid name of a source", o.Source)
-	}
-	if o.Run != "" && !job.ValidID(o.Run) {
-		return usagef("--run %q: has 1 to 64 of A-Z a-z 0-9 . _ - and begins with a letter or digit", o.Run)
-	}
-	name, path := arg, a.env.path(arg)
-	if !isPath(arg) {
-		ws, err := a.find()
-		if err != nil {
-			return err
-		}
-		path = filepath.Join(ws.Missions(), arg+".json")
-		name = ws.Rel(path)
-	}
-	run, err := expandMission(o, name, path)
-	if err != nil {
-		return err
-	}
-	if o.Print {
-		for _, doc := range run.Proposals {
-			if err := a.out.printf("%s\n", doc); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := a.refuseFollowUp("mission submit"); err != nil {
-		return err
-	}
-	return a.with(ctx, func(p *pipeline.Pipeline) error {
-		err := p.SubmitMission(ctx, name, run, func(s pipeline.Submitted) error {
-			if o.Wait {
-				return nil
-			}
-			return a.show(s, escape(s.JobID)+"\n")
-		})
-		if err != nil {
-			return err
-		}
-		if o.Wait {
-			return followMission(ctx, a, p, run.ID, pipeline.WaitOptions{Drive: true})
-		}
-		if a.env.StderrTTY {
-			a.people.hint("sheratan tick")
-		}
-		return nil
-	})
-}
-
-// expandMission reads a mission and makes a run of it.
-func expandMission(o *missionSubmitOptions, name, path string) (*mission.Run, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hint(bare(name, err), "sheratan schema mission says what such a file is like")
-	}
-	if err != nil {
-		return nil, bare(name, err)
-	}
-	m, err := mission.Parse(data)
-	var run *mission.Run
-	if err == nil {
-		var values map[string]any
-		if values, err = m.Values(o.Params); err == nil {
-			run, err = m.Expand(o.Run, cmp.Or(o.Source, sourceOperator), values)
-		}
-	}
-	var fault *mission.Error
-	if errors.As(err, &fault) {
-		return nil, &pipeline.InputError{File: name, Line: fault.Line, Column: fault.Column, Pointer: fault.Pointer, Message: fault.Message,
-			Way: "sheratan schema mission"}
-	}
-	return run, err
 }
 
 func newMissionList(a *app) *cobra.Command {
@@ -268,8 +151,10 @@ func followMission(ctx context.Context, a *app, p *pipeline.Pipeline, id string,
 	if line.State == pipeline.MissionBlocked {
 		v.add(string(job.StatusQuarantined))
 	}
-	if line.Failed+line.Cancelled > 0 {
-		a.people.hint("sheratan mission retry %s", shellWord(id))
+	if line.State == pipeline.MissionFailed || line.State == pipeline.MissionCancelled || line.Goal == nil && line.Failed+line.Cancelled > 0 {
+		if line.Failed+line.Cancelled > 0 {
+			a.people.hint("sheratan mission retry %s", shellWord(id))
+		}
 		v.add(string(job.StatusFailed))
 	}
 	return finish(ctx, nil, &v)

@@ -32,6 +32,13 @@ func (a *app) printMission(l pipeline.MissionLine) error {
 	if l.Title != "" {
 		fmt.Fprintf(&b, "%s\n", escape(l.Title))
 	}
+	if g := l.Goal; g != nil {
+		fmt.Fprintf(&b, "plan %d of %d at most, by %s", g.Plans, g.Rounds, escape(g.Model))
+		if g.Reason != "" {
+			fmt.Fprintf(&b, ": %s", escape(g.Reason))
+		}
+		b.WriteByte('\n')
+	}
 	var bounds []string
 	if l.MaxConcurrent > 0 {
 		bounds = append(bounds, fmt.Sprintf("at most %d at a time", l.MaxConcurrent))
@@ -76,13 +83,17 @@ func newTaskTree(tasks []pipeline.TaskLine) *taskTree {
 	return t
 }
 
-// above is the last of the tasks that one waits for, "" where it waits for none. Tasks are listed behind those.
+// above is the last of the tasks that one waits for; where these came out of another job, or there are none, the one out of which
+// it came, "" where there is none.
 func (t *taskTree) above(task pipeline.TaskLine) string {
 	last := ""
 	for _, d := range task.DependsOn {
-		if last == "" || t.place[d] > t.place[last] {
+		if at, ok := t.place[d]; ok && at < t.place[task.TaskID] && t.tasks[at].Parent == task.Parent && (last == "" || at > t.place[last]) {
 			last = d
 		}
+	}
+	if at, ok := t.place[task.Parent]; last == "" && ok && at < t.place[task.TaskID] {
+		return task.Parent
 	}
 	return last
 }

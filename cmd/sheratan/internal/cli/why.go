@@ -149,7 +149,10 @@ func (a *app) provenanceText(j *job.Job) string {
 		parts = append(parts, "calling itself "+escape(j.ClaimedSource))
 	}
 	if p.ParentID != "" {
-		parts = append(parts, fmt.Sprintf("follow-up %d of job %s", p.Depth, escape(p.ParentID)))
+		parts = append(parts, fmt.Sprintf("follow-up of job %s, depth %d", escape(p.ParentID), p.Depth))
+	}
+	if p.MissionID != "" {
+		parts = append(parts, "in mission "+escape(p.MissionID))
 	}
 	return strings.Join(parts, ", ")
 }
