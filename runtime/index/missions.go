@@ -20,7 +20,7 @@ type Mission struct {
 	FollowUps     int // jobs that came out of its jobs
 	Goal          Goal
 	GoalReason    string // why nobody plans any more
-	MaxConcurrent int // 0 is unlimited, also in the budget
+	MaxConcurrent int    // 0 is unlimited, also in the budget
 	Budget        Usage
 	Used          Usage // since it was submitted, or retried as a whole
 	Cancelled     bool

@@ -154,3 +154,48 @@ func TestOldMissionsCostNothing(t *testing.T) {
 		t.Errorf("a claim took %v, and takes %v", before, after)
 	}
 }
+
+// A mission with a goal is open until it has ended, is taken up again by a retry, and never after it was reached.
+func TestGoals(t *testing.T) {
+	f := newFixture(t)
+	f.configure(map[string][2]int{"*": {0, 0}})
+	f.declare("plain", 0, Usage{}, "p")
+	for _, id := range []string{"won", "lost", "stopped"} {
+		f.eventWith(job.MissionSubmitted, "", ledger.MissionSubmitted{Mission: id, Tasks: 1}, map[string]any{"source": "agent", "goal": map[string]any{},
+			"budget": map[string]any{}, "tasks": []any{map[string]any{"id": id, "job_id": id, "proposal_sha256": anyDigest},
+				map[string]any{"id": id + "2", "job_id": id + "2"}}})
+	}
+	open := func(want ...string) {
+		t.Helper()
+		f.read(func(r *Reader) {
+			list, err := r.Goals()
+			var ids []string
+			for _, m := range list {
+				ids = append(ids, m.ID)
+			}
+			if err != nil || !slices.Equal(ids, want) {
+				t.Errorf("open: %v, %v; want %v", ids, err, want)
+			}
+		})
+	}
+	open("lost", "stopped", "won")
+	f.member("won", "won")
+	f.propose("child", func(m *ledger.Received) { m.MissionID, m.Member, m.ParentID = "won", true, "won" })
+	if m := f.mission("won"); m.Tasks != 1 || m.FollowUps != 1 || m.Goal != GoalOpen {
+		t.Errorf("%+v", m)
+	}
+	f.event(job.MissionEnded, "", ledger.MissionEnded{Mission: "won", Done: true, Reason: "there it is"})
+	f.event(job.MissionEnded, "", ledger.MissionEnded{Mission: "lost", Reason: "no way"})
+	f.event(job.MissionCancelled, "", ledger.MissionTurned{Mission: "stopped"})
+	open()
+	if m := f.mission("lost"); m.Goal != GoalGivenUp || m.GoalReason != "no way" {
+		t.Errorf("%+v", m)
+	}
+	for _, id := range []string{"won", "lost", "stopped", "plain"} {
+		f.event(job.MissionRetried, "", ledger.MissionTurned{Mission: id})
+	}
+	open("lost", "stopped")
+	if m := f.mission("won"); m.Goal != GoalReached || m.GoalReason != "there it is" {
+		t.Errorf("%+v", m)
+	}
+}
