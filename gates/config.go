@@ -96,6 +96,19 @@ type KindLists struct {
 	Forbid []string `json:"forbid"`
 }
 
+// Decision returns allow, manual or forbid: of several lists with a kind the strictest, and of none forbid.
+func (l *KindLists) Decision(kind string) string {
+	switch {
+	case slices.Contains(l.Forbid, kind):
+		return "forbid"
+	case slices.Contains(l.Manual, kind):
+		return "manual"
+	case slices.Contains(l.Allow, kind):
+		return "allow"
+	}
+	return "forbid"
+}
+
 // CrossSourceDependency lets jobs of the source From depend on jobs of the source To; "*" is any source.
 type CrossSourceDependency struct {
 	From string `json:"from"`

@@ -151,3 +151,16 @@ func number(list []Submitted) {
 		}
 	}
 }
+
+// Jobs returns the ids of the jobs that the submissions have become, in their order, "" for one that lies in the inbox still.
+func (a *Arrivals) Jobs(ctx context.Context) ([]string, error) {
+	ids := make([]string, len(a.list))
+	for i := range a.list {
+		id, err := a.p.became(ctx, &a.list[i], a.behind)
+		if err != nil {
+			return nil, err
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}

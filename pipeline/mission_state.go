@@ -183,7 +183,7 @@ func (p *Pipeline) missionLine(r *index.Reader, id string, tasks bool) (MissionL
 		return MissionLine{}, err
 	}
 	if !ok {
-		return MissionLine{}, &InputError{File: id, Message: "no such mission", Way: "sheratan mission list"}
+		return MissionLine{}, unknownMission(id)
 	}
 	s, err := p.standingOf(r, m)
 	if err != nil {
@@ -216,4 +216,8 @@ func lastRevision(r *index.Reader, id string) (index.Row, bool, error) {
 		}
 		id = row.RevisedBy
 	}
+}
+
+func unknownMission(id string) error {
+	return &InputError{File: id, Message: "no such mission", Way: "sheratan mission list"}
 }

@@ -38,7 +38,8 @@ type jobLine struct {
 	JobID      string `json:"job_id"`
 	Status     string `json:"status"`
 	Provenance struct {
-		File string `json:"file"`
+		File   string `json:"file"`
+		Source string `json:"source"`
 	} `json:"provenance"`
 	Payload struct {
 		Kind   string `json:"kind"`

@@ -24,6 +24,7 @@ var layers = [][]string{
 	{"gates", "hosts", "hosts/relay", "runtime/workspace", "runtime/ledger", "runtime/history"},
 	{"gates/audit", "runtime/index", "hosts/agent", "pipeline/rules"},
 	{"pipeline", "runtime/index/indextest"},
+	{"cmd/sheratan/internal/mcp"},
 	{"cmd/sheratan/internal/cli", "scripts/bench", "scripts/wfmission"},
 	{"cmd/sheratan", "scripts/bench"},
 }

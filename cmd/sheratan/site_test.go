@@ -115,15 +115,22 @@ func (s *site) run(stdin []byte, args ...string) (stdout []byte, stderr string, 
 	return s.in(s.ws, stdin, args...)
 }
 
-func (s *site) in(dir string, stdin []byte, args ...string) ([]byte, string, int) {
-	s.t.Helper()
+// command is sheratan as the user, in a folder.
+func (s *site) command(dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command(s.bin, args...)
-	var out, errs bytes.Buffer
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, bytes.NewReader(stdin), &out, &errs
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "HOME="+dir, "PWD="+dir, "SHERATAN_WORKSPACE=")
 	if s.uid >= 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(s.uid), Gid: uint32(s.uid)}}
 	}
+	return cmd
+}
+
+func (s *site) in(dir string, stdin []byte, args ...string) ([]byte, string, int) {
+	s.t.Helper()
+	cmd := s.command(dir, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {

@@ -118,12 +118,10 @@ var kindRows = [][2]string{
 
 // listed says how a kind is allowed; "" is not at all.
 func listed(l gates.KindLists, kind string) string {
-	switch {
-	case slices.Contains(l.Forbid, kind):
-		return ""
-	case slices.Contains(l.Manual, kind):
+	switch l.Decision(kind) {
+	case "manual":
 		return " (an operator decides each time)"
-	case slices.Contains(l.Allow, kind):
+	case "allow":
 		return " "
 	}
 	return ""

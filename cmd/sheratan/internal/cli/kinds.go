@@ -6,11 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/pipeline/rules"
@@ -128,7 +126,7 @@ func runKinds(ctx context.Context, a *app) error {
 	for _, k := range kinds {
 		l := kindLine{Kind: k.Name, Effect: string(k.Effect), RerunSafe: k.RerunSafe, Paths: append([]string{}, k.Paths...), Summary: k.Summary}
 		if r != nil {
-			l.Decision, l.File = listOf(&r.Config.Gates.Kinds, k.Name), r.KindFiles()[k.Name]
+			l.Decision, l.File = r.Config.Gates.Kinds.Decision(k.Name), r.KindFiles()[k.Name]
 			if p, own := r.Gates.KindProgram(k.Name); own {
 				l.Program = p.Name
 			}
@@ -155,17 +153,4 @@ func (a *app) rulesHere(ctx context.Context) (r *rules.Rules, err error) {
 		return err
 	})
 	return r, err
-}
-
-// listOf returns what the config says of a kind: of several lists the strictest, and of none forbid.
-func listOf(l *gates.KindLists, name string) string {
-	switch {
-	case slices.Contains(l.Forbid, name):
-		return "forbid"
-	case slices.Contains(l.Manual, name):
-		return "manual"
-	case slices.Contains(l.Allow, name):
-		return "allow"
-	}
-	return "forbid"
 }

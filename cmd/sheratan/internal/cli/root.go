@@ -18,7 +18,7 @@ type section struct {
 func sections() []section {
 	return []section{
 		{"stages", "Stages of a job", []func(*app) *cobra.Command{
-			newSubmit, newGate, newAudit, newDispatch, newRun, newTick}},
+			newSubmit, newGate, newAudit, newDispatch, newRun, newTick, newMCP}},
 		{"ask", "Ask", []func(*app) *cobra.Command{
 			newJobs, newStatus, newWhy, newWait, newLogs, newArtifacts, newLedger}},
 		{"decide", "Decide", []func(*app) *cobra.Command{
