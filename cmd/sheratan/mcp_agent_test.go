@@ -88,4 +88,3 @@ func echo(id, text string) obj {
 	}
 	return p
 }
-
