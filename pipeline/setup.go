@@ -135,8 +135,8 @@ func resolve(r *rules.Rules, kindName string, argv []string) (path, sha256 strin
 
 func redactText(s string) (string, int) { return policy.Redact(s) }
 
-// rulesChanged reports whether a file of the configuration is newer than the rules in force.
-func (p *Pipeline) rulesChanged() bool {
+// RulesChanged reports whether a file of the configuration is newer than the rules in force.
+func (p *Pipeline) RulesChanged() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.rules != nil && p.rules.Changed()

@@ -143,7 +143,7 @@ func (t *ticker) reload(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	t.compared = now
-	if !t.p.rulesChanged() {
+	if !t.p.RulesChanged() {
 		return nil
 	}
 	if err := t.p.reloadRules(ctx); err != nil {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"io"
 )
 
 // Keys that are bytes of their own on a terminal that does not edit lines.
@@ -68,3 +69,37 @@ func untilQuit(ctx context.Context, keys <-chan byte) (context.Context, context.
 	}()
 	return ctx, func() { cancel(context.Canceled) }
 }
+
+// typed is what came from the keyboard in one piece, such as the sequence of an arrow.
+type typed struct {
+	bytes []byte
+	err   error
+}
+
+// keyReader reads keys when it is asked to and not before, so that an editor in between gets all of those that are meant for it.
+type keyReader struct {
+	r       io.Reader
+	pending chan typed // of the read that is under way, nil for none
+}
+
+func newKeyReader(r io.Reader) *keyReader { return &keyReader{r: r} }
+
+// next begins to read if nothing is being read, and returns where it comes. Whoever receives calls taken.
+func (k *keyReader) next() <-chan typed {
+	if k.pending == nil {
+		c := make(chan typed, 1)
+		k.pending = c
+		go func() {
+			var b [64]byte
+			n, err := k.r.Read(b[:])
+			if n > 0 {
+				err = nil
+			}
+			c <- typed{b[:n], err}
+		}()
+	}
+	return k.pending
+}
+
+// taken says that what was read has been received.
+func (k *keyReader) taken() { k.pending = nil }

@@ -67,6 +67,9 @@ func runRevise(ctx context.Context, a *app, p *pipeline.Pipeline, args []string)
 		return nil
 	}
 	line, err := p.Revise(ctx, id, d)
+	if err != nil && len(args) == 1 {
+		return keepEdited(d, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -90,8 +93,8 @@ func (a *app) readOne(name string) (pipeline.Draft, error) {
 	return list[0], nil
 }
 
-// edit lets the operator change the proposal of a job. Data is nil where it was left as it was. A version that the
-// editor left behind and that could not be taken is kept, and its place is named.
+// edit lets the operator change the proposal of a job. Data is nil where it was left as it was. Where the editor fails, what it
+// left behind is kept, and its place is named.
 func (a *app) edit(ctx context.Context, p *pipeline.Pipeline, id string) (pipeline.Draft, error) {
 	before, err := p.Proposal(ctx, id)
 	if err != nil {
@@ -122,6 +125,19 @@ func (a *app) edit(ctx context.Context, p *pipeline.Pipeline, id string) (pipeli
 		return pipeline.Draft{}, nil
 	}
 	return pipeline.Draft{Name: "proposal.json", Data: after}, nil
+}
+
+// keepEdited keeps a version from the editor that could not be taken, and adds its place to the error.
+func keepEdited(d pipeline.Draft, err error) error {
+	f, ferr := os.CreateTemp("", "sheratan-revise-*.json")
+	if ferr != nil {
+		return errors.Join(err, ferr)
+	}
+	_, ferr = f.Write(d.Data)
+	if ferr = errors.Join(ferr, f.Close()); ferr != nil {
+		return errors.Join(err, ferr)
+	}
+	return fmt.Errorf("%w; the text is in %s", err, f.Name())
 }
 
 // runEditor starts the editor of the user through the shell, as git does: the variable may hold arguments.

@@ -22,7 +22,7 @@ func sections() []section {
 		{"ask", "Ask", []func(*app) *cobra.Command{
 			newJobs, newStatus, newWhy, newWait, newLogs, newArtifacts, newLedger}},
 		{"decide", "Decide", []func(*app) *cobra.Command{
-			newApprove, newReject, newRevise, newCancel, newRetry, newPause, newResume}},
+			newReview, newApprove, newReject, newRevise, newCancel, newRetry, newPause, newResume}},
 		{"upkeep", "Upkeep", []func(*app) *cobra.Command{
 			newInit, newMission, newConfig, newPolicy, newKinds, newHost, newRelay, newIndex, newDoctor, newSchema, newVersion, newCompletion, newMan}},
 	}

@@ -39,11 +39,7 @@ func (a *app) printVerdict(l pipeline.GateLine) error {
 	}
 	s := a.out.style
 	var b strings.Builder
-	where := l.Zone
-	if where == "outbox" {
-		where = l.Status // it is over
-	}
-	fmt.Fprintf(&b, "%s  %s", escape(l.JobID), s.word(where))
+	fmt.Fprintf(&b, "%s  %s", escape(l.JobID), s.word(whereabouts(l)))
 	if l.Verdict != "" {
 		fmt.Fprintf(&b, "  %s", s.word(l.Verdict))
 	}
@@ -53,6 +49,14 @@ func (a *app) printVerdict(l pipeline.GateLine) error {
 	b.WriteByte('\n')
 	writeReasons(&b, l.Reports, "  ")
 	return a.out.printf("%s", b.String())
+}
+
+// whereabouts says in a word what became of a job.
+func whereabouts(l pipeline.GateLine) string {
+	if l.Zone == "outbox" {
+		return l.Status // it is over
+	}
+	return l.Zone
 }
 
 // writeReasons writes one line for each reason of the gates.
