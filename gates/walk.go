@@ -15,7 +15,7 @@ type text struct {
 	value   string
 	name    bool
 	place   place
-	member  string // the name of the member whose value it is
+	member  string // the name of the member whose value it is, or of the option before it in a list
 }
 
 // walk goes over all strings and names of a proposal, once. It remembers those that are not plain, and collects all of
@@ -31,8 +31,8 @@ type walk struct {
 
 // step is a part of the way from the document to a string; it becomes a pointer only where one is needed.
 type step struct {
-	name  string
-	index int // in an array; -1 for a member
+	name  string // of the member; in an array of the option before, if there is one
+	index int    // in an array; -1 for a member
 }
 
 // contentMembers are the params of built-in kinds that hold text which is not read as a name.
@@ -89,10 +89,13 @@ func (w *walk) value(v any, p place) {
 	case string:
 		w.text(v, false, p)
 	case []any:
+		option := ""
 		for i, x := range v {
-			w.path = append(w.path, step{index: i})
+			w.path = append(w.path, step{option, i})
 			w.value(x, p)
 			w.leave()
+			s, _ := x.(string)
+			option = policy.Option(s)
 		}
 		w.normal = append(w.normal, separator)
 	case map[string]any:

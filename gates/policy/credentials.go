@@ -43,12 +43,16 @@ func FindCredentials(text []byte) []Finding {
 			}
 		case word >= len(formats) && at >= covered:
 			f.Format = FormatAssignment
-			f.Start, f.End, ok = assignment(text, at)
+			f.Start, f.End, ok = assignment(text, at, secretNames[word-len(formats)])
 		}
 		if ok {
 			found = append(found, f)
 			covered = max(covered, f.End)
 		}
+		return true
+	})
+	dottedTokens(text, func(name string, start, end int) bool {
+		found = append(found, Finding{name, start, end})
 		return true
 	})
 	return merge(found)
@@ -80,13 +84,34 @@ func merge(found []Finding) []Finding {
 	return out
 }
 
-// SecretMember reports whether a member of a JSON object is a secret by its name and the look of its value.
+// SecretMember reports whether a member of a JSON object, or an argument behind an option, is a secret by its name and the look of
+// its value.
 func SecretMember(name, value string) bool {
-	if len(value) > 256 || !secretLike([]byte(value)) || expression([]byte(value)) {
+	if len(value) > valueBytes || name == "" {
 		return false
 	}
-	name = strings.ToLower(name)
-	return slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(name, part) })
+	low := strings.ToLower(name)
+	for _, word := range secretNames {
+		bare := strings.Trim(word, "=\"")
+		at := strings.LastIndex(low, bare)
+		if at < 0 || !secretName(word, []byte(low[at:])) {
+			continue
+		}
+		if bare == "_auth" {
+			return userAndPassword([]byte(value))
+		}
+		return secretLike([]byte(value)) && !expression([]byte(value))
+	}
+	return low == "auth" && userAndPassword([]byte(value))
+}
+
+// Option returns the name of an option of which the next argument is the value: token for --token, "" for anything else.
+func Option(argument string) string {
+	name, ok := strings.CutPrefix(argument, "--")
+	if !ok || len(name) > 64 || strings.ContainsAny(name, "= ") {
+		return ""
+	}
+	return name
 }
 
 // Redact replaces every credential in s by [redacted FORMAT], and returns how many there were. It looks again at what it
@@ -125,18 +150,28 @@ func RedactTree(v any) (any, int) {
 	case string:
 		return Redact(v)
 	case []any:
-		out, n := make([]any, len(v)), 0
-		for i, x := range v {
-			y, k := RedactTree(x)
-			out[i] = y
-			n += k
-		}
-		return out, n
+		return redactList(v)
 	case map[string]any:
 		return redactObject(v)
 	default:
 		return v, 0
 	}
+}
+
+func redactList(v []any) (any, int) {
+	out, n := make([]any, len(v)), 0
+	option := ""
+	for i, x := range v {
+		y, k := RedactTree(x)
+		s, ok := x.(string)
+		if ok && k == 0 && SecretMember(option, s) {
+			y, k = redacted(FormatAssignment), 1
+		}
+		option = Option(s)
+		out[i] = y
+		n += k
+	}
+	return out, n
 }
 
 func redactObject(v map[string]any) (any, int) {

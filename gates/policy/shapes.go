@@ -1,16 +1,13 @@
 package policy
 
-import (
-	"bytes"
-	"encoding/base64"
-)
+import "bytes"
 
 // The functions below recognise what is more than a prefix and a run of characters. Each looks at a bounded part of the
 // text, or takes all that it looked at, so that no text costs more than its length times a constant.
 
 // webhook is a URL that is a secret by itself.
 func webhook(prefix string, least int) func([]byte, int) (int, int, bool) {
-	path := letters(lower + upper + digits + "_-/")
+	path := letters(lower + upper + digits + "_-/@")
 	return func(text []byte, at int) (int, int, bool) {
 		if !spelled(text, at, prefix) {
 			return 0, 0, false
@@ -20,19 +17,36 @@ func webhook(prefix string, least int) func([]byte, int) (int, int, bool) {
 	}
 }
 
-// sections is a prefix and two runs with a dot between them.
-func sections(prefix string, set *alphabet, least1, most1, least2, most2 int) func([]byte, int) (int, int, bool) {
+// parts is a prefix and two runs of a set with a mark between them.
+func parts(prefix string, mark byte, set *alphabet, least1, most1, least2, most2 int) func([]byte, int) (int, int, bool) {
 	return func(text []byte, at int) (int, int, bool) {
 		if !spelled(text, at, prefix) || at > 0 && alnum[text[at-1]] {
 			return 0, 0, false
 		}
 		first := at + len(prefix)
-		dot := run(text, first, set, most1)
-		if dot-first < least1 || dot-first > most1 || dot == len(text) || text[dot] != '.' {
+		middle := run(text, first, set, most1)
+		if middle-first < least1 || middle-first > most1 || middle == len(text) || text[middle] != mark {
 			return 0, 0, false
 		}
-		end := run(text, dot+1, set, most2)
-		return at, end, end-dot-1 >= least2 && end-dot-1 <= most2
+		end := run(text, middle+1, set, most2)
+		n := end - middle - 1
+		return at, end, n >= least2 && n <= most2 && !monotonous(text[first:middle]) && bytes.ContainsAny(text[first:end], digits)
+	}
+}
+
+// tokenUUID is a prefix and a UUID.
+func tokenUUID(prefix string) func([]byte, int) (int, int, bool) {
+	return func(text []byte, at int) (int, int, bool) {
+		end := at + len(prefix) + 36
+		if !spelled(text, at, prefix) || at > 0 && urlSafe[text[at-1]] || end > len(text) || end < len(text) && urlSafe[text[end]] {
+			return 0, 0, false
+		}
+		for i, c := range text[end-36 : end] {
+			if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (c == '-') || !dash && !hexDigits[c] {
+				return 0, 0, false
+			}
+		}
+		return at, end, true
 	}
 }
 
@@ -42,10 +56,7 @@ func around(mark string, before *alphabet, least, most int, after *alphabet, res
 		if !spelled(text, at, mark) {
 			return 0, 0, false
 		}
-		start := at
-		for start > 0 && at-start <= most && before[text[start-1]] {
-			start--
-		}
+		start := back(text, at, before, most)
 		if n := at - start; n < least || n > most {
 			return 0, 0, false
 		}
@@ -151,8 +162,7 @@ func authorization(scheme string) func([]byte, int) (int, int, bool) {
 			return 0, end, false
 		}
 		if scheme == "basic " {
-			plain, err := base64.StdEncoding.DecodeString(string(value))
-			return start, end, err == nil && bytes.IndexByte(plain, ':') > 0
+			return start, end, userAndPassword(value)
 		}
 		return start, end, len(value) >= 20 && secretLike(value)
 	}

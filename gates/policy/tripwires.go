@@ -51,6 +51,9 @@ func (t *Tripwires) Scan(normal []byte) (credential, marker bool) {
 		}
 		return !credential || !marker
 	})
+	if !credential {
+		dottedTokens(normal, func(string, int, int) bool { credential = true; return false })
+	}
 	return credential, marker
 }
 
