@@ -62,9 +62,17 @@ func (e *evaluation) credentials(v *verdict, t text) {
 		e.secrets = true
 		v.add(CodeCredential, t.pointer, "the text has a credential (%s)", f.Format)
 	}
-	if len(found) == 0 && !t.name && policy.SecretMember(t.member, t.value) {
+	of := ""
+	switch {
+	case len(found) > 0 || t.name:
+	case policy.SecretMember(t.member, t.value):
+		of = t.member
+	case policy.SecretArgument(t.before, t.value):
+		of = t.before[1]
+	}
+	if of != "" {
 		e.secrets = true
-		v.add(CodeCredential, t.pointer, "the value of %q looks like a credential (%s)", clip(t.member, 80), policy.FormatAssignment)
+		v.add(CodeCredential, t.pointer, "the value of %q looks like a credential (%s)", clip(of, 80), policy.FormatAssignment)
 	}
 }
 

@@ -15,7 +15,8 @@ type text struct {
 	value   string
 	name    bool
 	place   place
-	member  string // the name of the member whose value it is, or of the option before it in a list
+	member  string    // the name of the member whose value it is
+	before  [2]string // the two strings before it in a list
 }
 
 // walk goes over all strings and names of a proposal, once. It remembers those that are not plain, and collects all of
@@ -31,8 +32,9 @@ type walk struct {
 
 // step is a part of the way from the document to a string; it becomes a pointer only where one is needed.
 type step struct {
-	name  string // of the member; in an array of the option before, if there is one
-	index int    // in an array; -1 for a member
+	name   string
+	index  int       // in an array; -1 for a member
+	before [2]string // the strings before it in the array
 }
 
 // contentMembers are the params of built-in kinds that hold text which is not read as a name.
@@ -89,13 +91,13 @@ func (w *walk) value(v any, p place) {
 	case string:
 		w.text(v, false, p)
 	case []any:
-		option := ""
+		var before [2]string
 		for i, x := range v {
-			w.path = append(w.path, step{option, i})
+			w.path = append(w.path, step{index: i, before: before})
 			w.value(x, p)
 			w.leave()
 			s, _ := x.(string)
-			option = policy.Option(s)
+			before = [2]string{before[1], s}
 		}
 		w.normal = append(w.normal, separator)
 	case map[string]any:
@@ -108,7 +110,7 @@ func (w *walk) value(v any, p place) {
 }
 
 func (w *walk) enter(name string) {
-	w.path = append(w.path, step{name, -1})
+	w.path = append(w.path, step{name: name, index: -1})
 	w.text(name, true, identifier)
 }
 
@@ -122,7 +124,7 @@ func (w *walk) text(s string, name bool, p place) {
 	if w.visit != nil {
 		t := text{pointer: w.pointer(), value: s, name: name, place: p}
 		if n := len(w.path); n > 0 && !name {
-			t.member = w.path[n-1].name
+			t.member, t.before = w.path[n-1].name, w.path[n-1].before
 		}
 		w.visit(t)
 		return

@@ -156,8 +156,13 @@ func TestSecretsStayOut(t *testing.T) {
 	var lines bytes.Buffer
 	enc := json.NewEncoder(&lines)
 	for i, sample := range samples {
-		place := secretPlaces[i%len(secretPlaces)]
-		if err := enc.Encode(place.make(fmt.Sprintf("s%d", i), sample.Text+" "+harmlessMarker)); err != nil {
+		proposal := secretPlaces[i%len(secretPlaces)].make(fmt.Sprintf("s%d", i), sample.Text+" "+harmlessMarker)
+		if sample.Family == "commands" && !strings.Contains(sample.Text, "|") {
+			// As it would be proposed: a word an argument, without the quotes.
+			argv := append([]string{"echo"}, strings.Fields(strings.NewReplacer("'", "", `"`, "").Replace(sample.Text))...)
+			proposal["payload"] = obj{"kind": "exec", "params": obj{"argv": argv}}
+		}
+		if err := enc.Encode(proposal); err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&lines, "not JSON %q\n", sample.Text)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // secretNames are the parts of names under which secrets are kept, lower case. A text with one of them is looked at for
@@ -23,16 +24,23 @@ var lastNames = []string{"token", "pwd", "_pass", "pass=", "_auth", "\"auth\""}
 var otherEnds = []string{"sha256", "sha1", "sha512", "md5", "hash", "digest", "fingerprint", "checksum", "_id", "-id", "file", "path", "version", "name", "stdin", "ref",
 	"url", "uri", "arn", "type", "policy", "length", "field", "expiry", "expires", "algorithm"}
 
-// secretName reports whether a name that has the given one of secretNames at its place is that of a secret; rest is the name from
-// there on.
-func secretName(word string, rest []byte) bool {
-	low := string(bytes.ToLower(rest))
-	word = strings.Trim(word, "=\"")
-	if slices.ContainsFunc(lastNames, func(last string) bool { return strings.Trim(last, "=\"") == word }) && low != word {
-		return false
+// pageTokens are ends of names of what says where a list goes on, which is no secret.
+var pageTokens = []string{"pagetoken", "page_token", "page-token", "nexttoken", "next_token", "continuationtoken", "continuation_token", "synctoken", "sync_token"}
+
+// secretName reports whether a name that has one of secretNames at a place is that of a secret.
+func secretName(word string, name []byte, at int) bool {
+	low := strings.ToLower(string(name))
+	rest, bare := low[at:], strings.Trim(word, "=\"")
+	if rest == bare {
+		ends := func(end string) bool { return strings.HasSuffix(low, end) }
+		within := at > 0 && alnum[name[at-1]] && kindOf(name[at]) != 1 // bypass, and not dbPass
+		return !(word == "pass=" && within) && !slices.ContainsFunc(pageTokens, ends)
 	}
-	return !slices.ContainsFunc(otherEnds, func(end string) bool { return low != word && strings.HasSuffix(low, end) })
+	return !slices.Contains(lastNames, word) && !slices.ContainsFunc(otherEnds, func(end string) bool { return strings.HasSuffix(rest, end) })
 }
+
+// asUserAndPassword are those of secretNames under which user:password stands in Base64, and else nothing secret.
+var asUserAndPassword = []string{"_auth", "\"auth\""}
 
 // assignment finds the value in NAME=value, NAME: "value", "name": "value", <name>value</name>, --name value and the like, given the
 // place of a word of secretNames inside NAME.
@@ -41,12 +49,9 @@ func assignment(text []byte, at int, word string) (start, end int, ok bool) {
 		at++
 	}
 	i := run(text, at, urlSafe, 64)
-	if !secretName(word, text[at:i]) {
+	name := back(text, at, urlSafe, 64)
+	if !secretName(word, text[name:i], at-name) {
 		return 0, 0, false
-	}
-	name := at
-	for name > 0 && at-name < 64 && urlSafe[text[name-1]] {
-		name--
 	}
 	i, escaped := quote(text, i)
 	i = blanks(text, i)
@@ -63,15 +68,15 @@ func assignment(text []byte, at int, word string) (start, end int, ok bool) {
 		}
 	case text[i] == '>' && name > 0 && text[name-1] == '<':
 		i++
-	case text[i-1] == ' ' && (bytes.HasPrefix(text[name:], []byte("--")) || before(text, name, "ENV ") || bytes.Equal(text[name:at+len(word)], []byte("password")) && afterLogin(text, name)):
+	case text[i-1] == ' ' && spaced(text, name, i):
 	default:
 		return 0, 0, false
 	}
 	start, end, ok = value(text, blanks(text, i), escaped)
-	if !ok || word == "_auth" || word == "\"auth\"" {
+	if slices.Contains(asUserAndPassword, word) {
 		return start, end, ok && userAndPassword(text[start:end])
 	}
-	return start, end, secretLike(text[start:end])
+	return start, end, ok && secretLike(text[start:end])
 }
 
 // quote goes past a quotation mark, which may be escaped as in JSON inside of a string.
@@ -117,19 +122,21 @@ func value(text []byte, i int, escaped bool) (start, end int, ok bool) {
 // valueBytes bounds how much of a value is looked at.
 const valueBytes = 512
 
-// before reports whether s stands directly before a place.
-func before(text []byte, at int, s string) bool { return bytes.HasSuffix(text[:at], []byte(s)) }
-
-// afterLogin reports whether the word before a place stands behind "login", as in the lines of a .netrc.
-func afterLogin(text []byte, at int) bool {
-	words := bytes.Fields(text[max(at-160, 0):at])
-	return len(words) > 1 && string(words[len(words)-2]) == "login"
+// spaced reports whether a name, which lies before end with the blanks behind it, is one that its value follows without a sign:
+// an option, ENV NAME of a Dockerfile, or login USER password of a .netrc.
+func spaced(text []byte, name, end int) bool {
+	if bytes.HasPrefix(text[name:], []byte("--")) || bytes.HasSuffix(text[:name], []byte("ENV ")) {
+		return true
+	}
+	words := bytes.Fields(text[max(name-160, 0):name])
+	return len(words) > 1 && string(words[len(words)-2]) == "login" && string(bytes.TrimSpace(text[name:end])) == "password"
 }
 
 // userAndPassword reports whether a value is the Base64 of user:password, as in the header Authorization.
 func userAndPassword(value []byte) bool {
 	plain, err := base64.StdEncoding.DecodeString(string(value))
-	return err == nil && bytes.IndexByte(plain, ':') > 0
+	control := func(r rune) bool { return r < ' ' || r == utf8.RuneError }
+	return err == nil && bytes.IndexByte(plain, ':') > 0 && bytes.IndexFunc(plain, control) < 0
 }
 
 func blanks(text []byte, i int) int {

@@ -84,34 +84,43 @@ func merge(found []Finding) []Finding {
 	return out
 }
 
-// SecretMember reports whether a member of a JSON object, or an argument behind an option, is a secret by its name and the look of
-// its value.
+// SecretMember reports whether a member of a JSON object is a secret by its name and the look of its value.
 func SecretMember(name, value string) bool {
-	if len(value) > valueBytes || name == "" {
+	if len(value) > valueBytes {
 		return false
 	}
 	low := strings.ToLower(name)
+	if len(low) != len(name) {
+		name = low // there are characters outside of ASCII whose cases differ in length
+	}
 	for _, word := range secretNames {
-		bare := strings.Trim(word, "=\"")
-		at := strings.LastIndex(low, bare)
-		if at < 0 || !secretName(word, []byte(low[at:])) {
+		at := strings.LastIndex(low, strings.Trim(word, "=\""))
+		if at < 0 || !secretName(word, []byte(name), at) {
 			continue
 		}
-		if bare == "_auth" {
+		if slices.Contains(asUserAndPassword, word) {
 			return userAndPassword([]byte(value))
 		}
 		return secretLike([]byte(value)) && !expression([]byte(value))
 	}
-	return low == "auth" && userAndPassword([]byte(value))
+	return false
 }
 
-// Option returns the name of an option of which the next argument is the value: token for --token, "" for anything else.
-func Option(argument string) string {
-	name, ok := strings.CutPrefix(argument, "--")
-	if !ok || len(name) > 64 || strings.ContainsAny(name, "= ") {
-		return ""
+// SecretArgument reports whether an argument of a command is a secret by the two before it: --token X, -u user:X, sshpass -p X.
+func SecretArgument(before [2]string, argument string) bool {
+	if !strings.HasPrefix(before[1], "-") || len(before[1]) > 64 || len(argument) > valueBytes {
+		return false
 	}
-	return name
+	text := before[1] + " "
+	if len(before[0]) <= 64 {
+		text = before[0] + " " + text
+	}
+	for _, f := range FindCredentials([]byte(text + argument)) {
+		if f.End > len(text) {
+			return true
+		}
+	}
+	return false
 }
 
 // Redact replaces every credential in s by [redacted FORMAT], and returns how many there were. It looks again at what it
@@ -160,14 +169,14 @@ func RedactTree(v any) (any, int) {
 
 func redactList(v []any) (any, int) {
 	out, n := make([]any, len(v)), 0
-	option := ""
+	var before [2]string
 	for i, x := range v {
 		y, k := RedactTree(x)
-		s, ok := x.(string)
-		if ok && k == 0 && SecretMember(option, s) {
+		s, _ := x.(string)
+		if k == 0 && SecretArgument(before, s) {
 			y, k = redacted(FormatAssignment), 1
 		}
-		option = Option(s)
+		before = [2]string{before[1], s}
 		out[i] = y
 		n += k
 	}

@@ -139,6 +139,44 @@ func TestRedactTree(t *testing.T) {
 	}
 }
 
+// TestArguments: a secret is told by the arguments before it, where a shell would have had them in one line.
+func TestArguments(t *testing.T) {
+	secret := madeUp(mixed, 24)
+	for _, argv := range [][]any{
+		{"vault", "login", "--token", secret}, {"curl", "-u", "admin:" + secret, "https://example.org"}, {"curl", "--user", "admin:" + secret},
+		{"sshpass", "-p", secret, "ssh", "host"}, {"app", "--client-secret", secret}, {"app", "--api-key", secret},
+	} {
+		clean, n := RedactTree(argv)
+		if text := fmt.Sprint(clean); n != 1 || strings.Contains(text, secret) || len(clean.([]any)) != len(argv) {
+			t.Errorf("%v: %d: %s", argv, n, text)
+		}
+	}
+	for _, argv := range [][]any{
+		{"mkdir", "-p", "build-" + secret}, {"app", "--token-file", "/run/" + secret}, {"docker", "run", "-u", "1000:1000"}, {"app", "--password-stdin", secret},
+		{"app", "token", secret}, {"--token"}, {"git", "push", "-u", "origin:main2"}, {1, nil, "--token", true, secret},
+	} {
+		if clean, n := RedactTree(argv); n != 0 {
+			t.Errorf("%v: %v", argv, clean)
+		}
+	}
+}
+
+// TestSecretMember reads names as they are in JSON.
+func TestSecretMember(t *testing.T) {
+	secret, basic := madeUp(mixed, 24), "dXNlcjpwYXNzdzByZA=="
+	for name, value := range map[string]string{"password": secret, "dbPass": secret, "DB_PASS": secret, "apiToken": secret, "auth": basic, "_auth": basic, "İ_password": secret} {
+		if !SecretMember(name, value) {
+			t.Errorf("%s is none", name)
+		}
+	}
+	for name, value := range map[string]string{"": secret, "bypass": secret, "nextPageToken": secret, "oauth": secret, "auth": "oauth2-client-v3", "token_hash": secret,
+		"tokenizer": "cl100k_base1", "password_file": secret, "compass": secret, "password": "short1"} {
+		if SecretMember(name, value) {
+			t.Errorf("%s is one", name)
+		}
+	}
+}
+
 // TestRedactIsStable redacts twice: what was put in place of a credential is none.
 func TestRedactIsStable(t *testing.T) {
 	pieces := []string{"password=", "password: \"", "\"", " ", "\n", "://u:", "@h", "bearer ", "x", "=", ":", ".", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"}
@@ -164,7 +202,8 @@ func TestRedactIsStable(t *testing.T) {
 // TestHostileTexts are made to cost the search as much as possible.
 func TestHostileTexts(t *testing.T) {
 	for _, piece := range []string{"sk-", "-eyJ", "://", "://a:", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "password=", "password", ":AA", "1:AA", "8Q~",
-		"xoxb-", "bearer ", "hooks.slack.com/services/", "a", "AKIA", ".atlasv1.", "SG.", "_token='"} {
+		"xoxb-", "bearer ", "hooks.slack.com/services/", "a", "AKIA", ".atlasv1.", "SG.", "_token='", "chpasswd", "|a:chpasswd", "--token ", "login a password ", "-u ", "-u a:", ":5432:", ":5432:a:b:", "<password>", "?sig=",
+		"sshpass -p ", "aaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaa.", "pat00000000000000.0", "://a1b2c3d4e5f6g7h8i9j0@a/1", "pass=", "a.", "token"} {
 		text := []byte(strings.Repeat(piece, 1<<20/len(piece)))
 		start := time.Now()
 		FindCredentials(text)

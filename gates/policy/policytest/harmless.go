@@ -114,6 +114,8 @@ var harmless = []harmlessForm{
 	{"code", "max-tokens", 1, text(`{"max_tokens": 4096, "tokens_per_hour": 100000, "completion_tokens": 12345678901}`)},
 	{"code", "tokenizer", 1, text(`{"tokenizer": "cl100k_base1", "tokenizer_class": "PreTrainedTokenizerFast2"}`)},
 	{"code", "page-token", 1, text("GET /v1/items?pageToken=next&pageSize=50")},
+	{"code", "page-token-value", 3, func(m maker) string { return "GET /v1/items?pageToken=" + m.of(mixed, 32) + "&pageSize=50" }},
+	{"code", "bypass", 2, func(m maker) string { return "cache-bypass=" + m.of(hex, 16) }},
 	{"code", "css", 1, text(".token-123abc456def { color: #a1b2c3d4 }")},
 	{"code", "camel-risk", 1, text("desk-lamp-1234 task-list-5678 risk-averse-9012")},
 	{"code", "import", 1, text("import { SecretsManagerClient2 } from '@aws-sdk/client-secrets-manager'")},
