@@ -19,6 +19,7 @@ type Decision struct {
 // Review is a blocked job as an operator gets to see it. Approve takes it back and refuses if anything has changed.
 type Review struct {
 	Job            job.Job
+	Proposal       []byte // as it was received, indented, without credentials; empty where it could not be parsed
 	Report         job.Report
 	DocumentSHA256 string
 	Overridable    bool
@@ -52,7 +53,17 @@ func (p *Pipeline) Pending(ctx context.Context, ids []string) ([]Review, error) 
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Review{Job: j, Report: rep, DocumentSHA256: row.Intake.SHA256,
+		c, err := p.stored(row)
+		if err != nil {
+			return nil, err
+		}
+		var proposal []byte
+		if c.value != nil {
+			if proposal, err = indented(c.value); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, Review{Job: j, Proposal: proposal, Report: rep, DocumentSHA256: row.Intake.SHA256,
 			Overridable: rep.Approved() || rep.Overridable(), Unknown: row.ErrorCode == codeOutcomeUnknown})
 	}
 	return list, nil

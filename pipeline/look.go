@@ -16,7 +16,6 @@ import (
 // Look is a blocked job with all that a person wants to see before deciding.
 type Look struct {
 	Review
-	Proposal   []byte // as it was received, indented; empty where it could not be parsed
 	Opinions   []Opinion
 	Amendments []Amendment
 }
@@ -49,9 +48,6 @@ func (p *Pipeline) Look(ctx context.Context, id string) (Look, error) {
 	}
 	c, err := p.stored(row)
 	if err != nil || c.value == nil {
-		return l, err
-	}
-	if l.Proposal, err = indented(c.value); err != nil {
 		return l, err
 	}
 	for i := len(l.Opinions) - 1; i >= 0; i-- {

@@ -98,8 +98,21 @@ func TestAgentIsNobodyElse(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.must("submit", "--wait", "--id", "theirs", "--", "echo", "private")
+	mission := `{"$schema": "sheratan.mission/v1", "id": "%s", "title": "x", "tasks": [{"id": "a", "job": {"payload": {"kind": "noop", "params": {}}}}]}`
+	for name, source := range map[string]string{"their-mission": "operator", "my-mission": "crawler"} {
+		s.write("missions/"+name+".json", fmt.Appendf(nil, mission, name))
+		s.must("mission", "submit", name, "--run", "1", "--source", source)
+	}
 	a := newAgent(t, s, "--source", "crawler")
 	a.must("propose", echo("mine", "x"))
+	missions := fmt.Sprint(a.must("list_missions", nil))
+	if !strings.Contains(missions, "mission_id:my-mission-1") || strings.Contains(missions, "their-mission") {
+		t.Errorf("list_missions: %s", missions)
+	}
+	a.must("wait", obj{"job_id": "my-mission-1.a"})
+	if got := a.must("show_mission", obj{"mission_id": "my-mission-1"}); got["state"] != "completed" || len(got["task_list"].([]any)) != 1 {
+		t.Errorf("show_mission: %v", got)
+	}
 	with := func(member string, value any) obj {
 		p := echo("spoof-"+strings.ToLower(strings.Trim(member, "$_")), "x")
 		p[member] = value
@@ -119,16 +132,16 @@ func TestAgentIsNobodyElse(t *testing.T) {
 		{"wait", obj{"job_id": "theirs"}, "no such job"},
 		{"why", obj{"job_id": "../../config/sheratan"}, "no such job"},
 		{"why", obj{"job_id": ""}, "no such job"},
-		{"result", obj{"job_id": "mine", "part": "../../../config/sheratan.json"}, "no such artifact"},
+		{"result", obj{"job_id": "mine", "part": "../../../config/sheratan.json"}, "no such artifact; result without part lists what there is"},
 		{"result", obj{"job_id": "mine", "part": "/etc/passwd"}, "no such artifact"},
 		{"result", obj{"job_id": "mine", "part": "stdout", "offset": -1}, "want 0 or more"},
 		{"result", obj{"job_id": "mine", "part": "stdout", "offset": 1 << 40}, "behind the end"},
-		{"result", obj{"job_id": "mine", "attempt": 7}, "there is no attempt 7"},
+		{"result", obj{"job_id": "mine", "attempt": 7}, "there is no attempt 7, the latest is 1; leave attempt out"},
 		{"wait", obj{"job_id": "mine", "seconds": 301}, "not between 0 and 300"},
 		{"wait", obj{"job_id": "mine", "source": "operator"}, "source"},
 		{"wait", obj{"job_id": []string{"mine"}}, "job_id"},
 		{"list_missions", obj{"limit": 1000}, "not between 1 and 100"},
-		{"show_mission", obj{"mission_id": "theirs"}, "no such mission"},
+		{"show_mission", obj{"mission_id": "their-mission-1"}, "no such mission; list_missions names yours"},
 		{"approve", obj{"job_id": "mine"}, "unknown tool"},
 		{"tick", nil, "unknown tool"},
 	} {
@@ -157,7 +170,7 @@ func TestAgentIsNobodyElse(t *testing.T) {
 	}
 	a.close()
 	for _, j := range s.jobs() {
-		if j.Provenance.Source != "crawler" && j.JobID != "theirs" {
+		if j.Provenance.Source != "crawler" && j.JobID != "theirs" && j.JobID != "their-mission-1.a" {
 			t.Errorf("job %s is of source %s", j.JobID, j.Provenance.Source)
 		}
 	}

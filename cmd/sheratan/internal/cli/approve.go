@@ -147,7 +147,11 @@ func reviewText(r pipeline.Review) string {
 	if len(j.DependsOn) > 0 {
 		fmt.Fprintf(&b, "after %s\n", escape(strings.Join(j.DependsOn, ", ")))
 	}
-	b.WriteString(indentJSON(j.Payload.Params))
+	if len(r.Proposal) > 0 {
+		b.WriteString(escapeBlock(string(r.Proposal)))
+	} else {
+		b.WriteString(indentJSON(j.Payload.Params))
+	}
 	if r.Unknown {
 		b.WriteString("an attempt was begun, and nobody knows what became of it: it would run again\n")
 	}

@@ -27,9 +27,8 @@ func waitingJob(text string) pipeline.Look {
 				Payload: job.Payload{Kind: "file_write", Params: params}, Provenance: job.Provenance{Source: "crawler", OwnerUID: 1000}},
 			Report: job.Report{Gates: []job.GateReport{{GateID: "G3", Status: job.Warn, Reasons: []job.Reason{
 				{Code: "MANUAL_KIND", Message: text, Pointer: "/payload/kind", Level: job.Soft}}}}},
-			DocumentSHA256: strings.Repeat("0123456789abcdef", 4), Overridable: true,
+			DocumentSHA256: strings.Repeat("0123456789abcdef", 4), Overridable: true, Proposal: append(proposal, '\n'),
 		},
-		Proposal: append(proposal, '\n'),
 		Opinions: []pipeline.Opinion{
 			{Attempt: 1, Decision: audit.Pause, Error: "no answer: " + text},
 			{Attempt: 2, Auditor: "local", Decision: audit.ManualReview, Report: &audit.Report{Decision: audit.ManualReview, Severity: "high", Message: text,

@@ -91,9 +91,9 @@ func (w *reviewer) obey(ctx context.Context, k key, leave *func() error) error {
 	case keyPageUp:
 		s.scroll(-s.page)
 	case keyHome:
-		s.scroll(-len(s.lines) * 1000)
+		s.scroll(-s.need)
 	case keyLast:
-		s.scroll(len(s.lines) * 1000)
+		s.scroll(s.need)
 	case 'a':
 		return w.approve(ctx, armed)
 	case 'r':

@@ -84,7 +84,7 @@ type missionInput struct {
 func (s *server) showMission(ctx context.Context, in missionInput) (out any, err error) {
 	err = s.cfg.With(ctx, func(p *pipeline.Pipeline) error {
 		out, err = p.OwnMission(ctx, s.cfg.Source, in.MissionID)
-		return err
+		return way(err, "list_missions names yours")
 	})
 	return out, err
 }

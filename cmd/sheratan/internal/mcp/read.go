@@ -82,11 +82,11 @@ func (s *server) result(ctx context.Context, in resultInput) (out any, err error
 	err = s.own(ctx, in.JobID, func(p *pipeline.Pipeline) error {
 		if in.Part != "" {
 			out, err = readPart(ctx, p, in)
-			return err
+			return way(err, "result without part lists what there is")
 		}
 		o, err := p.Outputs(ctx, in.JobID, in.Attempt)
 		if err != nil {
-			return err
+			return way(err, "leave attempt out for the latest")
 		}
 		if o.Result == nil {
 			return fmt.Errorf("%s: is %s and has no result; wait waits for it, why says why", in.JobID, o.Status)
@@ -117,7 +117,7 @@ func readPart(ctx context.Context, p *pipeline.Pipeline, in resultInput) (chunk,
 	text, _ := policy.Redact(strings.ToValidUTF8(string(data), "\ufffd"))
 	c.TotalBytes = len(text)
 	if in.Offset > len(text) {
-		return c, fmt.Errorf("offset: %d is behind the end, %s has %d bytes", in.Offset, in.Part, len(text))
+		return c, fmt.Errorf("offset: %d is behind the end, %s has %d bytes; begin at 0 or at next_offset", in.Offset, in.Part, len(text))
 	}
 	end := min(in.Offset+chunkBytes, len(text))
 	for end < len(text) && !utf8.RuneStart(text[end]) {

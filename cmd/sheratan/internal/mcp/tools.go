@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
@@ -108,9 +109,18 @@ func told(err error) string {
 		if in.File == draftName {
 			in.File = "the proposal"
 		}
-		return in.Error()
+		return strings.Replace(err.Error(), input.Error(), in.Error(), 1)
 	}
 	return err.Error()
+}
+
+// way adds to an error what the agent can do about it, where it is of the kind that is mended by that.
+func way(err error, text string) error {
+	var input *pipeline.InputError
+	if errors.As(err, &input) {
+		return fmt.Errorf("%w; %s", err, text)
+	}
+	return err
 }
 
 // notForAgents are the members of a proposal that are the server's to say, or that nothing would be said with.
