@@ -6,7 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: build test test-long check criteria secrets bench demo man clean
+.PHONY: build test test-long check criteria secrets aimock bench demo man clean
 
 ## build: the static binary bin/sheratan
 build:
@@ -35,6 +35,10 @@ criteria:
 ## secrets: how many credentials are found, by family, and how many look-alikes are taken for one
 secrets:
 	$(GO) test ./gates/policy -run TestSecrets -count=1 -v
+
+## aimock: second opinions over HTTP from a server written by others, which npm installs for the test
+aimock:
+	SHERATAN_AIMOCK=1 $(GO) test ./cmd/sheratan -run TestAimock -count=1 -v
 
 ## bench: the measurements of docs/BENCHMARKS.md, side by side and as ratios
 bench:

@@ -82,8 +82,12 @@ func (r *Relay) post(ctx context.Context, name string, m Model, key string, req 
 	if key != "" {
 		d.authorize(hr.Header, key)
 	}
-	resp, err := r.retrying(m).Do(hr)
+	var before error // what came of the last attempt that is to be repeated
+	resp, err := r.retrying(m, &before).Do(hr)
 	if err != nil {
+		if before != nil && ctx.Err() != nil {
+			err = &repeated{err, hide(before, key)}
+		}
 		kind := Lost
 		if errors.Is(err, errOversize) {
 			kind = Protocol
@@ -105,6 +109,14 @@ func (r *Relay) post(ctx context.Context, name string, m Model, key string, req 
 	return answer, nil
 }
 
+// repeated is an attempt that time ran out for, after one that failed for another reason.
+type repeated struct {
+	error
+	before error
+}
+
+func (e *repeated) Unwrap() error { return e.error }
+
 // hide takes the key out of what a server or a library says. Some send it back.
 func hide(err error, key string) error {
 	if text := err.Error(); key != "" && strings.Contains(text, key) {
@@ -120,7 +132,8 @@ func quote(text []byte) string {
 	return strconv.Quote(string(bytes.ToValidUTF8(text, []byte("?"))))
 }
 
-func (r *Relay) retrying(m Model) *retryablehttp.Client {
+// retrying is a client for one call; before is set to what came of each attempt that is repeated.
+func (r *Relay) retrying(m Model, before *error) *retryablehttp.Client {
 	c := retryablehttp.NewClient()
 	client := *r.client
 	client.Transport = wholeBody{r.client.Transport, m.AnswerBytes}
@@ -128,7 +141,15 @@ func (r *Relay) retrying(m Model) *retryablehttp.Client {
 	c.Logger = nil
 	c.RetryMax = maxRetries
 	c.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
-		return r.again(ctx, resp, err)
+		retry, failed := r.again(ctx, resp, err)
+		switch {
+		case !retry:
+		case err != nil:
+			*before = err
+		default:
+			*before = errors.New(resp.Status)
+		}
+		return retry, failed
 	}
 	c.Backoff = func(_, _ time.Duration, n int, resp *http.Response) time.Duration { return r.wait(n, resp) }
 	c.ErrorHandler = retryablehttp.PassthroughErrorHandler

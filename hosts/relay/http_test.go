@@ -241,3 +241,24 @@ func TestKeyFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestTimeoutNamesTheCause: where time ran out while an attempt was repeated, the error says what was wrong with those before.
+func TestTimeoutNamesTheCause(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		turn http.HandlerFunc
+		want string
+	}{
+		"refused": {text(503, "busy"), "no answer within 1 s; the attempt before: 503 Service Unavailable"},
+		"cut":     {cut, "no answer within 1 s; the attempt before: "},
+		"slow":    {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, "no answer within 1 s"},
+	} {
+		m := model(serve(t, tt.turn).URL)
+		m.TimeoutSeconds = 1
+		_, err := ask(newRelay(t, relay.Options{}, map[string]relay.Model{"m": m}), "m")
+		wantKind(t, err, relay.Timeout)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || name == "slow" && strings.Contains(err.Error(), "before") {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}

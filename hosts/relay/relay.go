@@ -194,7 +194,11 @@ func (r *Relay) explain(ctx, deadline context.Context, m Model, e *Error) *Error
 	case ctx.Err() != nil:
 		return &Error{e.Model, Ended, 0, context.Cause(ctx)}
 	case deadline.Err() != nil:
-		return &Error{e.Model, Timeout, 0, fmt.Errorf("no answer within %d s", m.TimeoutSeconds)}
+		late := fmt.Errorf("no answer within %d s", m.TimeoutSeconds)
+		if again := (*repeated)(nil); errors.As(e.Err, &again) {
+			late = fmt.Errorf("%w; the attempt before: %s", late, r.opt.Redact(again.before.Error()))
+		}
+		return &Error{e.Model, Timeout, 0, late}
 	}
 	text := e.Err.Error()
 	if clean := r.opt.Redact(text); clean != text {
