@@ -28,7 +28,7 @@ the auditors said, and what they suggest as a diff. One key decides: a approves 
 an editor for a new version, p takes over the changes of the auditor and g those of the gates as a new version. n and
 b go to the next and back, ? lists all keys.
 
-A job is approved as with approve, for exactly the bytes that were shown, and only after their end was on the screen.
+A job is approved as with approve, for exactly the bytes that were shown, and only after all of it was on the screen.
 What somebody else decides meanwhile is taken notice of; nothing is locked while it waits for you. Who decided is
 taken from the operating system.`,
 		Example: `sheratan review
@@ -126,16 +126,24 @@ func (w *reviewer) loop(ctx context.Context, leave *func() error) error {
 		return err
 	}
 	last := ""
+	draw := func() error {
+		if len(w.screen.queue) == 0 {
+			return nil
+		}
+		columns, rows := w.a.env.size()
+		picture := w.screen.draw(columns, rows)
+		if picture == last {
+			return nil
+		}
+		last = picture
+		return joined(w.a.out.printf("%s", picture), w.a.out.flush())
+	}
 	for {
 		if len(w.screen.queue) == 0 {
 			return errQuit
 		}
-		columns, rows := w.a.env.size()
-		if picture := w.screen.draw(columns, rows); picture != last {
-			if err := joined(w.a.out.printf("%s", picture), w.a.out.flush()); err != nil {
-				return err
-			}
-			last = picture
+		if err := draw(); err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -146,14 +154,18 @@ func (w *reviewer) loop(ctx context.Context, leave *func() error) error {
 				return fmt.Errorf("terminal: %w", typed.err)
 			}
 			for _, k := range splitKeys(typed.bytes) {
+				last = "" // a message of ours may have come between
+				// Each key is answered by a picture, for a job is read when all of it was on the screen.
 				if err := w.obey(ctx, k, leave); err != nil {
+					return err
+				}
+				if err := draw(); err != nil {
 					return err
 				}
 			}
 			if size, err = w.p.LedgerSize(); err != nil {
 				return err
 			}
-			last = ""
 		case <-look.C:
 			// Others decide too: what is shown has to be what is.
 			now, err := w.p.LedgerSize()

@@ -139,7 +139,7 @@ func TestReviewFitsCatches(t *testing.T) {
 	}
 }
 
-// TestReviewRead: a job counts as read when its last row was on the screen, in the width that the screen has now.
+// TestReviewRead: a job counts as read when all of its rows were on the screen, in the width that the screen has now.
 func TestReviewRead(t *testing.T) {
 	t.Parallel()
 	s := reviewing(waitingJob(strings.Repeat("long ", 200)), false)
@@ -152,6 +152,11 @@ func TestReviewRead(t *testing.T) {
 	if s.help = false; s.read() {
 		t.Error("read by reading the help")
 	}
+	s.scroll(s.need)
+	if s.picture(80, 10); s.read() {
+		t.Error("read by a jump to the end")
+	}
+	s.scroll(-s.need)
 	for range 100 {
 		s.scroll(s.page)
 		s.picture(80, 10)

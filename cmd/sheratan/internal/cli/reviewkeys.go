@@ -139,7 +139,7 @@ func (w *reviewer) typed(ctx context.Context, k key) error {
 	return nil
 }
 
-// approve allows the job that is shown, if its end was on the screen. What an auditor finds severe takes the key twice.
+// approve allows the job that is shown, if all of it was on the screen. What an auditor finds severe takes the key twice.
 func (w *reviewer) approve(ctx context.Context, again bool) error {
 	s := &w.screen
 	if err := refuseHard([]pipeline.Review{s.look.Review}); err != nil {

@@ -23,7 +23,7 @@ type reviewScreen struct {
 	top     int    // the first row of the text that is shown
 	page    int    // by how many rows a page goes on
 	columns int    // of the rows that follow
-	seen    int    // how many of them were on the screen
+	seen    int    // how many of them, from the first on, were on the screen
 	need    int    // how many there are
 	note    string // what came of the last key
 	help    bool
@@ -202,7 +202,9 @@ func (s *reviewScreen) picture(columns, rows int) []string {
 		if s.columns != columns {
 			s.columns, s.seen = columns, 0 // other rows than before
 		}
-		s.need, s.seen = len(text), max(s.seen, min(s.top+body, len(text)))
+		if s.need = len(text); s.top <= s.seen { // what is jumped over was not on the screen
+			s.seen = max(s.seen, min(s.top+body, len(text)))
+		}
 		top = s.top
 	}
 	shown := text[min(top, len(text)):min(top+body, len(text))]
