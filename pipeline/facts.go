@@ -41,12 +41,12 @@ func lookup(k known, r *rules.Rules, now time.Time, c *candidate, hostSets [][]s
 		if ok {
 			f.SameID = knownJob(row)
 		}
-		// A dependent of a task waits for its id, and reads what the job of that id leaves.
+		// A dependent of a task waits for its id, and reads what the job of that id leaves. What comes out of a job is no task.
 		mission, _, _, found, err := k.TaskOf(p.ID)
 		if err != nil {
 			return f, err
 		}
-		if found && mission != c.intake.Provenance.MissionID {
+		if prov := c.intake.Provenance; found && (mission != prov.MissionID || prov.ParentID != "") {
 			f.Reserved = mission
 		}
 	}
