@@ -107,6 +107,8 @@ func (s *site) inspectPlaces(jobs map[string]jobLine, add complain) {
 			}
 			id, isJSON := strings.CutSuffix(d.Name(), ".json")
 			switch {
+			case strings.HasSuffix(d.Name(), ".artifacts"):
+				return fs.SkipDir
 			case zone == "blocked" && d.IsDir():
 				places[d.Name()] = append(places[d.Name()], zone)
 				if _, err := os.Lstat(filepath.Join(path, "job.json")); err != nil {
