@@ -164,12 +164,16 @@ func (r *Relay) AskOne(ctx context.Context, name string, req Request) (Answer, e
 	if size := len(req.System) + len(req.Prompt); m.RequestBytes > 0 && size > m.RequestBytes {
 		return Answer{}, &Error{name, TooLarge, 0, fmt.Errorf("the request has %d bytes, at most %d are allowed", size, m.RequestBytes)}
 	}
+	key, err := m.key(r.opt.Getenv) // without it there is nothing to ask for, and nothing is used up
+	if err != nil {
+		return Answer{}, &Error{name, Key, 0, err}
+	}
 	if failure := r.store.reserve(name, m); failure != nil {
 		return Answer{}, failure
 	}
 	deadline, cancel := context.WithTimeoutCause(ctx, time.Duration(m.TimeoutSeconds)*time.Second, errDeadline)
 	defer cancel()
-	answer, failure := r.call(deadline, name, m, req)
+	answer, failure := r.call(deadline, name, m, key, req)
 	if failure != nil {
 		failure = r.explain(ctx, deadline, m, failure)
 	}
@@ -207,16 +211,12 @@ func (r *Relay) explain(ctx, deadline context.Context, m Model, e *Error) *Error
 	return e
 }
 
-func (r *Relay) call(ctx context.Context, name string, m Model, req Request) (Answer, *Error) {
+func (r *Relay) call(ctx context.Context, name string, m Model, key string, req Request) (Answer, *Error) {
 	switch m.Backend {
 	case BackendCommand:
 		return runCommand(ctx, name, m, req, r.opt.Getenv)
 	case BackendReplay:
 		return r.replay(name, m, req)
-	}
-	key, err := m.key(r.opt.Getenv)
-	if err != nil {
-		return Answer{}, &Error{name, Key, 0, err}
 	}
 	return r.post(ctx, name, m, key, req)
 }

@@ -80,8 +80,9 @@ func (s store) settle(name string, tokens int, failure *Error) *Error {
 	err := s.change(name, func(st *modelState, now time.Time) {
 		st.hour(now).Tokens += tokens
 		switch {
-		case failure == nil:
+		case failure == nil && !st.OpenUntil.IsZero(): // the trial; otherwise a success in between excuses no failure
 			st.Failures, st.OpenUntil = nil, time.Time{}
+		case failure == nil:
 		case failure.held():
 			st.Failures = append(st.Failures, now)
 			if len(st.Failures) >= breakerFailures {

@@ -55,6 +55,40 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
+// TestBreakerBetweenSuccesses: failures count within their ten minutes, also where calls succeeded in between.
+func TestBreakerBetweenSuccesses(t *testing.T) {
+	t.Parallel()
+	bad, good := text(400, "no"), text(200, openAIHello)
+	s := serve(t, bad, good, bad, good, bad, good, bad, good, bad, good)
+	c := newClock()
+	r := newRelay(t, relay.Options{Now: c.now}, map[string]relay.Model{"m": model(s.URL)})
+	for i := range 9 {
+		if _, err := ask(r, "m"); (err == nil) != (i%2 == 1) {
+			t.Fatalf("call %d: %v", i, err)
+		}
+		c.at = c.at.Add(time.Minute)
+	}
+	_, err := ask(r, "m")
+	wantKind(t, err, relay.Circuit)
+}
+
+// TestNoKeyCostsNothing: where there is no key nobody is asked, and neither the budget nor the breaker counts it.
+func TestNoKeyCostsNothing(t *testing.T) {
+	t.Parallel()
+	s := serve(t, text(200, openAIHello))
+	m := model(s.URL)
+	m.KeyEnv, m.CallsPerHour = "KEY", 1
+	state := filepath.Join(t.TempDir(), "relay.json")
+	for range 6 {
+		_, err := ask(newRelay(t, relay.Options{State: state}, map[string]relay.Model{"m": m}), "m")
+		wantKind(t, err, relay.Key)
+	}
+	r := newRelay(t, relay.Options{State: state, Getenv: func(string) string { return "key" }}, map[string]relay.Model{"m": m})
+	if _, err := ask(r, "m"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestBudget counts calls and tokens, by hour and by day.
 func TestBudget(t *testing.T) {
 	t.Parallel()

@@ -49,7 +49,7 @@ func runRelay(ctx context.Context, a *app, names []string, ask bool) error {
 			if a.global.JSON {
 				return a.out.line(l)
 			}
-			used := fmt.Sprintf("%d calls today", l.CallsDay)
+			used := fmt.Sprintf("calls %d, tokens %d within a day", l.CallsDay, l.TokensDay)
 			if l.OpenUntil != "" {
 				used += ", left alone until " + l.OpenUntil
 			}
