@@ -9,8 +9,8 @@ import (
 // TestDocumentedConfigs loads the pieces of config that the documents show.
 func TestDocumentedConfigs(t *testing.T) {
 	piece := regexp.MustCompile("(?s)```json\n(\"(?:relay|audit)\".*?)```")
-	for _, name := range []string{"RELAY.md", "AUDIT.md"} {
-		text, err := os.ReadFile("../../docs/" + name)
+	for _, name := range []string{"README.md", "docs/RELAY.md", "docs/AUDIT.md"} {
+		text, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
