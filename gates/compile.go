@@ -22,6 +22,7 @@ type PathChecker interface {
 type Environment struct {
 	Kinds    []kind.Kind
 	Policies []policy.File
+	Prompts  []string // names of the questions that jobs of the kind llm may name
 	Roots    PathChecker
 	// Resolve finds a program by name or absolute path. ErrNoProgram says that there is none; NewResolver makes one.
 	Resolve func(program string) (Found, error)
@@ -36,6 +37,7 @@ type Rules struct {
 	sources   map[string]*sourceRule
 	kinds     map[string]*kindRule
 	kindNames []string
+	prompts   []string
 	env       []string // allowed names, and prefixes with *
 	roots     PathChecker
 	exec      *execRules
@@ -67,7 +69,7 @@ type kindRule struct {
 // Compile checks everything that can be wrong with the rules. The error joins one for each place in the config, which it
 // names by its JSON Pointer, and for each policy rule; there are no rules then.
 func Compile(cfg Config, env Environment) (*Rules, error) {
-	r := &Rules{config: cfg, roots: env.Roots}
+	r := &Rules{config: cfg, roots: env.Roots, prompts: env.Prompts}
 	var faults []error
 	add := func(errs ...error) { faults = append(faults, errs...) }
 

@@ -1,6 +1,7 @@
 package gates
 
 import (
+	"cmp"
 	"errors"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ func (e *evaluation) capability(v *verdict) {
 	e.outputs(v)
 	e.command(v)
 	e.model(v)
+	e.prompt(v)
 	e.environment(v)
 	e.crossSource(v)
 }
@@ -53,6 +55,14 @@ func (e *evaluation) kindAllowed(v *verdict) {
 func (e *evaluation) model(v *verdict) {
 	if name, ok := e.params["model"].(string); ok && e.kindName == kind.NameLLM && !slices.Contains(e.rules.config.Gates.Models, name) {
 		v.add("MODEL_NOT_ALLOWED", "/payload/params/model", "jobs may not ask a model %q; gates.models has those that they may", clip(name, 64))
+	}
+}
+
+// prompt asks whether the operator has written the question that is named.
+func (e *evaluation) prompt(v *verdict) {
+	if name, ok := e.params["prompt_name"].(string); ok && e.kindName == kind.NameLLM && !slices.Contains(e.rules.prompts, name) {
+		v.add("UNKNOWN_PROMPT", "/payload/params/prompt_name", "there is no prompt %q; there are %s", clip(name, 64),
+			cmp.Or(strings.Join(e.rules.prompts, ", "), "none"))
 	}
 }
 

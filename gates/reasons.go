@@ -116,6 +116,8 @@ var Reasons = []ReasonInfo{
 	{"EXEC_ASK", "G3", "an exec rule wants an operator to decide", soft, false, false, "sheratan approve"},
 	{"ENV_NOT_ALLOWED", "G3", "the environment variable may not be set by a proposal", hard, false, false, "remove it, or add its name to gates.env"},
 	{"MODEL_NOT_ALLOWED", "G3", "jobs may not ask this language model", hard, false, false, "name a model that they may, or add it to gates.models"},
+	{"UNKNOWN_PROMPT", "G3", "the operator has written no question of this name", hard, false, true,
+		"name one that there is, or write config/prompts/NAME.txt"},
 	{"CROSS_SOURCE", "G3", "it depends on a job of another source", hard, false, false, "add the pair to gates.cross_source_dependencies"},
 
 	{"POLICY_RULE", "G4", "a rule of a policy is true of it; the rule sets the level", hard, false, true, "see the message; gates.levels sets a level by POLICY/RULE"},

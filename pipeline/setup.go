@@ -91,6 +91,8 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 			return models().AskOne(ctx, model, req)
 		},
 
+		Prompt: r.Prompt,
+
 		DependencyBytes: int64(r.Config.Limits.DependencyBytes),
 		ArtifactBytes:   int64(r.Config.Limits.ArtifactBytes),
 		ArtifactCount:   r.Config.Limits.Artifacts,

@@ -21,6 +21,7 @@ type acceptor struct {
 	enum       []any
 	ref        *acceptor
 	all        []*acceptor
+	any        []*acceptor
 	notPattern *regexp.Regexp
 
 	required    []string
@@ -80,6 +81,9 @@ func newAcceptor(s *jsonschema.Schema, made map[*jsonschema.Schema]*acceptor) *a
 	for _, s := range s.AllOf {
 		a.all = append(a.all, sub(s))
 	}
+	for _, s := range s.AnyOf {
+		a.any = append(a.any, sub(s))
+	}
 	for _, s := range s.PrefixItems {
 		a.prefix = append(a.prefix, sub(s))
 	}
@@ -107,7 +111,7 @@ func newAcceptor(s *jsonschema.Schema, made map[*jsonschema.Schema]*acceptor) *a
 
 // simple reports whether a schema has no keyword that acceptors do not know.
 func simple(s *jsonschema.Schema) bool {
-	return s.Always == nil && s.RecursiveRef == nil && s.DynamicRef == nil && len(s.AnyOf) == 0 && len(s.OneOf) == 0 &&
+	return s.Always == nil && s.RecursiveRef == nil && s.DynamicRef == nil && len(s.OneOf) == 0 &&
 		s.If == nil && len(s.PatternProperties) == 0 && len(s.Dependencies) == 0 && len(s.DependentRequired) == 0 &&
 		len(s.DependentSchemas) == 0 && s.UnevaluatedProperties == nil && s.Items == nil && s.AdditionalItems == nil &&
 		s.Contains == nil && s.UnevaluatedItems == nil && s.ExclusiveMinimum == nil && s.ExclusiveMaximum == nil &&
@@ -117,7 +121,7 @@ func simple(s *jsonschema.Schema) bool {
 // onlyPattern reports whether a schema asks for a pattern of strings and nothing else, so that what is not a string fits.
 func onlyPattern(s *jsonschema.Schema) bool {
 	return simple(s) && s.Pattern != nil && s.Ref == nil && s.Not == nil && len(s.Types) == 0 && len(s.Constant) == 0 &&
-		len(s.Enum) == 0 && len(s.AllOf) == 0 && s.MinLength < 0 && s.MaxLength < 0 && s.Minimum == nil && s.Maximum == nil &&
+		len(s.Enum) == 0 && len(s.AllOf) == 0 && len(s.AnyOf) == 0 && s.MinLength < 0 && s.MaxLength < 0 && s.Minimum == nil && s.Maximum == nil &&
 		len(s.Required) == 0 && len(s.Properties) == 0 && s.AdditionalProperties == nil && s.PropertyNames == nil &&
 		s.MinProperties < 0 && s.MaxProperties < 0 && len(s.PrefixItems) == 0 && s.Items2020 == nil && s.MinItems < 0 &&
 		s.MaxItems < 0 && !s.UniqueItems
@@ -144,6 +148,9 @@ func (a *acceptor) accepts(v any) bool {
 		if !sub.accepts(v) {
 			return false
 		}
+	}
+	if len(a.any) > 0 && !slices.ContainsFunc(a.any, func(sub *acceptor) bool { return sub.accepts(v) }) {
+		return false
 	}
 	if a.hasConstant && !same(v, a.constant) {
 		return false

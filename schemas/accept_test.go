@@ -74,7 +74,7 @@ func TestAcceptorOfKinds(t *testing.T) {
 	params := map[string]string{
 		"noop": `{}`, "exec": `{"argv":["a","b"],"cwd":"c","env":{"A":"1"},"stdin":"x"}`, "file_read": `{"path":"a","max_bytes":1}`,
 		"file_list": `{"path":"a","recursive":true}`, "file_write": `{"path":"a","content":"x","mode":"append"}`,
-		"file_patch": `{"path":"a","diff":"x"}`, "llm": `{"model":"m","prompt":"p","system":"s","schema":{"type":"object"}}`,
+		"file_patch": `{"path":"a","diff":"x"}`, "llm": `{"model":"m","prompt":"p","prompt_name":"n","system":"s","schema":{"type":"object"}}`,
 	}
 	// The files are read, because package kind imports this one.
 	files, err := filepath.Glob("../pipeline/kind/*.schema.json")
@@ -215,6 +215,7 @@ func schemaGen(depth int) *rapid.Generator[map[string]any] {
 			keywords["items"] = sub
 			keywords["prefixItems"] = func() any { return []any{sub()} }
 			keywords["allOf"] = func() any { return []any{sub(), sub()} }
+			keywords["anyOf"] = func() any { return []any{sub(), sub()} }
 			keywords["anyOf"] = func() any { return []any{sub(), sub()} }
 			keywords["$defs"] = func() any { return map[string]any{"d": sub()} }
 		}

@@ -50,7 +50,9 @@ type Options struct {
 	// Access says what a job may do beyond reading the roots; nil gives no more than that. It matters above LevelNone.
 	Access func(j job.Job) Access
 	// Ask asks a language model; nil is that this host does not.
-	Ask    func(ctx context.Context, model string, req relay.Request) (relay.Answer, error)
+	Ask func(ctx context.Context, model string, req relay.Request) (relay.Answer, error)
+	// Prompt returns a question that the operator has written, by its name; nil knows none.
+	Prompt func(name string) (text string, ok bool)
 	Redact func(string) string // takes credentials out of text; nil changes nothing
 	Now    func() time.Time    // nil is time.Now
 	Worker []string            // argv that ends in WorkerMain; argv[0] is an absolute path

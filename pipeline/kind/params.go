@@ -81,10 +81,11 @@ type FilePatch struct {
 
 // LLM are the params of llm.
 type LLM struct {
-	Model  string         `json:"model"`
-	Prompt string         `json:"prompt"`
-	System string         `json:"system,omitempty"`
-	Schema jsontext.Value `json:"schema,omitempty"` // of the answer
+	Model      string         `json:"model"`
+	Prompt     string         `json:"prompt,omitempty"`      // beside a PromptName it is data
+	PromptName string         `json:"prompt_name,omitempty"` // of a question that the operator has written
+	System     string         `json:"system,omitempty"`
+	Schema     jsontext.Value `json:"schema,omitempty"` // of the answer
 }
 
 // ParamError says which parameter cannot be used and why.
@@ -216,8 +217,10 @@ func parseLLM(raw []byte) (any, error) {
 	switch {
 	case p.Model == "":
 		c.fail("/model", "is missing")
-	case p.Prompt == "":
+	case p.Prompt == "" && p.PromptName == "":
 		c.fail("/prompt", "is missing or empty")
+	case p.System != "" && p.PromptName != "":
+		c.fail("/system", "goes with a question of the proposal's own, and prompt_name names one of the operator's")
 	}
 	c.size("/prompt", p.Prompt, MaxPromptBytes)
 	c.size("/system", p.System, MaxSystemBytes)

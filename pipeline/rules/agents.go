@@ -113,7 +113,7 @@ var kindRows = [][2]string{
 	{"file_list", `{"path", "recursive"?}`},
 	{"file_write", `{"path", "content", "mode": "create" or "overwrite" or "append"}`},
 	{"file_patch", `{"path", "diff"}`},
-	{"llm", `{"model", "prompt", "system"?, "schema"?}`},
+	{"llm", `{"model", "prompt" or "prompt_name", "system"?, "schema"?}`},
 }
 
 // listed says how a kind is allowed; "" is not at all.

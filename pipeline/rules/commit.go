@@ -18,7 +18,7 @@ func (r *Rules) Commit() string {
 		return ""
 	}
 	clean, known := true, false
-	for _, f := range slices.Concat([]sourceFile{{configName, r.sources.config}}, r.sources.policies, r.sources.kinds) {
+	for _, f := range slices.Concat([]sourceFile{{configName, r.sources.config}}, r.sources.policies, r.sources.kinds, r.sources.prompts) {
 		rel, err := filepath.Rel(tree.dir, filepath.Join(r.ws.Root(), f.name))
 		if err != nil {
 			return ""

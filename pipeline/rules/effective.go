@@ -19,6 +19,7 @@ type Effective struct {
 	Config   Config          `json:"config"`
 	Policies []policy.File   `json:"policies"`
 	Kinds    []EffectiveKind `json:"kinds"`
+	Prompts  []Prompt        `json:"prompts,omitempty"`
 	Roots    []string        `json:"roots"` // with symbolic links resolved
 	Programs []gates.Program `json:"programs"`
 }
@@ -40,6 +41,7 @@ func (r *Rules) effective(policies []namedPolicy) ([]byte, error) {
 		Schema:   SchemaRules,
 		Config:   r.Config,
 		Policies: files(policies),
+		Prompts:  r.prompts,
 		Roots:    r.Roots.Paths(),
 		Programs: r.Gates.Programs(),
 	}

@@ -23,6 +23,9 @@ func (r *Rules) Guide() string {
 	if len(r.Config.Gates.Models) > 0 {
 		fmt.Fprintf(&b, "Models that jobs may ask: %s.\n", strings.Join(r.Config.Gates.Models, ", "))
 	}
+	if len(r.prompts) > 0 {
+		fmt.Fprintf(&b, "Questions that a job of the kind llm may name in prompt_name: %s.\n", strings.Join(promptNames(r.prompts), ", "))
+	}
 	b.WriteString("Paths are relative to the folder that the jobs work in; none with .. in it, and nothing in a .git.\n")
 	return b.String()
 }

@@ -32,7 +32,7 @@ type KindFile struct {
 
 // ReadKinds reads the kinds of the operator's own, each by itself and whatever else is wrong with the rules.
 func ReadKinds(ws *workspace.Workspace) ([]KindFile, error) {
-	list, err := readFolder(ws, ws.Kinds())
+	list, err := readFolder(ws, ws.Kinds(), jsonSuffix)
 	files := make([]KindFile, 0, len(list))
 	for _, s := range list {
 		f := KindFile{Name: s.name}

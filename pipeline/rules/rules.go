@@ -1,4 +1,4 @@
-// Package rules loads what people decide: config/sheratan.json, the policies and the kinds of a workspace. It checks all
+// Package rules loads what people decide: config/sheratan.json, the policies, kinds and prompts of a workspace. It checks all
 // of it, fills in the defaults, finds the programs that exec rules name, and compiles the gates. What comes out has a
 // digest over everything that can change a verdict, and every report names it.
 //
@@ -27,12 +27,13 @@ type Rules struct {
 	Gates    *gates.Rules
 	Roots    *roots.Roots
 	Digest   string   // of Document; reports name it
-	Document []byte   // canonical: config with all defaults, policies, kinds, roots and programs
+	Document []byte   // canonical: config with all defaults, policies, kinds, prompts, roots and programs
 	Warnings []string // what is probably not meant, but harms nobody
 
 	ws       *workspace.Workspace
 	sources  sources
 	ownKinds []namedKind
+	prompts  []Prompt
 	path     []string
 	seen     fingerprint
 }
@@ -97,10 +98,12 @@ func load(ctx context.Context, ws *workspace.Workspace, o Options) (*Rules, []Pr
 	problems = append(problems, more...)
 	kinds, more := parseKinds(src.kinds)
 	problems = append(problems, more...)
+	prompts, more := parsePrompts(src.prompts)
+	problems = append(problems, more...)
 	if len(problems) > 0 {
 		return nil, problems, nil
 	}
-	r, problems, err := compile(ws, src.configName, cfg, policies, kinds)
+	r, problems, err := compile(ws, src.configName, cfg, policies, kinds, prompts)
 	if r != nil {
 		r.sources, r.seen = src, seen
 		r.seen.programs = programTimes(r.Gates.Programs())
@@ -129,14 +132,14 @@ func Defaults(ctx context.Context, dir string) (*Rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, problems, err := compile(ws, configName, cfg, []namedPolicy{{"default.json", file}}, kinds)
+	r, problems, err := compile(ws, configName, cfg, []namedPolicy{{"default.json", file}}, kinds, nil)
 	if err == nil && len(problems) > 0 {
 		err = &InvalidError{Problems: problems}
 	}
 	return r, err
 }
 
-func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedPolicy, kinds []namedKind) (*Rules, []Problem, error) {
+func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedPolicy, kinds []namedKind, prompts []Prompt) (*Rules, []Problem, error) {
 	if problems := append(checkSandbox(ws, name, cfg), checkNetwork(cfg, kinds)...); len(problems) > 0 {
 		return nil, problems, nil
 	}
@@ -148,11 +151,12 @@ func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedP
 	if err != nil {
 		return nil, []Problem{{File: name, Pointer: "/gates/roots", Message: err.Error()}}, nil
 	}
-	r := &Rules{Config: cfg, Roots: open, ws: ws, ownKinds: kinds, path: programFolders(cfg.Gates.Exec, kinds)}
+	r := &Rules{Config: cfg, Roots: open, ws: ws, ownKinds: kinds, prompts: prompts, path: programFolders(cfg.Gates.Exec, kinds)}
 	cache := loadDigests(ws.Programs())
 	r.Gates, err = gates.Compile(cfg.Config, gates.Environment{
 		Kinds:    allKinds(kinds),
 		Policies: files(policies),
+		Prompts:  promptNames(prompts),
 		Roots:    open,
 		Resolve:  gates.NewResolver(r.path),
 		Digest:   cache.digest,
@@ -228,8 +232,8 @@ func (r *Rules) ParseLimits() schemas.Limits {
 // Path lists the folders in which programs are looked up, which is also the PATH for jobs.
 func (r *Rules) Path() []string { return r.path }
 
-// Changed reports whether a file that the rules were made of is no longer what it was: the config, a policy, a kind, the
-// lock, or a program.
+// Changed reports whether a file that the rules were made of is no longer what it was: the config, a policy, a kind,
+// a prompt, the lock, or a program.
 func (r *Rules) Changed() bool {
 	now := takeFingerprint(r.ws)
 	now.programs = programTimes(r.Gates.Programs())
@@ -251,11 +255,15 @@ func readSources(ws *workspace.Workspace, config string) (sources, []Problem, er
 	if s.config, err = readConfigFile(path); err != nil {
 		return s, nil, err
 	}
-	s.policies, err = readFolder(ws, ws.Policies())
+	s.policies, err = readFolder(ws, ws.Policies(), jsonSuffix)
 	if err != nil {
 		return s, nil, err
 	}
-	s.kinds, err = readFolder(ws, ws.Kinds())
+	s.kinds, err = readFolder(ws, ws.Kinds(), jsonSuffix)
+	if err != nil {
+		return s, nil, err
+	}
+	s.prompts, err = readFolder(ws, ws.Prompts(), promptSuffix)
 	return s, problems, err
 }
 

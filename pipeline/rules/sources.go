@@ -15,6 +15,9 @@ import (
 	"github.com/sheratan/sheratan/runtime/workspace"
 )
 
+// jsonSuffix ends the names of the files of policies and kinds.
+const jsonSuffix = ".json"
+
 // configName is what messages and documents call the config.
 const configName = "config/sheratan.json"
 
@@ -24,6 +27,7 @@ type sources struct {
 	config     []byte
 	policies   []sourceFile
 	kinds      []sourceFile
+	prompts    []sourceFile
 }
 
 type sourceFile struct {
@@ -31,8 +35,8 @@ type sourceFile struct {
 	text []byte
 }
 
-// readFolder reads the *.json of a folder in the order of their names. A folder that is missing has none.
-func readFolder(ws *workspace.Workspace, dir string) ([]sourceFile, error) {
+// readFolder reads the files of a folder that have a suffix, in the order of their names. A folder that is missing has none.
+func readFolder(ws *workspace.Workspace, dir, suffix string) ([]sourceFile, error) {
 	list, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -42,7 +46,7 @@ func readFolder(ws *workspace.Workspace, dir string) ([]sourceFile, error) {
 	}
 	var found []sourceFile
 	for _, d := range list {
-		if !strings.HasSuffix(d.Name(), ".json") || strings.HasPrefix(d.Name(), ".") {
+		if !strings.HasSuffix(d.Name(), suffix) || strings.HasPrefix(d.Name(), ".") {
 			continue
 		}
 		path := filepath.Join(dir, d.Name())
@@ -83,15 +87,16 @@ func parsePolicies(list []sourceFile) (parsed []namedPolicy, problems []Problem)
 
 // fingerprint tells cheaply whether a file was written, replaced, added or removed.
 type fingerprint struct {
-	config, policies, kinds, lock string
-	programs                      string
+	config, policies, kinds, prompts, lock string
+	programs                               string
 }
 
 func takeFingerprint(ws *workspace.Workspace) fingerprint {
 	return fingerprint{
 		config:   fileTimes(ws.Config()),
-		policies: folderTimes(ws.Policies()),
-		kinds:    folderTimes(ws.Kinds()),
+		policies: folderTimes(ws.Policies(), jsonSuffix),
+		kinds:    folderTimes(ws.Kinds(), jsonSuffix),
+		prompts:  folderTimes(ws.Prompts(), promptSuffix),
 		lock:     fileTimes(ws.ConfigLock()),
 	}
 }
@@ -105,14 +110,14 @@ func fileTimes(path string) string {
 	return fmt.Sprint(s)
 }
 
-func folderTimes(dir string) string {
+func folderTimes(dir, suffix string) string {
 	list, err := os.ReadDir(dir)
 	if err != nil {
 		return ""
 	}
 	var b strings.Builder
 	for _, d := range list {
-		if strings.HasSuffix(d.Name(), ".json") {
+		if strings.HasSuffix(d.Name(), suffix) {
 			b.WriteString(d.Name() + fileTimes(filepath.Join(dir, d.Name())) + "\n")
 		}
 	}

@@ -61,7 +61,7 @@ func (w *Workspace) path(elem ...string) string {
 // Root is the workspace itself.
 func (w *Workspace) Root() string { return w.root }
 
-// ConfigDir holds what people write: the configuration, policies, kinds and trusted keys.
+// ConfigDir holds what people write: the configuration, policies, kinds, prompts and trusted keys.
 func (w *Workspace) ConfigDir() string { return w.path("config") }
 
 // Config is the configuration file.
@@ -75,6 +75,9 @@ func (w *Workspace) Policies() string { return w.path("config", "policies") }
 
 // Kinds holds the operator's kinds, *.json.
 func (w *Workspace) Kinds() string { return w.path("config", "kinds") }
+
+// Prompts holds the questions that the operator has written for language models, *.txt.
+func (w *Workspace) Prompts() string { return w.path("config", "prompts") }
 
 // Trust holds public keys.
 func (w *Workspace) Trust() string { return w.path("config", "trust") }

@@ -31,7 +31,7 @@ func newConfigShow(a *app) *cobra.Command {
 		Short: "print the configuration with all defaults",
 		Long: `Prints config/sheratan.json as it is in force, with every default. --explain prints one line for each setting
 instead, with what it means and whether it is the default. --all prints the whole document that gate reports
-name by digest: configuration, policies, kinds, roots, and the programs that exec rules name.`,
+name by digest: configuration, policies, kinds, prompts, roots, and the programs that exec rules name.`,
 		Example: `sheratan config show
 sheratan config show --explain
 sheratan config show --json | jq .limits`,
