@@ -94,7 +94,7 @@ func classify(r, before, after rune, p place) flaw {
 		return tag
 	case (r == 0x200d || r == 0xfe0f) && p >= argument && pictograph(before) && (r == 0xfe0f || pictograph(after)):
 		return noFlaw
-	case unseen(r):
+	case Unseen(r):
 		return invisible
 	case unicode.Is(unicode.Zs, r):
 		return space
@@ -106,9 +106,9 @@ func classify(r, before, after rune, p place) flaw {
 
 var assigned = []*unicode.RangeTable{unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cf}
 
-// unseen reports whether r is drawn as nothing: the default ignorable code points of Unicode, the fillers of Hangul, and
+// Unseen reports whether r is drawn as nothing: the default ignorable code points of Unicode, the fillers of Hangul, and
 // the blank pattern of Braille. Selectors can carry whole hidden messages.
-func unseen(r rune) bool {
+func Unseen(r rune) bool {
 	switch r {
 	case 0x00ad, 0x034f, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x2800, 0x3164, 0xffa0, 0xfffc:
 		return true

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/sheratan/sheratan/gates"
 )
 
 // escape makes one line of untrusted text safe for a terminal and honest to a reader: control characters, invalid
@@ -15,6 +17,9 @@ func escape(s string) string { return escapeExcept(s, "") }
 
 // escapeBlock is escape for text of several lines: newlines and tabs stay.
 func escapeBlock(s string) string { return escapeExcept(s, "\n\t") }
+
+// escapeOutput is escapeBlock for what a job has written, about which nobody decides: spaces of other kinds stay too.
+func escapeOutput(s string) string { return escapeExcept(s, "\n\t"+spaces) }
 
 func escapeExcept(s, keep string) string {
 	if plain(s) {
@@ -51,10 +56,13 @@ func writeEscaped(b *strings.Builder, r rune) {
 	}
 }
 
-// deceives reports whether r does something to a terminal or a reader instead of being seen: controls (C0, C1, DEL),
-// format characters (bidi, zero width, tags), line and paragraph separators, variation selectors, private use.
+// spaces look like U+0020 and are others. U+3000 is as wide as the letters that it stands between.
+const spaces = "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f"
+
+// deceives reports whether r does something to a terminal or a reader instead of being seen as what it is: controls (C0, C1, DEL),
+// what is not drawn (bidi, zero width, tags, selectors, fillers), line and paragraph separators, private use, other spaces.
 func deceives(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Variation_Selector, unicode.Co)
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Co) || gates.Unseen(r) || strings.ContainsRune(spaces, r)
 }
 
 // plain reports whether s is printable ASCII, which most text is.

@@ -25,12 +25,17 @@ func TestEscape(t *testing.T) {
 		{"line\u2028sep\u2029", `line\u2028sep\u2029`},
 		{"selector \ufe0f \U000e0100", `selector \ufe0f \U000e0100`},
 		{"private \ue000", `private \ue000`},
+		{"a\u00a0b\u202fc\u2003d\u3000e", `a\u00a0b\u202fc\u2003d` + "\u3000e"},
+		{"filler \u3164\u115f\uffa0, blank \u2800, joiner \u034f", `filler \u3164\u115f\uffa0, blank \u2800, joiner \u034f`},
 		{"bad \xff\xfe utf-8", `bad \xff\xfe utf-8`},
 		{"cut \xe4\xb8", `cut \xe4\xb8`},
 	} {
 		if got := escape(c.in); got != c.want {
 			t.Errorf("escape(%q) = %q, want %q", c.in, got, c.want)
 		}
+	}
+	if got, want := escapeOutput("1\u00a0000\n\u3164"), "1\u00a0000\n"+`\u3164`; got != want {
+		t.Errorf("escapeOutput: %q, want %q", got, want)
 	}
 	if got, want := escapeBlock("a\n\tb\r\x1b"), "a\n\tb"+`\x0d\x1b`; got != want {
 		t.Errorf("escapeBlock: %q, want %q", got, want)
@@ -46,7 +51,7 @@ func FuzzEscape(f *testing.F) {
 			t.Fatalf("escape(%q) = %q is not UTF-8", s, out)
 		}
 		for _, r := range out {
-			if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Zs, r) && r != ' ' && r != 0x3000 {
 				t.Fatalf("escape(%q) = %q has %U", s, out, r)
 			}
 		}

@@ -23,7 +23,7 @@ func (t *textTerminal) Write(p []byte) (int, error) {
 		}
 	}
 	t.rest = append([]byte(nil), text[end:]...)
-	if _, err := io.WriteString(t.w, escapeBlock(string(text[:end]))); err != nil {
+	if _, err := io.WriteString(t.w, escapeOutput(string(text[:end]))); err != nil {
 		return 0, err
 	}
 	return len(p), nil
