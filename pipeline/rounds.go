@@ -166,7 +166,7 @@ func (p *Pipeline) newsOf(s *standing) ([]json.RawMessage, error) {
 		if err != nil {
 			return nil, err
 		}
-		text, err := json.Marshal(n)
+		text, err := n.text()
 		if err != nil {
 			return nil, err
 		}
@@ -177,6 +177,19 @@ func (p *Pipeline) newsOf(s *standing) ([]json.RawMessage, error) {
 	}
 	slices.Reverse(list)
 	return list, nil
+}
+
+// text is what is told, without credentials: with one in it there would be no next plan, because the gates refuse it.
+func (n news) text() ([]byte, error) {
+	text, err := json.Marshal(n)
+	if err != nil {
+		return nil, err
+	}
+	if clean, _ := redactText(string(text)); json.Valid([]byte(clean)) {
+		return []byte(clean), nil
+	}
+	text, _, err = redactJSON(text)
+	return text, err
 }
 
 func (p *Pipeline) newsOfJob(s *standing, m member) (news, error) {

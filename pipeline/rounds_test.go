@@ -129,6 +129,26 @@ func TestRoundAfterRetry(t *testing.T) {
 	w.verify()
 }
 
+// TestRoundWithoutCredentials: a credential in an answer goes no further than the output of the job, and holds no plan up.
+func TestRoundWithoutCredentials(t *testing.T) {
+	key := "AKIA" + "Q3EGRIVTZ4PLN7QX"
+	answer := strings.Replace(plan(false, noop("a", "")), "so it stands", "found "+key, 1)
+	w := planWorld(t, mission.Budget{}, 5, answer, strings.Replace(plan(true), "so it stands", "still "+key, 1))
+	w.tick()
+	w.check(w.approve(w.review("a")))
+	w.tick()
+	w.mission("goal-x", MissionCompleted, "still ")
+	for _, file := range w.holding(key) {
+		if !strings.HasPrefix(file, "runtime/outbox/results/") || !strings.HasSuffix(file, ".stdout") && !strings.HasSuffix(file, "/answer.json") {
+			t.Errorf("%s holds it", file)
+		}
+	}
+	if len(w.holding(key)) != 4 { // stdout and answer.json of each plan
+		t.Errorf("it is in %q", w.holding(key))
+	}
+	w.verify()
+}
+
 // TestGoalCancelled: no plan follows when a mission was cancelled.
 func TestGoalCancelled(t *testing.T) {
 	w := planWorld(t, mission.Budget{}, 5, plan(false, noop("a", "")), plan(true))
