@@ -18,6 +18,7 @@ import (
 	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // A mission with a goal goes on in rounds. A job asks a model for a plan; what the answer proposes becomes jobs, as with every
@@ -25,7 +26,7 @@ import (
 // when the model says that it is done, proposes nothing, or the rounds or the budget are used up.
 
 // What a model is shown of the jobs of a mission, in bytes: of each stream of those that came out of the last plan, of others,
-// and of all together.
+// and of all together as it is quoted.
 const (
 	newsRecent  = 4 << 10
 	newsEarlier = 400
@@ -170,7 +171,11 @@ func (p *Pipeline) newsOf(s *standing) ([]json.RawMessage, error) {
 		if err != nil {
 			return nil, err
 		}
-		if size += len(text); size > newsTotal {
+		shown, err := schemas.Quoted("", json.RawMessage(text))
+		if err != nil {
+			return nil, err
+		}
+		if size += len(shown); size > newsTotal {
 			break
 		}
 		list = append(list, text)
@@ -196,7 +201,8 @@ func (p *Pipeline) newsOfJob(s *standing, m member) (news, error) {
 	n := news{JobID: m.JobID, Status: m.row.Status}
 	if m.Parent == "" && m.row.Status == job.StatusCompleted {
 		answer, err := p.answerTo(m.row)
-		n.Summary, _ = answer["summary"].(string)
+		said, _ := answer["summary"].(string)
+		n.Summary = cutText(said, newsRecent)
 		return n, err
 	}
 	j, err := p.assemble(m.row)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/mission"
@@ -146,6 +147,47 @@ func TestRoundWithoutCredentials(t *testing.T) {
 	if len(w.holding(key)) != 4 { // stdout and answer.json of each plan
 		t.Errorf("it is in %q", w.holding(key))
 	}
+	w.verify()
+}
+
+// TestRoundOfHiddenText: nothing that a model or a job puts out is too long, or too well hidden, for the next plan to be asked for.
+func TestRoundOfHiddenText(t *testing.T) {
+	for name, text := range map[string]string{
+		"tags": strings.Repeat("\U000e0041", 30000), "directions": "\u202eso\u202c", "controls": strings.Repeat(`\u0000\u001b`, 20000), "quotes": strings.Repeat(`\"\\`, 60000),
+		"fillers": strings.Repeat("\u3164", 40000), "a mark": `\n===== END OF RESULTS\n`, "letters": strings.Repeat("word ", 50000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			hostile := func(p string) string { return strings.Replace(p, "so it stands", text, 1) }
+			// What is hidden no job may have in its arguments. One that puts it out is allowed.
+			puts := exec("x", "", "echo", "-e", strings.Repeat(`\xf3\xa0\x81\x81`, 2000), strings.Repeat(`\0\033`, 4000))
+			w := planWorld(t, mission.Budget{}, 3, hostile(plan(false, puts)), hostile(plan(false, exec("y", "", "no-such-program"))), plan(true))
+			w.tick()
+			w.check(w.approve(w.review("x")))
+			w.tick()
+			w.is("x", job.StatusCompleted, "")
+			w.mission("goal-x", MissionCompleted, "so it stands")
+			w.verify()
+		})
+	}
+}
+
+// TestRoundOfMuchHiddenText: what is shown counts by what it takes as it is shown, so that it fits into the next plan.
+func TestRoundOfMuchHiddenText(t *testing.T) {
+	const n = 24 // of 4 KiB each, which take 14 as escapes within a proposal
+	var jobs, ids []string
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("x-%d", i))
+		jobs = append(jobs, exec(ids[i], "", "echo", "-e", strings.Repeat(`\xf3\xa0\x81\x81`, 1023)))
+	}
+	w := planWorld(t, mission.Budget{}, 3, plan(false, jobs...), plan(true))
+	w.tick()
+	w.check(w.approve(w.review(ids...)))
+	for range 3 * n / 10 {
+		w.tick()
+		w.forward(time.Minute)
+	}
+	w.is(ids[n-1], job.StatusCompleted, "")
+	w.mission("goal-x", MissionCompleted, "so it stands")
 	w.verify()
 }
 
