@@ -22,9 +22,9 @@ type lines struct {
 	incoming chan []byte // a line, nil for one that is too long; closed at the end of the input
 	readErr  error       // why it ended, nil at the end of the file; set before incoming is closed
 
-	mu    sync.Mutex // guards what follows, and writing
-	open  int        // calls without an answer
-	ended bool       // nothing more comes
+	mu    sync.Mutex          // guards what follows, and writing
+	open  map[jsonrpc.ID]bool // calls without an answer
+	ended bool                // nothing more comes
 	idle  chan struct{}
 
 	once   sync.Once
@@ -32,7 +32,7 @@ type lines struct {
 }
 
 func newLines(in io.Reader, out io.Writer) *lines {
-	l := &lines{out: out, incoming: make(chan []byte), idle: make(chan struct{}), closed: make(chan struct{})}
+	l := &lines{out: out, incoming: make(chan []byte), open: map[jsonrpc.ID]bool{}, idle: make(chan struct{}), closed: make(chan struct{})}
 	go l.read(bufio.NewReaderSize(in, 64<<10))
 	return l
 }
@@ -95,27 +95,35 @@ func (l *lines) Read(ctx context.Context) (jsonrpc.Message, error) {
 				return nil, l.end(ctx)
 			}
 			msg, problem := decode(line)
-			if problem != nil {
-				if err := l.write(problem, 0); err != nil {
-					return nil, err
-				}
-				continue
+			if call, ok := msg.(*jsonrpc.Request); ok && call.IsCall() && !l.begin(call.ID) {
+				problem = refusal(jsonrpc.CodeInvalidRequest, "the id is that of another call, which has no answer yet")
 			}
-			if call, ok := msg.(*jsonrpc.Request); ok && call.IsCall() {
-				l.mu.Lock()
-				l.open++
-				l.mu.Unlock()
+			if problem == nil {
+				return msg, nil
 			}
-			return msg, nil
+			if err := l.write(problem, jsonrpc.ID{}); err != nil {
+				return nil, err
+			}
 		}
 	}
+}
+
+// begin notes a call. It reports false where another one has its id: of two such the SDK answers one.
+func (l *lines) begin(id jsonrpc.ID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[id] {
+		return false
+	}
+	l.open[id] = true
+	return true
 }
 
 // end waits for the last answer.
 func (l *lines) end(ctx context.Context) error {
 	l.mu.Lock()
 	l.ended = true
-	wait := l.open > 0
+	wait := len(l.open) > 0
 	l.mu.Unlock()
 	if wait {
 		select {
@@ -136,19 +144,22 @@ func (l *lines) Write(_ context.Context, msg jsonrpc.Message) error {
 	if err != nil {
 		return err
 	}
-	answers := 0
-	if _, ok := msg.(*jsonrpc.Response); ok {
-		answers = 1
+	var answered jsonrpc.ID
+	if answer, ok := msg.(*jsonrpc.Response); ok {
+		answered = answer.ID
 	}
-	return l.write(data, answers)
+	return l.write(data, answered)
 }
 
-func (l *lines) write(data []byte, answers int) error {
+// write sends a line, which answers the call of that id, or none.
+func (l *lines) write(data []byte, answered jsonrpc.ID) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, err := l.out.Write(append(bytes.Clone(data), '\n'))
-	if l.open -= answers; l.ended && l.open == 0 && answers > 0 {
-		close(l.idle)
+	if l.open[answered] {
+		if delete(l.open, answered); l.ended && len(l.open) == 0 {
+			close(l.idle)
+		}
 	}
 	return err
 }
