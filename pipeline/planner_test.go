@@ -67,14 +67,14 @@ var (
 // of the source that set the goal, and takes the place of no other job; the next plan is asked for, and an operator can let a
 // good job run.
 func TestHostilePlanner(t *testing.T) {
-	const payload = `{"kind": "noop", "params": {}}`
-	for plans, want := range map[*map[string]string]bool{&refusedPlans: false, &waitingPlans: true} {
-		for name, text := range *plans {
+	hostile := func(proposals map[string]string, waits bool) {
+		for name, text := range proposals {
 			t.Run(name, func(t *testing.T) {
-				w := planWorld(t, mission.Budget{}, 5, plan(false, fmt.Sprintf(text+"%.0[1]s", payload), noop("good", "")), plan(true))
+				first := plan(false, fmt.Sprintf(text, `{"kind": "noop", "params": {}}`), noop("good", ""))
+				w := planWorld(t, mission.Budget{}, 5, first, plan(true))
 				w.drop("somebody", "foreign.json", exec("foreign", "", "no-such-program"))
 				w.tick()
-				w.judgePlan(want)
+				w.judgePlan(waits)
 				w.is("foreign", job.StatusQuarantined, "")
 				w.check(w.approve(w.review("good")))
 				w.tick()
@@ -87,6 +87,8 @@ func TestHostilePlanner(t *testing.T) {
 			})
 		}
 	}
+	hostile(refusedPlans, false)
+	hostile(waitingPlans, true)
 }
 
 // judgePlan looks at what came out of the first plan, a hostile proposal and a good one, and rejects the former where it waits.
@@ -121,21 +123,21 @@ func (w *world) judgePlan(waits bool) {
 func TestPlanThatIsNone(t *testing.T) {
 	good := plan(false, noop("a", ""))
 	for name, answer := range map[string]string{
-		"prose before":    "Here it is: " + good,
-		"prose behind":    good + " That is all.",
-		"two objects":     good + good,
-		"a list":          "[" + good + "]",
-		"a member twice":  `{"proposals": [], ` + good[1:],
-		"a member more":   `{"approved": true, ` + good[1:],
-		"done as text":    strings.Replace(good, "false", `"false"`, 1),
-		"no summary":      strings.Replace(good, `"summary": "so it stands", `, "", 1),
-		"a proposal in a": strings.Replace(good, `[`, `{"a": [`, 1) + "}",
-		"a list in it":    strings.Replace(good, `[`, `[[], `, 1),
-		"cut":             good[:len(good)-1],
-		"invalid UTF-8":   strings.Replace(good, "so it", "so\xffit", 1),
-		"a NUL":           good + "\x00",
-		"very deep":       plan(false, strings.Repeat(`{"a":`, 2000)+"1"+strings.Repeat("}", 2000)),
-		"a large number":  plan(false, `{"id": "a", "priority": 1e999}`),
+		"prose before":   "Here it is: " + good,
+		"prose behind":   good + " That is all.",
+		"two objects":    good + good,
+		"a list":         "[" + good + "]",
+		"a member twice": `{"proposals": [], ` + good[1:],
+		"a member more":  `{"approved": true, ` + good[1:],
+		"done as text":   strings.Replace(good, "false", `"false"`, 1),
+		"no summary":     strings.Replace(good, `"summary": "so it stands", `, "", 1),
+		"a list deeper":  strings.Replace(good, `[`, `{"a": [`, 1) + "}",
+		"a list in it":   strings.Replace(good, `[`, `[[], `, 1),
+		"cut":            good[:len(good)-1],
+		"invalid UTF-8":  strings.Replace(good, "so it", "so\xffit", 1),
+		"a NUL":          good + "\x00",
+		"very deep":      plan(false, strings.Repeat(`{"a":`, 2000)+"1"+strings.Repeat("}", 2000)),
+		"a large number": plan(false, `{"id": "a", "priority": 1e999}`),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := planWorld(t, mission.Budget{Retries: 1}, 5, answer)

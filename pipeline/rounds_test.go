@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -166,6 +167,10 @@ func TestRoundOfHiddenText(t *testing.T) {
 			w.tick()
 			w.is("x", job.StatusCompleted, "")
 			w.mission("goal-x", MissionCompleted, "so it stands")
+			// The beginning of what the first plan said is told to the second.
+			if asked, _, err := w.p.loadIntake(w.row("goal-x.plan-2")); err != nil || !bytes.Contains(asked.Proposal, []byte(`\"summary\": \"`)) {
+				t.Errorf("the summary is left out: %v, %.300s", err, asked.Proposal)
+			}
 			w.verify()
 		})
 	}

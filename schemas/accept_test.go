@@ -216,7 +216,6 @@ func schemaGen(depth int) *rapid.Generator[map[string]any] {
 			keywords["prefixItems"] = func() any { return []any{sub()} }
 			keywords["allOf"] = func() any { return []any{sub(), sub()} }
 			keywords["anyOf"] = func() any { return []any{sub(), sub()} }
-			keywords["anyOf"] = func() any { return []any{sub(), sub()} }
 			keywords["$defs"] = func() any { return map[string]any{"d": sub()} }
 		}
 		names := slices.Sorted(maps.Keys(keywords))

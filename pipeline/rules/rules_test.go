@@ -348,6 +348,12 @@ func TestDigestCoversWhatDecides(t *testing.T) {
 			write(t, ws.Config(), strings.Replace(config, `"max_concurrent": 5`, `"max_concurrent": 6`, 1))
 		},
 		"program": func() { write(t, tool, "#!/bin/sh\nexit 1\n") },
+		"prompt": func() {
+			if err := os.Mkdir(ws.Prompts(), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			write(t, ws.Prompts()+"/sort.txt", "Sort this.")
+		},
 		"policy": func() {
 			write(t, ws.Policies()+"/more.json", `{"$schema":"sheratan.policy/v1","id":"more","rules":[{"id":"r","when":"kind == 'noop'","level":"soft","message":"m"}]}`)
 		},

@@ -37,9 +37,7 @@ func TestGoalsKilled(t *testing.T) {
 	if long {
 		goals, each = 25, 6
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
+	random := rand.New(rand.NewPCG(seed(t), 1))
 	s := newSite(t, 4)
 	script := filepath.Join(filepath.Dir(s.dir), "planner.sh")
 	if err := os.WriteFile(script, []byte(planner), 0o700); err != nil {
@@ -71,7 +69,7 @@ func TestGoalsKilled(t *testing.T) {
 			}
 		}
 	}
-	s.until("over", time.Minute, func() bool {
+	s.until("over", patience, func() bool {
 		if ids := s.waiting(); len(ids) > 0 {
 			s.must(append([]string{"approve"}, ids...)...)
 		}

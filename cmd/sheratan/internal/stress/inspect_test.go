@@ -107,7 +107,7 @@ func (s *site) inspectPlaces(jobs map[string]jobLine, add complain) {
 			}
 			id, isJSON := strings.CutSuffix(d.Name(), ".json")
 			switch {
-			case strings.HasSuffix(d.Name(), ".artifacts"):
+			case zone == "outbox" && d.IsDir() && strings.HasSuffix(d.Name(), ".artifacts"):
 				return fs.SkipDir
 			case zone == "blocked" && d.IsDir():
 				places[d.Name()] = append(places[d.Name()], zone)

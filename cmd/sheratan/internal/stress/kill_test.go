@@ -3,8 +3,6 @@ package stress_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -28,13 +26,9 @@ func TestKill(t *testing.T) {
 	if long {
 		kills, each = 100, 10
 	}
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("SHERATAN_SEED"); text != "" {
-		seed, _ = strconv.ParseUint(text, 10, 64)
-	}
-	t.Logf("SHERATAN_SEED=%d", seed)
+	begin := seed(t)
 	for round := range kills / each {
-		k := &killer{site: newSite(t, 4), rand: rand.New(rand.NewPCG(seed, uint64(round))), span: 1500 * time.Millisecond,
+		k := &killer{site: newSite(t, 4), rand: rand.New(rand.NewPCG(begin, uint64(round))), span: 1500 * time.Millisecond,
 			files: map[string]int{}}
 		k.mix = mix{s: k.site, want: map[string]want{}}
 		for range each {

@@ -12,6 +12,20 @@ import (
 	"time"
 )
 
+// seed begins the random numbers of a test, and is logged. SHERATAN_SEED repeats those of another run.
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	n := uint64(time.Now().UnixNano())
+	if text := os.Getenv("SHERATAN_SEED"); text != "" {
+		var err error
+		if n, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("SHERATAN_SEED: %v", err)
+		}
+	}
+	t.Logf("SHERATAN_SEED=%d", n)
+	return n
+}
+
 // binary is the program under test, built once.
 var binary string
 

@@ -209,9 +209,7 @@ func TestWorkflowsKilled(t *testing.T) {
 	} else {
 		files = files[len(files)-2:]
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
+	random := rand.New(rand.NewPCG(seed(t), 1))
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 			w := newWorkflow(t, file, 2.5)
