@@ -141,7 +141,7 @@ func (a *Agent) question(p kind.LLM, deps []Dependency) (relay.Request, *failure
 	req := relay.Request{System: p.System, Prompt: p.Prompt}
 	switch {
 	case p.PromptName != "":
-		if fail := a.ask(&req, p); fail != nil {
+		if fail := a.named(&req, p); fail != nil {
 			return req, fail
 		}
 	case p.Schema != nil:
@@ -169,15 +169,15 @@ func (a *Agent) question(p kind.LLM, deps []Dependency) (relay.Request, *failure
 	return req, nil
 }
 
-// ask makes a request the operator's question, with nothing outside of the data that is the proposal's: no schema either, which
+// named makes a request the operator's question, with nothing outside of the data that is the proposal's: no schema either, which
 // servers show to the model.
-func (a *Agent) ask(req *relay.Request, p kind.LLM) *failure {
+func (a *Agent) named(req *relay.Request, p kind.LLM) *failure {
 	ok := false
 	if a.opt.Prompt != nil {
 		req.Prompt, ok = a.opt.Prompt(p.PromptName)
 	}
 	if !ok {
-		return failed(CodeRefused, false, "there is no prompt %q here", p.PromptName)
+		return failed(CodeRefused, false, "there is no prompt %q here; config/prompts/%[1]s.txt would be it", p.PromptName)
 	}
 	if p.Schema != nil {
 		req.Prompt += "\n\nAnswer with one JSON value that fits the JSON Schema in answer_schema of the INPUT, and nothing else."

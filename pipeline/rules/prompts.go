@@ -29,13 +29,13 @@ func parsePrompts(list []sourceFile) (parsed []Prompt, problems []Problem) {
 		wrong := ""
 		switch {
 		case !job.ValidID(p.Name):
-			wrong = fmt.Sprintf("%q is no name for a prompt: it has letters, digits, \".\", \"_\" and \"-\", at most 64", p.Name)
+			wrong = fmt.Sprintf("%q is no name for a prompt: it has letters, digits, \".\", \"_\" and \"-\", at most 64; rename the file", p.Name)
 		case p.Text == "":
 			wrong = "is empty; write the question, or remove the file"
 		case len(p.Text) > kind.MaxPromptBytes:
-			wrong = fmt.Sprintf("has %d bytes, at most %d are allowed", len(p.Text), kind.MaxPromptBytes)
+			wrong = fmt.Sprintf("has %d bytes, at most %d are allowed; what the question is about belongs into the proposal", len(p.Text), kind.MaxPromptBytes)
 		case !utf8.ValidString(p.Text):
-			wrong = "is not UTF-8"
+			wrong = "is not UTF-8; save it as UTF-8"
 		case len(policy.FindCredentials([]byte(p.Text))) > 0:
 			wrong = "holds what looks like a credential, and would go into the ledger with it; take it out"
 		default:

@@ -96,7 +96,7 @@ func (l *lines) Read(ctx context.Context) (jsonrpc.Message, error) {
 			}
 			msg, problem := decode(line)
 			if call, ok := msg.(*jsonrpc.Request); ok && call.IsCall() && !l.begin(call.ID) {
-				problem = refusal(jsonrpc.CodeInvalidRequest, "the id is that of another call, which has no answer yet")
+				problem = refusal(jsonrpc.CodeInvalidRequest, "the id is that of another call, which has no answer yet; take one that is new")
 			}
 			if problem == nil {
 				return msg, nil
