@@ -34,7 +34,7 @@ criteria:
 
 ## secrets: how many credentials are found, by family, and how many look-alikes are taken for one
 secrets:
-	$(GO) test ./gates/policy -run TestSecrets -count=1 -v
+	$(GO) test ./gates/secrets -run TestSecrets -count=1 -v
 
 ## aimock: second opinions over HTTP from a server written by others, which npm installs for the test
 aimock:

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/sheratan/sheratan/gates"
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -42,7 +42,7 @@ func FuzzEvaluate(f *testing.F) {
 			t.Errorf("%s\n%v", first, x)
 		}
 		if gates.HasCredential(r) {
-			if _, n := policy.Redact(string(first)); n > 0 {
+			if _, n := secrets.Redact(string(first)); n > 0 {
 				t.Errorf("a credential in the report: %s", first)
 			}
 		}

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -110,7 +110,7 @@ func (e *evaluation) flaw(v *verdict, t text, f flaw, in *inspection) {
 // credential together which no pattern knows as it is, nothing is offered: the report goes where the proposal does.
 func (e *evaluation) suggestClean(v *verdict, t text) {
 	mended := clean(t.value, t.place)
-	if _, found := policy.Redact(mended); found > 0 {
+	if _, found := secrets.Redact(mended); found > 0 {
 		return
 	}
 	if !t.name {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/schemas"
 )
 
@@ -20,7 +21,8 @@ func (e *evaluation) policies(v *verdict) {
 		e.secrets = true
 		v.add(CodeCredential, "", "there were credentials in it when it was received, and they were taken out")
 	}
-	credential, marker := e.rules.tripwires.Scan(e.look().normal)
+	normal := e.look().normal
+	credential, marker := secrets.Suspect(normal), e.rules.tripwires.Scan(normal)
 	if credential || marker {
 		e.closer(v, credential, marker)
 	}
@@ -57,7 +59,7 @@ func (e *evaluation) closer(v *verdict, credential, marker bool) {
 }
 
 func (e *evaluation) credentials(v *verdict, t text) {
-	found := policy.FindCredentials([]byte(t.value))
+	found := secrets.Find([]byte(t.value))
 	for _, f := range found {
 		e.secrets = true
 		v.add(CodeCredential, t.pointer, "the text has a credential (%s)", f.Format)
@@ -65,14 +67,14 @@ func (e *evaluation) credentials(v *verdict, t text) {
 	of := ""
 	switch {
 	case len(found) > 0 || t.name:
-	case policy.SecretMember(t.member, t.value):
+	case secrets.IsMember(t.member, t.value):
 		of = t.member
-	case policy.SecretArgument(t.before, t.value):
+	case secrets.IsArgument(t.before, t.value):
 		of = t.before[1]
 	}
 	if of != "" {
 		e.secrets = true
-		v.add(CodeCredential, t.pointer, "the value of %q looks like a credential (%s)", clip(of, 80), policy.FormatAssignment)
+		v.add(CodeCredential, t.pointer, "the value of %q looks like a credential (%s)", clip(of, 80), secrets.FormatAssignment)
 	}
 }
 
@@ -81,7 +83,7 @@ func (e *evaluation) rawCredentials(v *verdict) {
 	if err := e.in.ParseErr; err != nil && len(e.in.Raw) == 0 && err.Code != schemas.CodeTooLarge && isRegular(e.in.FileType) {
 		e.secrets = true // for all that is known: the other two were not read, and nothing can repeat them
 	}
-	for _, f := range policy.FindEncoded(e.in.Raw) {
+	for _, f := range secrets.FindEncoded(e.in.Raw) {
 		e.secrets = true
 		v.add(CodeCredential, "", "the text has a credential (%s)", f.Format)
 	}

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -36,7 +36,7 @@ func redactReport(r *job.Report, parseErr *schemas.ParseError) {
 					reason.Message += fmt.Sprintf(", at line %d column %d", parseErr.Line, parseErr.Column)
 				}
 			}
-			reason.Message, _ = policy.Redact(reason.Message)
+			reason.Message, _ = secrets.Redact(reason.Message)
 		}
 		kept := make([]job.Patch, 0, len(g.Suggestions))
 		for _, p := range g.Suggestions {
@@ -73,7 +73,7 @@ func redactPointer(pointer string) string {
 	tokens := strings.Split(pointer[1:], "/")
 	for i, t := range tokens {
 		plain := schemas.UnescapeToken(t)
-		if clean, n := policy.Redact(plain); n > 0 {
+		if clean, n := secrets.Redact(plain); n > 0 {
 			tokens[i] = schemas.EscapeToken(clean)
 		} else if len(plain) > 64 {
 			tokens[i] = "[redacted]"

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/words"
 	"github.com/sheratan/sheratan/schemas"
 )
 
@@ -133,7 +133,7 @@ func (w *walk) text(s string, name bool, p place) {
 	if n := len(w.path); p == argument && n > 0 && w.path[n-1].index >= 0 {
 		end = ' '
 	}
-	w.normal = append(policy.Normalise(w.normal, s), end)
+	w.normal = append(words.Normalise(w.normal, s), end)
 	if !plain(s, p) {
 		w.odd = append(w.odd, text{pointer: w.pointer(), value: s, name: name, place: p})
 	}

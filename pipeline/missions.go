@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/mission"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -21,7 +21,7 @@ func (p *Pipeline) SubmitMission(ctx context.Context, file string, run *mission.
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)
 	}
-	if len(policy.FindCredentials(doc)) > 0 {
+	if len(secrets.Find(doc)) > 0 {
 		return &InputError{File: file, Message: "mission or parameters have a credential in them, and it would stay in the history",
 			Way: "remove it, and revoke it if it is real; a job reads secrets from files or its environment"}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sheratan/sheratan/gates"
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/schemas"
@@ -86,7 +86,7 @@ func (c *candidate) setRaw(raw []byte) {
 	c.raw = raw
 	c.payloadSHA256 = schemas.Digest(raw)
 	c.intake.Raw = &job.Raw{SHA256: c.payloadSHA256, Bytes: int64(len(raw))}
-	if len(raw) <= rawKept && len(policy.FindEncoded(raw)) == 0 {
+	if len(raw) <= rawKept && len(secrets.FindEncoded(raw)) == 0 {
 		c.intake.Raw.Base64 = base64.StdEncoding.EncodeToString(raw)
 	}
 }
@@ -95,7 +95,7 @@ func (c *candidate) setRaw(raw []byte) {
 // the name of files, and stands in the ledger), else one made from the token. A proposal that may not have the id that it
 // asks for still needs one of its own to be blocked under.
 func (c *candidate) identify(taken bool) {
-	if taken || !job.ValidID(c.proposal.ID) || len(policy.FindCredentials([]byte(c.proposal.ID))) > 0 {
+	if taken || !job.ValidID(c.proposal.ID) || len(secrets.Find([]byte(c.proposal.ID))) > 0 {
 		c.intake.JobID = generatedID(c.intake.Provenance.Token, c.intake.Provenance.Line)
 	} else {
 		c.intake.JobID = c.proposal.ID
@@ -180,7 +180,7 @@ func redactJSON(doc []byte) (json.RawMessage, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	clean, n := policy.RedactTree(v)
+	clean, n := secrets.RedactTree(v)
 	out, err := schemas.Marshal(clean)
 	return out, n, err
 }
@@ -289,7 +289,7 @@ func whole(v any) *int {
 func brokenReport(r *rules.Rules, err error) job.Report {
 	rep := job.Report{Schema: job.SchemaReport, RulesSHA256: r.Digest, Verdict: job.Fail, NextAction: job.Quarantine}
 	for _, id := range []string{"G0", "G1", "G2", "G3", "G4"} {
-		message, _ := policy.Redact(err.Error())
+		message, _ := secrets.Redact(err.Error())
 		rep.Gates = append(rep.Gates, job.GateReport{GateID: id, Status: job.Fail, Severity: "high", NextAction: job.Quarantine,
 			Reasons:  []job.Reason{{Code: gates.CodePipelineError, Message: message, Level: job.Hard}},
 			Evidence: map[string]any{}, Suggestions: []job.Patch{}})

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/sheratan/sheratan/gates"
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/hosts/relay"
@@ -97,7 +97,7 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 		ArtifactBytes:   int64(r.Config.Limits.ArtifactBytes),
 		ArtifactCount:   r.Config.Limits.Artifacts,
 
-		Redact: func(s string) string { out, _ := policy.Redact(s); return out },
+		Redact: func(s string) string { out, _ := secrets.Redact(s); return out },
 		Now:    p.opts.Now,
 		Worker: p.opts.Worker,
 	})
@@ -135,7 +135,7 @@ func resolve(r *rules.Rules, kindName string, argv []string) (path, sha256 strin
 	return d.Program, d.SHA256, nil
 }
 
-func redactText(s string) (string, int) { return policy.Redact(s) }
+func redactText(s string) (string, int) { return secrets.Redact(s) }
 
 // RulesChanged reports whether a file of the configuration is newer than the rules in force.
 func (p *Pipeline) RulesChanged() bool {

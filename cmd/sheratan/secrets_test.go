@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sheratan/sheratan/gates/policy/policytest"
+	"github.com/sheratan/sheratan/gates/secrets/secretstest"
 	"github.com/sheratan/sheratan/runtime/workspace"
 )
 
@@ -152,7 +152,7 @@ func TestSecretsStayOut(t *testing.T) {
 	}
 	s.write("config/sheratan.json", text)
 
-	samples := policytest.Credentials(1)
+	samples := secretstest.Credentials(1)
 	var lines bytes.Buffer
 	enc := json.NewEncoder(&lines)
 	for i, sample := range samples {
@@ -231,7 +231,7 @@ func middle(secret string) string {
 }
 
 // joinedTexts is a file of all samples.
-func joinedTexts(samples []policytest.Sample) string {
+func joinedTexts(samples []secretstest.Sample) string {
 	var b strings.Builder
 	for _, s := range samples {
 		b.WriteString(s.Text + "\n\n")

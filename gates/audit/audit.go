@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/hosts/relay"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/schemas"
@@ -136,7 +136,7 @@ func visible(v any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	clean, _ := policy.Redact(string(text))
+	clean, _ := secrets.Redact(string(text))
 	if !json.Valid([]byte(clean)) {
 		return "", fmt.Errorf("the proposal cannot be shown without its credentials")
 	}

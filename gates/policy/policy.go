@@ -1,5 +1,5 @@
-// Package policy is what gate G4 asks: the operator's rules, written in CEL, phrases that hint at an attempt to gain
-// authority, and credentials in a text. A policy file is JSON:
+// Package policy is what gate G4 asks: the operator's rules, written in CEL, and phrases that hint at an attempt to gain
+// authority. A policy file is JSON:
 //
 //	{ "$schema": "sheratan.policy/v1", "id": "team", "description": "…", "disabled": false,
 //	  "rules": [ { "id": "no-tags", "when": "argv.exists(a, a == 'tag')", "level": "soft", "waivable": false,

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/sheratan/sheratan/gates"
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/hosts/relay"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -124,7 +124,7 @@ func checkRelay(name string, c relay.Config) (problems []Problem) {
 	}
 	for model, m := range c.Models {
 		text, err := schemas.Marshal(m)
-		if _, n := policy.Redact(string(text)); err == nil && n > 0 {
+		if _, n := secrets.Redact(string(text)); err == nil && n > 0 {
 			problems = append(problems, Problem{File: name, Pointer: "/relay/models/" + schemas.EscapeToken(model),
 				Message: "holds what looks like a credential: name a variable in key_env, or a file in key_file"})
 		}

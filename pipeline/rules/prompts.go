@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/kind"
 )
@@ -36,7 +36,7 @@ func parsePrompts(list []sourceFile) (parsed []Prompt, problems []Problem) {
 			wrong = fmt.Sprintf("has %d bytes, at most %d are allowed; what the question is about belongs into the proposal", len(p.Text), kind.MaxPromptBytes)
 		case !utf8.ValidString(p.Text):
 			wrong = "is not UTF-8; save it as UTF-8"
-		case len(policy.FindCredentials([]byte(p.Text))) > 0:
+		case len(secrets.Find([]byte(p.Text))) > 0:
 			wrong = "holds what looks like a credential, and would go into the ledger with it; take it out"
 		default:
 			parsed = append(parsed, p)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
 )
@@ -114,7 +114,7 @@ func readPart(ctx context.Context, p *pipeline.Pipeline, in resultInput) (chunk,
 		data = data[:partBytes]
 	}
 	c.Binary = !utf8.Valid(data) && !c.Truncated
-	text, _ := policy.Redact(strings.ToValidUTF8(string(data), "\ufffd"))
+	text, _ := secrets.Redact(strings.ToValidUTF8(string(data), "\ufffd"))
 	c.TotalBytes = len(text)
 	if in.Offset > len(text) {
 		return c, fmt.Errorf("offset: %d is behind the end, %s has %d bytes; begin at 0 or at next_offset", in.Offset, in.Part, len(text))

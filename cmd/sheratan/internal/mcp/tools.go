@@ -10,7 +10,7 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/sheratan/sheratan/gates/policy"
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -71,7 +71,7 @@ func answer(v any, err error) (*mcp.CallToolResult, error) {
 	if errors.Is(err, context.Canceled) {
 		return nil, err
 	}
-	text, _ := policy.Redact(told(err))
+	text, _ := secrets.Redact(told(err))
 	return &mcp.CallToolResult{IsError: true, Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil
 }
 
@@ -85,7 +85,7 @@ func clean(v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	redacted, n := policy.RedactTree(tree)
+	redacted, n := secrets.RedactTree(tree)
 	if n == 0 {
 		return data, nil
 	}

@@ -1,4 +1,4 @@
-package policy_test
+package secrets_test
 
 import (
 	"maps"
@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sheratan/sheratan/gates/policy"
-	"github.com/sheratan/sheratan/gates/policy/policytest"
+	"github.com/sheratan/sheratan/gates/secrets"
+	"github.com/sheratan/sheratan/gates/secrets/secretstest"
 )
 
 // seed makes the samples. Others are tried by hand: what is found must not depend on it.
@@ -28,12 +28,12 @@ func TestSecrets(t *testing.T) {
 			m[name] = c
 		}
 	}
-	credentials, lookAlikes := policytest.Credentials(seed), policytest.LookAlikes(seed)
+	credentials, lookAlikes := secretstest.Credentials(seed), secretstest.LookAlikes(seed)
 	if len(credentials) < 250 || len(lookAlikes) < 250 {
 		t.Fatalf("%d credentials and %d look-alikes", len(credentials), len(lookAlikes))
 	}
 	for _, s := range credentials {
-		clean, _ := policy.Redact(s.Text)
+		clean, _ := secrets.Redact(s.Text)
 		hit := !leaks(clean, s.Secret)
 		add(found, s.Family, hit)
 		if !hit {
@@ -41,7 +41,7 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 	for _, s := range lookAlikes {
-		clean, n := policy.Redact(s.Text)
+		clean, n := secrets.Redact(s.Text)
 		add(wrong, s.Family, n > 0)
 		if n > 0 {
 			t.Errorf("%s, %s: taken for a credential: %.120q: %.120q", s.Family, s.Name, s.Text, clean)
@@ -73,13 +73,13 @@ func leaks(text, secret string) bool {
 func TestOtherSeeds(t *testing.T) {
 	t.Parallel()
 	for other := uint64(2); other < 42; other++ {
-		for _, s := range policytest.Credentials(other) {
-			if clean, _ := policy.Redact(s.Text); leaks(clean, s.Secret) {
+		for _, s := range secretstest.Credentials(other) {
+			if clean, _ := secrets.Redact(s.Text); leaks(clean, s.Secret) {
 				t.Errorf("seed %d: %s, %s: %.120q", other, s.Family, s.Name, clean)
 			}
 		}
-		for _, s := range policytest.LookAlikes(other) {
-			if clean, n := policy.Redact(s.Text); n > 0 {
+		for _, s := range secretstest.LookAlikes(other) {
+			if clean, n := secrets.Redact(s.Text); n > 0 {
 				t.Errorf("seed %d: %s, %s: %.120q", other, s.Family, s.Name, clean)
 			}
 		}
@@ -89,11 +89,11 @@ func TestOtherSeeds(t *testing.T) {
 // BenchmarkFindCredentials looks through all look-alikes, which are the worst of ordinary texts.
 func BenchmarkFindCredentials(b *testing.B) {
 	var text []byte
-	for _, s := range policytest.LookAlikes(seed) {
+	for _, s := range secretstest.LookAlikes(seed) {
 		text = append(append(text, s.Text...), '\n')
 	}
 	b.SetBytes(int64(len(text)))
 	for b.Loop() {
-		policy.FindCredentials(text)
+		secrets.Find(text)
 	}
 }

@@ -1,9 +1,13 @@
-package policy
+// Package secrets finds credentials in texts: by the forms in which issuers write them, by the places where commands and files have
+// them, and by the names under which they are kept. It says what it found and where, and takes it out of texts and documents.
+package secrets
 
 import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/sheratan/sheratan/gates/words"
 )
 
 // Finding is a credential in a text. It says what and where, never the credential itself.
@@ -16,22 +20,33 @@ type Finding struct {
 const FormatAssignment = "secret-assignment"
 
 // detector finds credentials. It is built when it is first needed, once.
-var detector = sync.OnceValue(func() *automaton { return newAutomaton(credentialWords()) })
+var detector = sync.OnceValue(func() *words.Set { return words.New(beginnings()) })
 
-// credentialWords lists what every credential has one of: the prefixes of formats, in that order, then secretNames.
-func credentialWords() []string {
-	words := make([]string, 0, len(formats)+len(secretNames))
+// beginnings lists what every credential has one of: the prefixes of formats, in that order, then secretNames.
+func beginnings() []string {
+	list := make([]string, 0, len(formats)+len(secretNames))
 	for _, f := range formats {
-		words = append(words, strings.ToLower(f.prefix))
+		list = append(list, strings.ToLower(f.prefix))
 	}
-	return append(words, secretNames...)
+	return append(list, secretNames...)
 }
 
-// FindCredentials returns the credentials in a text, in order, none overlapping another.
-func FindCredentials(text []byte) []Finding {
+// Suspect reports whether a text may hold a credential, after one cheap pass over it; Find says whether it does. The text may be
+// normalised (see words.Normalise), and may be many texts after one another.
+func Suspect(text []byte) bool {
+	suspicion := false
+	detector().Scan(text, func(int, int) bool { suspicion = true; return false })
+	if !suspicion {
+		dottedTokens(text, func(string, int, int) bool { suspicion = true; return false })
+	}
+	return suspicion
+}
+
+// Find returns the credentials in a text, in order, none overlapping another.
+func Find(text []byte) []Finding {
 	var found []Finding
 	issued, covered := 0, 0 // where the findings end so far: what lies inside one is not looked at again
-	detector().scan(text, func(word, at int) bool {
+	detector().Scan(text, func(word, at int) bool {
 		var f Finding
 		var ok bool
 		switch {
@@ -84,8 +99,8 @@ func merge(found []Finding) []Finding {
 	return out
 }
 
-// SecretMember reports whether a member of a JSON object is a secret by its name and the look of its value.
-func SecretMember(name, value string) bool {
+// IsMember reports whether a member of a JSON object is a secret by its name and the look of its value.
+func IsMember(name, value string) bool {
 	if len(value) > valueBytes {
 		return false
 	}
@@ -106,8 +121,8 @@ func SecretMember(name, value string) bool {
 	return false
 }
 
-// SecretArgument reports whether an argument of a command is a secret by the two before it: --token X, -u user:X, sshpass -p X.
-func SecretArgument(before [2]string, argument string) bool {
+// IsArgument reports whether an argument of a command is a secret by the two before it: --token X, -u user:X, sshpass -p X.
+func IsArgument(before [2]string, argument string) bool {
 	if !strings.HasPrefix(before[1], "-") || len(before[1]) > 64 || len(argument) > valueBytes {
 		return false
 	}
@@ -115,7 +130,7 @@ func SecretArgument(before [2]string, argument string) bool {
 	if len(before[0]) <= 64 {
 		text = before[0] + " " + text
 	}
-	for _, f := range FindCredentials([]byte(text + argument)) {
+	for _, f := range Find([]byte(text + argument)) {
 		if f.End > len(text) {
 			return true
 		}
@@ -128,7 +143,7 @@ func SecretArgument(before [2]string, argument string) bool {
 func Redact(s string) (string, int) {
 	n := 0
 	for range 4 {
-		found := FindCredentials([]byte(s))
+		found := Find([]byte(s))
 		if len(found) == 0 {
 			break
 		}
@@ -173,7 +188,7 @@ func redactList(v []any) (any, int) {
 	for i, x := range v {
 		y, k := RedactTree(x)
 		s, _ := x.(string)
-		if k == 0 && SecretArgument(before, s) {
+		if k == 0 && IsArgument(before, s) {
 			y, k = redacted(FormatAssignment), 1
 		}
 		before = [2]string{before[1], s}
@@ -196,7 +211,7 @@ func redactObject(v map[string]any) (any, int) {
 			clean += "'" // two names that differ only in their credential must not become one
 		}
 		value, m := RedactTree(v[name])
-		if s, ok := v[name].(string); ok && m == 0 && SecretMember(name, s) {
+		if s, ok := v[name].(string); ok && m == 0 && IsMember(name, s) {
 			value, m = redacted(FormatAssignment), 1
 		}
 		out[clean] = value

@@ -1,7 +1,7 @@
-// Package policytest makes texts with credentials, in the formats that issuers hand out, and texts that only look as if they had
+// Package secretstest makes texts with credentials, in the formats that issuers hand out, and texts that only look as if they had
 // some. They are made from patterns, never written out, so that no scanner of repositories takes them for what they imitate.
 // The forms are public: each issuer documents the prefix of its tokens, or shows one where it explains how to use it.
-package policytest
+package secretstest
 
 import (
 	"encoding/base64"

@@ -1,9 +1,10 @@
-package policy
+// Package words finds all of a set of words in one pass over a text, and brings texts into the form in which phrases are compared.
+package words
 
-// automaton finds all of a set of words in one pass over a text (Aho and Corasick, 1975). ASCII letters are compared
+// Set finds all of a set of words in one pass over a text (Aho and Corasick, 1975). ASCII letters are compared
 // without case. It is a full transition table over the classes of bytes that occur in the words, so that a text without
 // any costs one load per byte.
-type automaton struct {
+type Set struct {
 	class [256]uint16
 	width int
 	next  []uint32  // state*width + class → state
@@ -11,9 +12,9 @@ type automaton struct {
 	words []string
 }
 
-// newAutomaton builds the table. Words are lower case and not empty.
-func newAutomaton(words []string) *automaton {
-	a := &automaton{words: words, width: 1}
+// New prepares a search. Words are lower case and not empty.
+func New(words []string) *Set {
+	a := &Set{words: words, width: 1}
 	for _, w := range words {
 		for i := range len(w) {
 			if a.class[w[i]] == 0 {
@@ -42,14 +43,14 @@ func newAutomaton(words []string) *automaton {
 }
 
 // grow adds a state and returns it.
-func (a *automaton) grow() uint32 {
+func (a *Set) grow() uint32 {
 	a.next = append(a.next, make([]uint32, a.width)...)
 	a.out = append(a.out, nil)
 	return uint32(len(a.out) - 1)
 }
 
 // link completes the trie, breadth first: where a state has no edge, it takes that of the longest suffix which is a state.
-func (a *automaton) link() {
+func (a *Set) link() {
 	suffix := make([]uint32, len(a.out))
 	queue := make([]uint32, 0, len(a.out))
 	for c := range a.width {
@@ -74,8 +75,8 @@ func (a *automaton) link() {
 	}
 }
 
-// scan calls visit for every occurrence of a word, in the order of their ends, until it returns false.
-func (a *automaton) scan(text []byte, visit func(word, start int) bool) {
+// Scan calls visit for every occurrence of a word, in the order of their ends, until it returns false.
+func (a *Set) Scan(text []byte, visit func(word, start int) bool) {
 	state := uint32(0)
 	for i, c := range text {
 		state = a.next[int(state)*a.width+int(a.class[c])]

@@ -1,4 +1,4 @@
-package policy
+package secrets
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ func FindEncoded(raw []byte) []Finding {
 }
 
 func findEncoded(text []byte, depth int) []Finding {
-	found := FindCredentials(text)
+	found := Find(text)
 	if depth == 0 || len(found) > 0 {
 		return found // one is enough to keep the bytes out of the documents, whatever else is in them
 	}

@@ -1,4 +1,4 @@
-package policy
+package secrets
 
 import (
 	"bytes"
@@ -66,7 +66,7 @@ func TestFindEncoded(t *testing.T) {
 	for name, encode := range encodings {
 		for _, text := range []string{"{'token': '" + hidden + "'", hidden, "export DB_PASSWORD=k3Jx9Qw2Zp7Lm4Vt"} {
 			raw := []byte(encode(text))
-			if name != "query" && len(FindCredentials(raw)) > 0 {
+			if name != "query" && len(Find(raw)) > 0 {
 				t.Errorf("%s of %q hides nothing", name, text)
 			}
 			if len(FindEncoded(raw)) == 0 {
@@ -120,7 +120,7 @@ func FuzzFindEncoded(f *testing.F) {
 		f.Add([]byte(encode(hidden)))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		found := FindCredentials(raw)
+		found := Find(raw)
 		if more := FindEncoded(raw); len(found) > 0 && len(more) == 0 {
 			t.Errorf("%q: %v is lost", raw, found)
 		}

@@ -1,4 +1,4 @@
-package policy
+package secrets
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/sheratan/sheratan/gates/words"
 )
 
 // made up returns n characters of a set, always the same. No credential of these tests was ever issued, and none is
@@ -66,7 +68,7 @@ func TestFormats(t *testing.T) {
 			if strings.Contains(around, "%q") && strings.Contains(secret, "\n") {
 				continue
 			}
-			found := FindCredentials([]byte(text))
+			found := Find([]byte(text))
 			if len(found) != 1 || found[0].Format != name || text[found[0].Start:found[0].End] != secret {
 				t.Errorf("%s in %q: %+v", name, around, found)
 				continue
@@ -95,7 +97,7 @@ func TestParts(t *testing.T) {
 		{"token ghp_" + madeUp(mixed, 36) + " in api_key=ghp_" + madeUp(mixed, 36), "github-token", "ghp_" + madeUp(mixed, 36)},
 		{"-----BEGIN RSA PRIVATE KEY-----\nMIIE", "private-key", "-----BEGIN RSA PRIVATE KEY-----\nMIIE"},
 	} {
-		found := FindCredentials([]byte(tt.text))
+		found := Find([]byte(tt.text))
 		if len(found) == 0 || found[0].Format != tt.format || tt.text[found[0].Start:found[0].End] != tt.secret {
 			t.Errorf("%q: %+v", tt.text, found)
 		}
@@ -114,7 +116,7 @@ func TestHarmless(t *testing.T) {
 		"basic " + strings.Repeat("instructions", 3), "AAAA" + madeUp(upper, 40), "sha256:" + madeUp(hexes, 64), "git commit " + madeUp(hexes, 40),
 		"6f1c0a52-6f3d-4c77-9f0e-3a1d9c1b7a10", "key-" + madeUp(hexes, 32), "x" + "ghp_" + madeUp(mixed, 36), "data:image/png;base64," + madeUp(mixed, 400),
 	} {
-		if found := FindCredentials([]byte(text)); len(found) > 0 {
+		if found := Find([]byte(text)); len(found) > 0 {
 			t.Errorf("%q: %+v", text, found)
 		}
 	}
@@ -165,13 +167,13 @@ func TestArguments(t *testing.T) {
 func TestSecretMember(t *testing.T) {
 	secret, basic := madeUp(mixed, 24), "dXNlcjpwYXNzdzByZA=="
 	for name, value := range map[string]string{"password": secret, "dbPass": secret, "DB_PASS": secret, "apiToken": secret, "auth": basic, "_auth": basic, "İ_password": secret} {
-		if !SecretMember(name, value) {
+		if !IsMember(name, value) {
 			t.Errorf("%s is none", name)
 		}
 	}
 	for name, value := range map[string]string{"": secret, "bypass": secret, "nextPageToken": secret, "oauth": secret, "auth": "oauth2-client-v3", "token_hash": secret,
 		"tokenizer": "cl100k_base1", "password_file": secret, "compass": secret, "password": "short1"} {
-		if SecretMember(name, value) {
+		if IsMember(name, value) {
 			t.Errorf("%s is one", name)
 		}
 	}
@@ -186,7 +188,7 @@ func TestRedactIsStable(t *testing.T) {
 	slices.Sort(pieces)
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 12).Draw(t, "pieces"), "")
-		found := FindCredentials([]byte(text))
+		found := Find([]byte(text))
 		for i, f := range found {
 			if f.Start < 0 || f.Start >= f.End || f.End > len(text) || i > 0 && f.Start < found[i-1].End {
 				t.Fatalf("%q: %+v", text, found)
@@ -206,85 +208,28 @@ func TestHostileTexts(t *testing.T) {
 		"sshpass -p ", "aaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaa.", "pat00000000000000.0", "://a1b2c3d4e5f6g7h8i9j0@a/1", "pass=", "a.", "token"} {
 		text := []byte(strings.Repeat(piece, 1<<20/len(piece)))
 		start := time.Now()
-		FindCredentials(text)
+		Find(text)
 		if d := time.Since(start); d > 20*time.Second { // what grows with the square takes minutes
 			t.Errorf("1 MiB of %q takes %v", piece, d)
 		}
 	}
 }
 
-func TestAutomaton(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		word := rapid.StringMatching(`[ab-]{1,4}`)
-		words := rapid.SliceOfNDistinct(word, 1, 8, rapid.ID[string]).Draw(t, "words")
-		text := rapid.StringMatching(`[abAB-]{0,30}`).Draw(t, "text")
-		got := map[[2]int]bool{}
-		newAutomaton(words).scan([]byte(text), func(w, at int) bool { got[[2]int{w, at}] = true; return true })
-		want := map[[2]int]bool{}
-		for w, s := range words {
-			for at := range text {
-				if strings.HasPrefix(strings.ToLower(text[at:]), s) {
-					want[[2]int{w, at}] = true
-				}
-			}
-		}
-		if fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Fatalf("%q in %q: got %v, want %v", words, text, got, want)
-		}
-	})
-}
-
-func TestTripwires(t *testing.T) {
-	w, err := NewTripwires([]string{"Disable  the Gate", "sudo", "--force"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for text, want := range map[string]string{
-		"please disable\n the\tGATE!": "[disable the gate]", "disable the gates": "[]", "sudoku": "[]", "pseudo": "[]", "run SUDO ls": "[sudo]",
-		"git push --force": "[--force]", "git push --force-with-lease": "[--force]", "x--force": "[--force]", "su\u200bdo": "[sudo]", "ѕudo": "[]",
-		"ｓｕｄｏ\u00a0sudo": "[sudo]", "": "[]",
-	} {
-		if got := fmt.Sprint(w.Markers(text)); got != want {
-			t.Errorf("%q: %s, want %s", text, got, want)
-		}
-		_, marker := w.Scan(Normalise(nil, text))
-		if marker != (want != "[]") {
-			t.Errorf("%q: Scan says %t", text, marker)
-		}
-	}
-	if credential, _ := w.Scan(Normalise(nil, "ghp_"+madeUp(mixed, 36))); !credential {
-		t.Error("Scan overlooks a credential")
-	}
-	if _, err := NewTripwires(make([]string, MaxMarkers+1)); err == nil {
-		t.Error("too many phrases")
-	}
-}
-
-// TestScanMissesNothing compares the one pass over normalised text with the search that it stands for.
-func TestScanMissesNothing(t *testing.T) {
-	w, err := NewTripwires(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+// TestSuspectMissesNothing compares the one pass over normalised text with the search that it stands for.
+func TestSuspectMissesNothing(t *testing.T) {
 	for name, secret := range credentials() {
 		for _, text := range []string{secret, "é" + secret, "  " + secret + "\t", "x\u00ad " + secret} {
-			if suspicion, _ := w.Scan(Normalise(nil, text)); len(FindCredentials([]byte(text))) > 0 && !suspicion {
+			if len(Find([]byte(text))) > 0 && !Suspect(words.Normalise(nil, text)) {
 				t.Errorf("%s: found in %q, but not suspected", name, text)
 			}
 		}
 	}
 }
 
-func BenchmarkScan(b *testing.B) {
-	w, err := NewTripwires(DefaultMarkers())
-	if err != nil {
-		b.Fatal(err)
-	}
-	text := strings.Repeat("The quick brown fox jumps over the lazy dog and writes a report. ", 16)[:1024]
-	var buf []byte
+func BenchmarkSuspect(b *testing.B) {
+	text := []byte(strings.Repeat("the quick brown fox jumps over the lazy dog and writes a report. ", 16)[:1024])
 	b.SetBytes(1024)
 	for b.Loop() {
-		buf = Normalise(buf[:0], text)
-		w.Scan(buf)
+		Suspect(text)
 	}
 }

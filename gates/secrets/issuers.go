@@ -1,4 +1,4 @@
-package policy
+package secrets
 
 // alphabet is a set of bytes.
 type alphabet [256]bool
