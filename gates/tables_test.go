@@ -226,6 +226,18 @@ func TestCycle(t *testing.T) {
 	}, func(in *gates.Input) { in.Facts.Cycle = []string{"a", "b", "a"} })
 }
 
+// TestListed has a kind that stands in no list, and models that the config does not name. Both are refused by default.
+func TestListed(t *testing.T) {
+	llm := func(model string) string {
+		return `{"payload":{"kind":"llm","params":{"model":"` + model + `","prompt":"x"}}}`
+	}
+	newBench(t, func(c *gates.Config) { c.Gates.Kinds.Allow = []string{"llm"}; c.Gates.Models = []string{"small"} }).ask(t, "G3", []gateTest{
+		{"in no list", `{"payload":{"kind":"noop","params":{}}}`, []string{"FORBIDDEN_KIND /payload/kind"}},
+		{"listed", llm("small"), []string{"NO_HOST /required_capabilities"}},
+		{"another model", llm("large"), []string{"MODEL_NOT_ALLOWED /payload/params/model", "NO_HOST /required_capabilities"}},
+	}, nil)
+}
+
 func TestCapability(t *testing.T) {
 	const at = "/payload/params/"
 	newBench(t, func(c *gates.Config) {
