@@ -53,8 +53,8 @@ func (e *evaluation) paramsSchema(v *verdict) {
 	if _, err := e.fill(); len(violations) == 0 && errors.As(err, &wrong) {
 		v.add("SCHEMA_VIOLATION", "/payload/params"+wrong.Pointer, "%s", wrong.Message)
 	}
-	if len(violations) == 0 && e.kindName == kind.NameLLM {
-		// Whether the schema of the answer is one.
+	if len(violations) == 0 && e.kindName == kind.NameLLM && e.affordable() {
+		// Whether the schema of the answer is one. It has to be compiled for that, at a price that its bounds limit.
 		raw, err := schemas.Marshal(e.params)
 		if err == nil {
 			_, err = kind.ParseParams(kind.NameLLM, raw)
@@ -63,6 +63,12 @@ func (e *evaluation) paramsSchema(v *verdict) {
 			v.add("SCHEMA_VIOLATION", "/payload/params"+wrong.Pointer, "%s", wrong.Message)
 		}
 	}
+}
+
+// affordable reports whether the kind may be proposed at all and the payload has a size that it may have. Content that costs more
+// to judge than to read is judged only then: G3 and G2 refuse the others, whatever is in them.
+func (e *evaluation) affordable() bool {
+	return e.kind.list != kindForbidden && e.kind.list != kindUnlisted && !e.oversized(e.rules.config.Limits.PayloadBytes)
 }
 
 func (e *evaluation) violation(v *verdict, at string, x schemas.Violation) {

@@ -64,16 +64,25 @@ func (e *evaluation) atMost(v *verdict, code, field string, standard, limit int)
 	v.suggest(op, "/"+field, limit)
 }
 
-// payloadSize measures the canonical payload. The proposal around it is longer, so it has to be measured only where the
-// whole is over the limit.
 func (e *evaluation) payloadSize(v *verdict, limit int) {
+	if e.oversized(limit) {
+		v.add("PAYLOAD_EXCEEDED", "/payload", "the payload has %d bytes, the limit is %d", e.size, limit)
+	}
+}
+
+// oversized measures the canonical payload, once. The proposal around it is longer, so it has to be measured only where the
+// whole is over the limit.
+func (e *evaluation) oversized(limit int) bool {
 	if limit <= 0 || e.object["payload"] == nil || len(e.in.Intake.Proposal) > 0 && len(e.in.Intake.Proposal) <= limit {
-		return
+		return false
 	}
-	b, err := schemas.Marshal(e.object["payload"])
-	if err != nil || len(b) > limit {
-		v.add("PAYLOAD_EXCEEDED", "/payload", "the payload has %d bytes, the limit is %d", len(b), limit)
+	if e.size == 0 {
+		b, err := schemas.Marshal(e.object["payload"])
+		if e.size = len(b); err != nil {
+			e.size = math.MaxInt
+		}
 	}
+	return e.size > limit
 }
 
 func (e *evaluation) dependencies(v *verdict, limit int) {

@@ -129,6 +129,7 @@ type evaluation struct {
 	walk     walk
 	walked   bool
 	filled   *filled
+	size     int  // of the canonical payload, where it had to be measured
 	secrets  bool // there is a credential, or may be: nothing of the proposal may be repeated in the report as it is
 }
 

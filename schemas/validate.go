@@ -37,6 +37,8 @@ type Schema struct {
 	root *jsonschema.Schema
 	fast *acceptor                     // nil where the schema is not simple enough
 	at   map[string]*jsonschema.Schema // by location, for messages
+
+	budget *stepBudget // of a schema that a proposal brought; nil is without bound
 }
 
 // draft is the only dialect that Compile accepts.
@@ -52,6 +54,11 @@ func Compile(name string, schema []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
+	return compile(name, schema, doc, nil)
+}
+
+// compile compiles what has been parsed.
+func compile(name string, schema []byte, doc any, budget *stepBudget) (*Schema, error) {
 	if m, ok := doc.(map[string]any); ok {
 		if d, ok := m["$schema"]; ok && d != draft {
 			return nil, fmt.Errorf("%s: $schema is %v, only %q is supported", name, d, draft)
@@ -65,6 +72,9 @@ func Compile(name string, schema []byte) (*Schema, error) {
 	c.LoadURL = func(ref string) (io.ReadCloser, error) {
 		return nil, fmt.Errorf("reference to %s: only references into the schema itself (#/…) are followed", ref)
 	}
+	if budget != nil {
+		c.RegisterExtension("steps", nil, budget)
+	}
 	if err := c.AddResource(base, bytes.NewReader(schema)); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -75,6 +85,11 @@ func Compile(name string, schema []byte) (*Schema, error) {
 	s := &Schema{name: name, root: root, at: make(map[string]*jsonschema.Schema)}
 	s.fast = newAcceptor(root, make(map[*jsonschema.Schema]*acceptor))
 	s.index(root)
+	for at, sch := range s.at {
+		if sch.Enum != nil && len(sch.Enum) == 0 { // nothing would fit, and the library lets everything through
+			return nil, fmt.Errorf("%s: not a JSON Schema: %s/enum has no values, so nothing would fit", name, strings.TrimPrefix(at, base))
+		}
+	}
 	return s, nil
 }
 
@@ -147,6 +162,11 @@ func (s *Schema) Validate(v any) (violations []Violation) {
 			violations = []Violation{{Keyword: "schema", Message: fmt.Sprintf("cannot be checked against %s: %v", s.name, r)}}
 		}
 	}()
+	if s.budget != nil {
+		s.budget.mu.Lock()
+		defer s.budget.mu.Unlock()
+		s.budget.spent = 0
+	}
 	err := s.root.Validate(checked)
 	if err == nil {
 		return nil

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -45,7 +47,7 @@ func (a *Agent) llm(ctx context.Context, j job.Job, p kind.LLM, deps []Dependenc
 	defer a.folders.give(folder)
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	answer, err := a.opt.Ask(limited, p.Model, req)
+	reply, err := a.opt.Ask(limited, p.Model, req)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return failed(CodeCancelled, true, "cancelled")
@@ -54,11 +56,11 @@ func (a *Agent) llm(ctx context.Context, j job.Job, p kind.LLM, deps []Dependenc
 	case err != nil:
 		return failed(CodeModel, passing(err), "%v", err)
 	}
-	name, text := AnswerText, answer.Text
+	name, text := AnswerText, reply.Text
 	if p.Schema != nil {
 		name, text = AnswerJSON, Unfenced(text)
 	}
-	fail = judgeAnswer(p, answer.Finish, text)
+	fail = a.judgeAnswer(limited, j, p, reply.Finish, text, timeout)
 	stdout, stderr := a.captures(j.ID, res.Attempt, a.opt.Limit)
 	if _, err := stdout.Write([]byte(text)); err != nil {
 		return failed(CodeOutput, true, "%v", err)
@@ -83,30 +85,71 @@ func passing(err error) bool {
 	return true
 }
 
-// judgeAnswer says what is wrong with an answer.
-func judgeAnswer(p kind.LLM, finish relay.Finish, text string) *failure {
-	if finish != relay.FinishStop {
+// answer is what a model said, and the schema that a proposal has for it.
+type answer struct {
+	Schema jsontext.Value `json:"schema"`
+	Text   string         `json:"text"`
+}
+
+// Bounds of an answer that is compared with a schema.
+const (
+	maxAnswer  = 4 << 20          // bytes
+	answerTime = 10 * time.Second // and never beyond the job's own
+	answerData = 1 << 30          // bytes of memory, where the job has no lower limit of its own
+	leastData  = 256 << 20        // that the process needs to begin
+)
+
+// judgeAnswer says what is wrong with an answer. Both the schema and the answer are somebody else's: they are compared in a
+// process of its own, which has the job's limits and ends when its time does.
+func (a *Agent) judgeAnswer(ctx context.Context, j job.Job, p kind.LLM, finish relay.Finish, text string, timeout time.Duration) *failure {
+	switch {
+	case finish != relay.FinishStop:
 		return failed(CodeAnswer, false, "the answer did not come to its end by itself: %s", finish)
-	}
-	if p.Schema == nil {
+	case p.Schema == nil:
 		return nil
+	case len(text) > maxAnswer:
+		return failed(CodeAnswer, true, "the answer has %d bytes, at most %d are compared with a schema", len(text), maxAnswer)
 	}
-	v, err := schemas.Parse([]byte(text), schemas.Limits{Bytes: maxAnswer})
-	if err != nil {
-		return failed(CodeAnswer, true, "the answer is not one JSON value: %v", err)
+	end := time.Now().Add(answerTime)
+	limit, limited := ctx.Deadline()
+	if limited = limited && limit.Before(end); limited {
+		end = limit
 	}
-	s, err := schemas.Compile("answer", p.Schema)
-	if err != nil {
-		return failed(CodeRefused, false, "%v", err)
+	data := int64(answerData)
+	if a.opt.Access != nil {
+		if own := a.opt.Access(j).Limits.Data; own > 0 {
+			data = min(data, own)
+		}
 	}
-	if list := s.Validate(v); len(list) > 0 {
-		return failed(CodeAnswer, true, "the answer does not fit the schema: %s: %s", list[0].Pointer, list[0].Message)
+	last, err := a.workers.once(ctx, request{Fits: &answer{p.Schema, text}}, max(data, leastData), end)
+	switch {
+	case limited && errors.Is(err, os.ErrDeadlineExceeded), errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return timedOut(timeout)
+	case ctx.Err() == nil && (errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE)):
+		return failed(CodeAnswer, true, "the answer could not be compared with the schema within %s and %d MiB of memory", answerTime, max(data, leastData)>>20)
+	case err != nil:
+		return workerFailure(ctx, err, timeout)
+	case last.Code != "":
+		return &failure{code: last.Code, text: last.Error, retryable: last.Retryable}
 	}
 	return nil
 }
 
-// maxAnswer bounds an answer that is parsed, in bytes.
-const maxAnswer = 4 << 20
+// fits compares an answer with its schema, in the worker.
+func fits(a answer) *failure {
+	v, err := schemas.Parse([]byte(a.Text), schemas.Limits{Bytes: maxAnswer})
+	if err != nil {
+		return failed(CodeAnswer, true, "the answer is not one JSON value: %v", err)
+	}
+	s, err := schemas.CompileForeign("answer", a.Schema)
+	if err != nil {
+		return failed(CodeRefused, false, "%v", err)
+	}
+	if list := s.Validate(v); len(list) > 0 {
+		return failed(CodeAnswer, true, "the answer does not fit the schema: %s", list[0])
+	}
+	return nil
+}
 
 // Unfenced takes off the lines that models like to put around JSON.
 func Unfenced(text string) string {

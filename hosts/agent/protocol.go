@@ -16,15 +16,17 @@ import (
 // hello tells the worker where it may work.
 type hello struct {
 	Roots    roots.Spec `json:"roots"`
-	Restrict bool       `json:"restrict"` // takes from itself everything but the roots before it does anything
+	Restrict bool       `json:"restrict"`       // takes from itself everything but the roots before it does anything
+	Data     int64      `json:"data,omitempty"` // bytes of memory that it may write to; 0 is without limit
 }
 
-// request is one job of a file kind. Exactly one member of the first four is set.
+// request is one job of a file kind, or the answer of a model that has a schema. Exactly one member of the first five is set.
 type request struct {
 	Read  *kind.FileRead  `json:"read,omitempty"`
 	List  *kind.FileList  `json:"list,omitempty"`
 	Write *kind.FileWrite `json:"write,omitempty"`
 	Patch *kind.FilePatch `json:"patch,omitempty"`
+	Fits  *answer         `json:"fits,omitempty"`
 
 	Limit int64 `json:"limit"` // bytes to send at most
 }

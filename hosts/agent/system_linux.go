@@ -20,3 +20,11 @@ func datasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 
 // Executable is the path under which this program can be started again, also when its file was replaced meanwhile.
 func Executable() (string, error) { return "/proc/self/exe", nil }
+
+// limitData lets this process write to so many bytes of memory; 0 is without limit.
+func limitData(bytes int64) error {
+	if bytes <= 0 {
+		return nil
+	}
+	return unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: uint64(bytes), Max: uint64(bytes)})
+}

@@ -12,7 +12,7 @@ import (
 	"github.com/sheratan/sheratan/pipeline/kind"
 )
 
-// WorkerMain is the other end of Options.Worker: it executes file kinds until in ends, also in the middle of one. A
+// WorkerMain is the other end of Options.Worker: it executes file kinds, and compares answers with schemas, until in ends, also in the middle of one. A
 // system call on a file system that does not answer cannot be interrupted, only left behind by a process that ends; this
 // is why it is a process. out must be used for nothing else.
 func WorkerMain(in io.Reader, out io.Writer) error {
@@ -21,17 +21,22 @@ func WorkerMain(in io.Reader, out io.Writer) error {
 	if err := lines.Decode(&h); err != nil {
 		return fmt.Errorf("worker: hello: %w", err)
 	}
-	r, err := roots.OpenSpec(h.Roots)
-	if err != nil {
-		return fmt.Errorf("worker: %w", err)
+	var r *roots.Roots // nil for one that only compares
+	var paths []string
+	if len(h.Roots.Roots) > 0 {
+		var err error
+		if r, err = roots.OpenSpec(h.Roots); err != nil {
+			return fmt.Errorf("worker: %w", err)
+		}
+		defer r.Close()
+		paths = r.Paths()
 	}
-	defer r.Close()
 	requests := make(chan request)
 	broken := make(chan error, 1)
 	go func() {
-		var denied error
-		if h.Restrict {
-			denied = sandbox.RestrictSelf(r.Paths()) // and this goroutine keeps the thread
+		denied := limitData(h.Data)
+		if denied == nil && h.Restrict {
+			denied = sandbox.RestrictSelf(paths) // and this goroutine keeps the thread
 		}
 		w := bufio.NewWriterSize(out, maxFrame)
 		for req := range requests {
@@ -84,6 +89,10 @@ func perform(r *roots.Roots, req request, out *frames) (fail *failure) {
 		}
 	}()
 	switch {
+	case req.Fits != nil:
+		return fits(*req.Fits)
+	case r == nil:
+		return failed(CodeRefused, false, "this worker has no roots")
 	case req.Read != nil:
 		return read(r, *req.Read, out)
 	case req.List != nil:

@@ -107,7 +107,7 @@ func (w *workers) take() (*workerProcess, error) {
 		n := len(w.idle)
 		if n == 0 {
 			w.mu.Unlock()
-			return w.start()
+			return w.start(w.spec, 0)
 		}
 		p := w.idle[n-1]
 		w.idle = w.idle[:n-1]
@@ -118,6 +118,17 @@ func (w *workers) take() (*workerProcess, error) {
 		}
 		return p, nil
 	}
+}
+
+// once asks a worker of its own that has no roots and so much memory, and ends it.
+func (w *workers) once(ctx context.Context, req request, data int64, deadline time.Time) (frame, error) {
+	p, err := w.start(roots.Spec{Workspace: w.spec.Workspace}, data)
+	if err != nil {
+		return frame{}, err
+	}
+	defer p.kill()
+	last, _, err := p.ask(ctx, req, nil, deadline)
+	return last, err
 }
 
 // stat looks at the roots. Of one that is missing there is nothing.
@@ -151,7 +162,7 @@ func (w *workers) close() {
 
 // start starts a worker. It has no environment, no terminal and no standard error, and ends when this process does,
 // because its input does. A parent-death signal would not do: it comes when the thread ends that started it.
-func (w *workers) start() (*workerProcess, error) {
+func (w *workers) start(spec roots.Spec, data int64) (*workerProcess, error) {
 	if len(w.argv) == 0 {
 		return nil, errors.New("no program is configured")
 	}
@@ -178,7 +189,7 @@ func (w *workers) start() (*workerProcess, error) {
 		out.Close()
 		return nil, err
 	}
-	if err := writeLine(in, hello{Roots: w.spec, Restrict: w.restrict}); err != nil {
+	if err := writeLine(in, hello{Roots: spec, Restrict: w.restrict, Data: data}); err != nil {
 		p.kill()
 		return nil, err
 	}

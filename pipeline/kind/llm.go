@@ -35,7 +35,7 @@ func parseLLM(raw []byte) (any, error) {
 		p.Schema = nil
 	}
 	if p.Schema != nil {
-		if _, err := schemas.Compile("answer", p.Schema); err != nil {
+		if _, err := schemas.CompileForeign("answer", p.Schema); err != nil {
 			c.fail("/schema", "%v", err)
 		}
 	}
