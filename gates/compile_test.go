@@ -50,6 +50,8 @@ func TestCompileErrors(t *testing.T) {
 		{"level of nothing", func(c *gates.Config) { c.Gates.Levels["MARKERS"] = job.Soft }, "/gates/levels/MARKERS: there is no such reason"},
 		{"level of no rule", func(c *gates.Config) { c.Gates.Levels["default/x"] = job.Soft }, "/gates/levels/default~1x: no policy"},
 		{"decision", rule(gates.ExecRule{Program: "true", Decision: "maybe"}), "/gates/exec/0/decision: "},
+		{"retries of what is not safe to rerun", rule(gates.ExecRule{Program: "true", Retries: &[]int{1}[0]}), "/gates/exec/0/max_retries: "},
+		{"fewer retries than none", rule(gates.ExecRule{Program: "true", Rerun: "safe", Retries: &[]int{-1}[0]}), "/gates/exec/0/max_retries: "},
 		{"rerun", rule(gates.ExecRule{Program: "true", Rerun: "yes"}), "/gates/exec/0/rerun: "},
 		{"no program", rule(gates.ExecRule{}), "/gates/exec/0/program: is missing"},
 		{"relative program", rule(gates.ExecRule{Program: "bin/true"}), "/gates/exec/0/program: "},

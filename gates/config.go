@@ -133,19 +133,22 @@ type ExecRule struct {
 	Program  string     `json:"program"` // a name, looked up in fixed folders, or an absolute path
 	Args     []string   `json:"args"`
 	Decision Decision   `json:"decision"`
-	Rerun    string     `json:"rerun,omitempty"`   // "safe" where running it twice does no harm; else ""
-	Unsafe   bool       `json:"unsafe,omitempty"`  // permits "..." for a program that can run others
-	Write    bool       `json:"write,omitempty"`   // the roots may be changed; else they are read-only in the sandbox
-	Network  bool       `json:"network,omitempty"` // Internet sockets, where the config lets rules ask for them
-	Match    [][]string `json:"match,omitempty"`   // examples, checked when the rule is loaded
+	Rerun    string     `json:"rerun,omitempty"`       // "safe" where running it twice does no harm; else ""
+	Retries  *int       `json:"max_retries,omitempty"` // of a job that does not say it itself; nil is three where Rerun is safe, else none
+	Unsafe   bool       `json:"unsafe,omitempty"`      // permits "..." for a program that can run others
+	Write    bool       `json:"write,omitempty"`       // the roots may be changed; else they are read-only in the sandbox
+	Network  bool       `json:"network,omitempty"`     // Internet sockets, where the config lets rules ask for them
+	Match    [][]string `json:"match,omitempty"`       // examples, checked when the rule is loaded
 	NoMatch  [][]string `json:"no_match,omitempty"`
 }
 
 // Same reports whether another rule says the same, whatever its examples are.
 func (x ExecRule) Same(other ExecRule) bool {
 	return x.Program == other.Program && slices.Equal(x.Args, other.Args) && x.Decision == other.Decision &&
-		x.Rerun == other.Rerun && x.Unsafe == other.Unsafe && x.Write == other.Write && x.Network == other.Network
+		x.Rerun == other.Rerun && sameNumber(x.Retries, other.Retries) && x.Unsafe == other.Unsafe && x.Write == other.Write && x.Network == other.Network
 }
+
+func sameNumber(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // DefaultConfig returns what holds where the file says nothing. There are no exec rules in it: which programs are
 // harmless depends on the machine, so init writes them.

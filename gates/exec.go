@@ -11,6 +11,7 @@ type ExecDecision struct {
 	Program   string // the real path of the program to execute, "" where there is no rule for it
 	SHA256    string // of the program when the rules were loaded
 	RerunSafe bool   // every rule that decided says so
+	Retries   int    // of a failed job that does not say it itself: the least that a rule that decided gives
 	Write     bool   // the same of changing the roots
 	Network   bool   // and of the network
 	Rule      int    // index in gates.exec of the rule that decided, -1 where none did
@@ -30,6 +31,7 @@ type execRule struct {
 	index    int
 	decision Decision
 	rerun    bool
+	retries  int
 	write    bool
 	network  bool
 	args     []argPattern
@@ -108,8 +110,10 @@ func (x *execRules) decide(argv []string) ExecDecision {
 		if rank > strictest {
 			strictest = rank
 			d.Decision, d.Rule, d.RerunSafe, d.Write, d.Network = r.decision, r.index, r.rerun, r.write, r.network
+			d.Retries = r.retries
 		} else {
 			d.RerunSafe = d.RerunSafe && r.rerun
+			d.Retries = min(d.Retries, r.retries)
 			d.Write, d.Network = d.Write && r.write, d.Network && r.network
 		}
 	}

@@ -193,6 +193,10 @@ func compileExecRule(index int, r ExecRule) (execRule, error) {
 	if r.Rerun != "" && r.Rerun != "safe" {
 		return rule, fmt.Errorf("/rerun: %q is neither safe nor left out", r.Rerun)
 	}
+	var err error
+	if rule.retries, err = kind.Retries(rule.rerun, r.Retries); err != nil {
+		return rule, fmt.Errorf("/max_retries: %w", err)
+	}
 	for i, a := range r.Args {
 		if a == rest {
 			if i != len(r.Args)-1 {

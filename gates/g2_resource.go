@@ -20,7 +20,7 @@ func (e *evaluation) resources(v *verdict) {
 	limits := e.rules.config.Limits
 	standard, most := e.timeouts()
 	e.atMost(v, "TIMEOUT_EXCEEDED", "timeout_seconds", standard, most)
-	e.atMost(v, "RETRIES_EXCEEDED", "max_retries", job.DefaultMaxRetries, limits.MaxRetries)
+	e.atMost(v, "RETRIES_EXCEEDED", "max_retries", 0, limits.MaxRetries) // what a rule gives stays within the limit
 	e.payloadSize(v, limits.PayloadBytes)
 	if n, ok := number(e.params["max_bytes"]); ok && !e.own() && limits.OutputBytes > 0 && n > float64(limits.OutputBytes) {
 		v.add("OUTPUT_EXCEEDED", "/payload/params/max_bytes", "%s bytes are asked for, the limit is %d", show(n), limits.OutputBytes)

@@ -212,7 +212,7 @@ func (b *batch) enter(r *rules.Rules, c *candidate, intake, report ledger.Ref) (
 	b.jobEvent("gate", job.GatesReported, j.ID, trace, "inbox", gated(rep, report), &report)
 	if !rep.Approved() {
 		b.block(j.ID, trace, "gate", rep)
-	} else if err := b.approve(r, j, trace, "gates", intake); err != nil {
+	} else if err := b.approve(r, j, c.proposal, trace, "gates", intake); err != nil {
 		return outcome{}, err
 	}
 	row, ok, err := b.tx.Job(j.ID)

@@ -11,7 +11,7 @@ import (
 
 // approve puts a job into the queue: ready at once, throttled until its rate window comes, waiting for its dependencies,
 // or joined to the job that holds its key. basis is gates, operator or auditor.
-func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake ledger.Ref) error {
+func (b *batch) approve(r *rules.Rules, j job.Job, prop job.Proposal, trace, basis string, intake ledger.Ref) error {
 	row, _, err := b.tx.Job(j.ID)
 	if err != nil {
 		return err
@@ -20,9 +20,13 @@ func (b *batch) approve(r *rules.Rules, j job.Job, trace, basis string, intake l
 	if err != nil {
 		return err
 	}
+	safe, retries := repetition(r, j.Payload)
 	meta := ledger.Approved{
-		Located: located(intake), Basis: basis, Rules: r.Digest, Rerun: rerunSafe(r, j.Payload),
+		Located: located(intake), Basis: basis, Rules: r.Digest, Rerun: safe,
 		DueAt: job.FormatTime(b.now.Add(j.Priority.Target())),
+	}
+	if prop.MaxRetries == nil && retries != row.MaxRetries { // the rules have changed since it was received
+		meta.MaxRetries = &retries
 	}
 	waits := held || row.DepsLeft > 0 || row.DepFailed != ""
 	var throttled *ledger.Throttled
@@ -108,18 +112,25 @@ func (b *batch) laneTaken(row indexRow) (bool, error) {
 	return b.tx.LaneTaken(row.Source, row.Lane)
 }
 
-// rerunSafe says whether a job may be run again when nobody knows what became of an attempt.
-func rerunSafe(r *rules.Rules, p job.Payload) bool {
+// repetition says whether a job may be run again when nobody knows what became of an attempt, and how often it is started again
+// after a failure where its proposal does not say so.
+func repetition(r *rules.Rules, p job.Payload) (safe bool, retries int) {
 	k, ok := r.Gates.Kind(p.Kind)
 	if !ok {
-		return false
+		return false, 0
 	}
 	params, err := k.Parse(p.Params)
 	if err != nil {
-		return false
+		return false, 0
 	}
 	if exec, ok := params.(kind.Exec); ok {
-		return r.Gates.Exec(exec.Argv).RerunSafe
+		rule := r.Gates.Exec(exec.Argv)
+		safe, retries = rule.RerunSafe, rule.Retries
+	} else {
+		safe, retries = k.RerunSafeFor(params), k.RetriesFor(params)
 	}
-	return k.RerunSafeFor(params)
+	if most := r.Config.Limits.MaxRetries; most > 0 {
+		retries = min(retries, most)
+	}
+	return safe, retries
 }

@@ -49,10 +49,10 @@ func (a *Arrivals) Wait(ctx context.Context, o WaitOptions, emit func(job.Result
 	waits := make([]awaited, len(a.list))
 	for i := range a.list {
 		s, id := &a.list[i], ""
-		waits[i] = func(ctx context.Context) (res job.Result, done bool, err error) {
+		waits[i] = func(ctx context.Context) (row indexRow, res job.Result, done bool, err error) {
 			if id == "" {
 				if id, err = a.p.became(ctx, s, a.behind); err != nil || id == "" {
-					return res, false, err
+					return row, res, false, err
 				}
 			}
 			return a.p.outcome(ctx, id)

@@ -49,11 +49,14 @@ func (p *Pipeline) readIntake(row indexRow) (job.Intake, job.Proposal, error) {
 	return in, looseProposal(obj), nil
 }
 
-// newJob is the job of an intake, with the timeout that its kind had for it when it was received.
+// newJob is the job of an intake, with the timeout and the retries that the rules had for it.
 func newJob(in job.Intake, prop job.Proposal, row indexRow) job.Job {
 	j := job.New(in, prop)
 	if prop.TimeoutSeconds == nil && row.TimeoutSeconds > 0 {
 		j.TimeoutSeconds = row.TimeoutSeconds
+	}
+	if prop.MaxRetries == nil {
+		j.MaxRetries = row.MaxRetries
 	}
 	return j
 }

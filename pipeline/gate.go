@@ -71,7 +71,7 @@ func (p *Pipeline) outcomeOf(row indexRow, c *candidate, repeat bool) outcome {
 	}
 	o.line = gateLine(row, rep)
 	if !repeat {
-		o.job = job.New(c.storedIntake, c.proposal)
+		o.job = newJob(c.storedIntake, c.proposal, row)
 		fillState(&o.job, row)
 		o.job.GateDecisions = rep.Gates
 	}

@@ -15,6 +15,9 @@ func received(r *rules.Rules, c *candidate, j job.Job, doc ledger.Ref) ledger.Re
 	if k, ok := r.Gates.Kind(kind); ok && k.Timeout > 0 && c.proposal.TimeoutSeconds == nil {
 		j.TimeoutSeconds = k.Timeout
 	}
+	if c.proposal.MaxRetries == nil {
+		_, j.MaxRetries = repetition(r, j.Payload)
+	}
 	prov := c.intake.Provenance
 	return ledger.Received{
 		Located: located(doc), Source: j.Source, Bucket: r.Bucket(j.Source), Kind: kind,

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"math/big"
+	"strings"
 	"time"
 
 	"github.com/sheratan/sheratan/hosts/agent"
@@ -39,10 +40,19 @@ func (b *batch) attemptFailed(r *rules.Rules, j job.Job, row indexRow, meta ledg
 		b.retry(row, row.RetryCount+1, b.now.Add(wait))
 		return false, b.failed
 	case retryable && row.MaxRetries > 0:
-		meta.Error = shorten("Max retries exceeded: " + meta.Error)
+		meta.Error = shorten("Max retries exceeded: " + codeFirst(meta))
 	}
 	b.jobEvent("run", job.JobFailed, row.ID, row.TraceID, "outbox", meta, &doc)
 	return true, b.failed
+}
+
+// codeFirst is the error of an attempt behind the exit code of the program, where there was one.
+func codeFirst(meta ledger.Ended) string {
+	code := fmt.Sprintf("exit status %d", meta.ExitCode)
+	if meta.ExitCode <= 0 || strings.HasPrefix(meta.Error, code) {
+		return meta.Error
+	}
+	return code + ": " + meta.Error
 }
 
 // noRetry says why a failed attempt is not repeated although the job would allow it: its mission has used up its retries, or its

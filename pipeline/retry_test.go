@@ -163,3 +163,70 @@ func TestInFlightLimit(t *testing.T) {
 	}
 	w.verify()
 }
+
+// A job that does not say itself how often it is repeated is started once, unless its rule or kind says that a rerun is safe.
+func TestRetriesLeftOut(t *testing.T) {
+	const limit = 10
+	for _, c := range []struct {
+		name, rule, more string
+		attempts, shown  int
+	}{
+		{"not safe", `{"program": "false", "args": [], "decision": "allow"}`, ``, 1, 0},
+		{"not safe, with a choice of exit codes", `{"program": "false", "args": [], "decision": "allow"}`, `"retry_on": [1],`, 1, 0},
+		{"not safe, and the proposal's own", `{"program": "false", "args": [], "decision": "allow"}`, `"max_retries": 2,`, 3, 2},
+		{"safe", `{"program": "false", "args": [], "decision": "allow", "rerun": "safe"}`, ``, 4, 3},
+		{"safe, and the rule's", `{"program": "false", "args": [], "decision": "allow", "rerun": "safe", "max_retries": 1}`, ``, 2, 1},
+		{"safe, and none by the rule", `{"program": "false", "args": [], "decision": "allow", "rerun": "safe", "max_retries": 0}`, ``, 1, 0},
+		{"the proposal's own wins", `{"program": "false", "args": [], "decision": "allow", "rerun": "safe", "max_retries": 0}`, `"max_retries": 1,`, 2, 1},
+		{"more than the limit", `{"program": "false", "args": [], "decision": "allow", "rerun": "safe", "max_retries": 99}`, ``, limit + 1, limit},
+		{"the least of two rules", `{"program": "false", "args": [], "decision": "allow", "rerun": "safe"}, {"program": "false", "args": ["..."],
+			"decision": "allow", "rerun": "safe", "max_retries": 2}`, ``, 3, 2},
+		{"two rules, of which one is not safe", `{"program": "false", "args": [], "decision": "allow", "rerun": "safe"}, {"program": "false",
+			"args": ["..."], "decision": "allow"}`, ``, 1, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.with(`{"program": "false", "args": [], "decision": "allow", "rerun": "safe"}`, c.rule+" ")
+			w.propose(exec("a", c.more, "false"))
+			n := w.exhaust("a")
+			if n != c.attempts {
+				t.Errorf("%d attempts, want %d", n, c.attempts)
+			}
+			text := "exit status 1"
+			if n > 1 {
+				text = "Max retries exceeded: exit status 1"
+			}
+			w.is("a", job.StatusFailed, text)
+			if j, err := w.p.Job(t.Context(), "a"); err != nil || j.MaxRetries != c.shown {
+				t.Errorf("%v: max_retries is shown as %d, want %d", err, j.MaxRetries, c.shown)
+			}
+			w.verify()
+		})
+	}
+}
+
+// What a waiting job has when it is approved counts, not what it had when it came.
+func TestRetriesOfAnApproval(t *testing.T) {
+	w := newWorld(t)
+	const rule = `"false", "args": [], "decision": "allow", "rerun": "safe"`
+	w.with(rule, `"false", "args": [], "decision": "ask"`)
+	w.propose(exec("a", "", "false"))
+	w.tick()
+	w.is("a", job.StatusQuarantined, "")
+	w.with(rule, rule+`, "max_retries": 2`)
+	_, err := w.p.Gate(t.Context(), GateOptions{Blocked: true}, ignoreLine)
+	w.check(err)
+	if n := w.exhaust("a"); n != 3 {
+		t.Errorf("%d attempts, want 3", n)
+	}
+	w.verify()
+}
+
+// A file kind that may be run again is repeated where that can mend the failure, and one that may not is not.
+func TestRetriesOfKinds(t *testing.T) {
+	w := newWorld(t)
+	w.propose(`{"id": "read", "payload": {"kind": "file_read", "params": {"path": "nothing"}}}`)
+	if n := w.exhaust("read"); n != job.DefaultMaxRetries+1 {
+		t.Errorf("file_read: %d attempts, want %d", n, job.DefaultMaxRetries+1)
+	}
+}

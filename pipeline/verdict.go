@@ -261,7 +261,7 @@ func (b *batch) approveStored(r *rules.Rules, row indexRow, basis string) error 
 	if err != nil {
 		return err
 	}
-	return b.approve(r, job.New(in, prop), row.TraceID, basis, row.Intake)
+	return b.approve(r, job.New(in, prop), prop, row.TraceID, basis, row.Intake)
 }
 
 // gateReceived gates jobs that were received and got no further, because the end of their batch was lost in a crash.

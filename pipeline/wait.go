@@ -12,6 +12,16 @@ type WaitOptions struct {
 	Timeout time.Duration // 0 is for ever
 	Any     bool          // until the first of them is
 	Drive   bool          // run ticks while nobody else does
+
+	Retrying func(RetryWait) // is told of each wait for another attempt, once; nil is nobody
+}
+
+// RetryWait is a job that has failed and waits for another attempt.
+type RetryWait struct {
+	JobID       string
+	Error       string // of the attempt that failed
+	Retry, Most int    // which of how many
+	In          time.Duration
 }
 
 // waitEvery is how often waiting looks at the index.
@@ -22,19 +32,20 @@ const waitEvery = 100 * time.Millisecond
 func (p *Pipeline) Wait(ctx context.Context, ids []string, o WaitOptions, emit func(job.Result) error) error {
 	waits := make([]awaited, len(ids))
 	for i, id := range ids {
-		waits[i] = func(ctx context.Context) (job.Result, bool, error) { return p.outcome(ctx, id) }
+		waits[i] = func(ctx context.Context) (indexRow, job.Result, bool, error) { return p.outcome(ctx, id) }
 	}
 	return p.await(ctx, waits, o, emit)
 }
 
-// awaited asks whether a job is over, and for its result.
-type awaited func(ctx context.Context) (res job.Result, done bool, err error)
+// awaited asks for a job as it is, whether it is over, and for its result then. A row without an id is not known yet.
+type awaited func(ctx context.Context) (row indexRow, res job.Result, done bool, err error)
 
 func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emit func(job.Result) error) error {
 	deadline := time.Time{}
 	if o.Timeout > 0 {
 		deadline = p.opts.Now().Add(o.Timeout)
 	}
+	told := map[string]int{} // by id, the last retry that was told of
 	for {
 		if o.Drive {
 			if err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true, NoAudits: true}, nil); err != nil {
@@ -43,12 +54,16 @@ func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emi
 		}
 		rest := left[:0]
 		for _, ask := range left {
-			res, done, err := ask(ctx)
+			row, res, done, err := ask(ctx)
 			if err != nil {
 				return err
 			}
 			if !done {
 				rest = append(rest, ask)
+				if o.Retrying != nil && p.awaitsRetry(row) && told[row.ID] < row.RetryCount {
+					told[row.ID] = row.RetryCount
+					o.Retrying(RetryWait{JobID: row.ID, Error: row.Error, Retry: row.RetryCount, Most: row.MaxRetries, In: row.WakeAt.Sub(p.now())})
+				}
 				continue
 			}
 			if err := emit(res); err != nil || o.Any {
@@ -69,20 +84,24 @@ func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emi
 	}
 }
 
+// awaitsRetry reports whether a job has failed and waits until it is tried again.
+func (p *Pipeline) awaitsRetry(row indexRow) bool {
+	return row.Status == job.StatusPending && row.RetryCount > 0 && row.WakeAt.After(p.now())
+}
+
 // outcome is the result of a job that is over, or of one that waits for a person.
-func (p *Pipeline) outcome(ctx context.Context, id string) (job.Result, bool, error) {
+func (p *Pipeline) outcome(ctx context.Context, id string) (row indexRow, res job.Result, done bool, err error) {
 	row, ok, err := p.find(ctx, id)
-	if err != nil {
-		return job.Result{}, false, err
+	switch {
+	case err != nil:
+		return row, res, false, err
+	case !ok:
+		return row, res, false, p.stillComing(ctx, id)
+	case !row.Status.Final() && row.Status != job.StatusQuarantined:
+		return row, res, false, nil
 	}
-	if !ok {
-		return job.Result{}, false, p.stillComing(ctx, id)
-	}
-	if !row.Status.Final() && row.Status != job.StatusQuarantined {
-		return job.Result{}, false, nil
-	}
-	res, err := p.finalResult(ctx, row)
-	return res, true, err
+	res, err = p.finalResult(ctx, row)
+	return row, res, true, err
 }
 
 // stillComing returns an error where a job that is not known is not on its way either.

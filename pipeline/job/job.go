@@ -23,7 +23,7 @@ const (
 const (
 	DefaultPriority       = PriorityNormal
 	DefaultTimeoutSeconds = 300
-	DefaultMaxRetries     = 3
+	DefaultMaxRetries     = 3 // of what is safe to run again; anything else has none
 	DefaultBackoff        = BackoffExponential
 )
 
@@ -105,7 +105,8 @@ type State struct {
 }
 
 // New derives the job from its intake and the proposal parsed out of it, filling in the defaults. It is total: what the
-// proposal got wrong was reported by the gates, and a field that cannot be used takes its default.
+// proposal got wrong was reported by the gates, and a field that cannot be used takes its default. MaxRetries stays 0 where the
+// proposal does not say it: what it is then depends on the rules.
 func New(in Intake, p Proposal) Job {
 	j := Job{
 		Schema:         SchemaJob,
@@ -115,7 +116,6 @@ func New(in Intake, p Proposal) Job {
 		ClaimedSource:  p.Source,
 		Priority:       DefaultPriority,
 		TimeoutSeconds: DefaultTimeoutSeconds,
-		MaxRetries:     DefaultMaxRetries,
 		RetryBackoff:   DefaultBackoff,
 		RetryJitter:    p.RetryJitter,
 		RetryOn:        p.RetryOn,

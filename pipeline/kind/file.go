@@ -43,6 +43,7 @@ type file struct {
 	} `json:"limits"`
 	Effect   Effect `json:"effect"`
 	Rerun    string `json:"rerun"`
+	Retries  *int   `json:"max_retries"`
 	Unsafe   bool   `json:"unsafe"`
 	Network  bool   `json:"network"`
 	Examples struct {
@@ -118,6 +119,10 @@ func (c *compiler) compile() Kind {
 	if len(c.faults) > 0 {
 		return Kind{}
 	}
+	if _, err := Retries(c.Rerun == "safe", c.Retries); err != nil {
+		c.fault("/max_retries", "%v", err)
+		return Kind{}
+	}
 	t := &template{params: c.Params.Properties, cwd: c.Cwd, env: c.Env, unsafe: c.Unsafe}
 	t.argv = c.elements()
 	for _, name := range slices.Sorted(maps.Keys(c.Params.Properties)) {
@@ -130,7 +135,8 @@ func (c *compiler) compile() Kind {
 	}
 	k := Kind{
 		Name: c.Name, Summary: c.Summary, Paths: append([]string{}, c.Paths...), Effect: c.Effect, RerunSafe: c.Rerun == "safe",
-		Timeout: l.Timeout, MaxTimeout: l.MaxTimeout, OutputBytes: l.Output, DataBytes: l.Data, Network: c.Network,
+		MaxRetries: c.Retries,
+		Timeout:    l.Timeout, MaxTimeout: l.MaxTimeout, OutputBytes: l.Output, DataBytes: l.Data, Network: c.Network,
 		template: t,
 	}
 	k.Capabilities = append([]string{c.Name}, c.Capabilities...)

@@ -68,6 +68,8 @@ func TestKindFaults(t *testing.T) {
 		{`[]`, "", ""},
 		{say("sheratan.kind/v1", "sheratan.kind/v2"), "/$schema", "sheratan.kind/v1"},
 		{say(`"rerun": "safe",`, ""), "", "rerun"},
+		{say(`"rerun": "safe",`, `"rerun": "never", "max_retries": 1,`), "/max_retries", "safe"},
+		{say(`"rerun": "safe",`, `"rerun": "safe", "max_retries": -1,`), "/max_retries", ""},
 		{say(`"rerun": "safe",`, `"rerun": "safe", "shell": true,`), "/shell", "not a member"},
 		{say(`"name": "say"`, `"name": "exec"`), "/name", "built-in"},
 		{say(`"name": "say"`, `"name": "llm"`), "/name", "built-in"},

@@ -7,8 +7,11 @@ package kind
 import (
 	"embed"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sheratan/sheratan/pipeline/job"
 )
 
 // Effect is what a kind does to the machine, from the mildest to the strongest.
@@ -42,6 +45,7 @@ type Kind struct {
 	Capabilities []string // what a host must offer; a proposal may require more
 	Effect       Effect
 	RerunSafe    bool // for all params; RerunSafeFor knows more
+	MaxRetries   *int // of a job that does not say it itself, see Retries
 
 	// Of the operator's own kinds; zero is what the config says.
 	Timeout     int             // seconds, where the proposal does not say
@@ -70,6 +74,31 @@ func (k Kind) RerunSafeFor(params any) bool {
 		return k.rerun(params)
 	}
 	return k.RerunSafe
+}
+
+// RetriesFor says how often a failed job with these params is started again that does not say it itself.
+func (k Kind) RetriesFor(params any) int {
+	n, err := Retries(k.RerunSafeFor(params), k.MaxRetries)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// Retries says how often a failed job is started again that does not say it itself: never where it is not known that a second
+// run does no harm, and else as often as its rule or kind says, or three times.
+func Retries(safe bool, own *int) (int, error) {
+	switch {
+	case own == nil && safe:
+		return job.DefaultMaxRetries, nil
+	case own == nil:
+		return 0, nil
+	case *own < 0:
+		return 0, fmt.Errorf("%d is below 0; 0 is never", *own)
+	case *own > 0 && !safe:
+		return 0, fmt.Errorf("a job is started again only where that does no harm; say \"rerun\": \"safe\" as well, or leave max_retries to the proposals")
+	}
+	return *own, nil
 }
 
 //go:embed *.schema.json

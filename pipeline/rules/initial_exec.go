@@ -101,7 +101,7 @@ func initialExec(find finding) []gates.ExecRule {
 		// A program that lies elsewhere is named by its path once; its folder is searched from then on.
 		if !inSafePath && !placed[r.Program] {
 			placed[r.Program] = true
-			rules = append(rules, gates.ExecRule{Program: path, Args: []string{"--version"}, Decision: gates.DecisionAllow, Rerun: "safe",
+			rules = append(rules, gates.ExecRule{Program: path, Args: []string{"--version"}, Decision: gates.DecisionAllow, Rerun: "safe", Retries: new(int),
 				Match: [][]string{{path, "--version"}}, NoMatch: [][]string{{path}}})
 		}
 		if r.Args == nil {
@@ -110,6 +110,7 @@ func initialExec(find finding) []gates.ExecRule {
 		// What only looks, or only fills caches, may run twice. What an operator is asked about may do anything.
 		if r.Decision == "" {
 			r.Decision, r.Rerun = gates.DecisionAllow, "safe"
+			r.Retries = new(int) // all of them give the same answer again
 		}
 		r.Match, r.NoMatch = withProgram(r.Program, r.Match), withProgram(r.Program, r.NoMatch)
 		rules = append(rules, r)

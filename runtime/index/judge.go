@@ -73,7 +73,20 @@ func (tx *Tx) approve(row *Row, ev *ledger.Event, at time.Time) ([]func(*entry) 
 	}
 	row.Error, row.ErrorCode = "", ""
 	row.JoinedTo, row.LaneWaits = "", false
-	return []func(*entry) error{tx.takeKey, tx.countWindow(window, ev.Seq)}, nil
+	after := []func(*entry) error{tx.takeKey, tx.countWindow(window, ev.Seq)}
+	if m.MaxRetries != nil {
+		row.MaxRetries = *m.MaxRetries
+		after = append(after, tx.writeRetries)
+	}
+	return after, nil
+}
+
+// writeRetries writes what an approval has changed of a job beside its state, which is nearly never.
+func (tx *Tx) writeRetries(e *entry) error {
+	if err := tx.flushRows(); err != nil {
+		return err
+	}
+	return tx.fail(tx.c.run("UPDATE jobs SET max_retries = ? WHERE seq = ?", e.row.MaxRetries, e.row.Seq))
 }
 
 // stopWaiting takes the job out of every queue.

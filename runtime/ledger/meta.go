@@ -52,6 +52,8 @@ type Approved struct {
 	DueAt string `json:"due_at"`           // acceptance plus the target of the priority
 	Ready bool   `json:"ready"`            // may be claimed at once
 	Slot  string `json:"window,omitempty"` // the rate window that it was counted in; "" is not counted
+
+	MaxRetries *int `json:"max_retries,omitempty"` // where they are others than when the job was received
 }
 
 // Blocked is the meta of JOB_BLOCKED.

@@ -44,7 +44,7 @@ func (o *proposalOptions) addFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.After, "after", nil, "wait until the job with this `ID` has completed")
 	f.StringVar(&o.IfFailed, "on-dependency-failure", "", "when such a job fails: `fail` too, skip this one, or wait until it is retried (default fail)")
 	f.StringVar(&o.Timeout, "timeout", "", "end the job after `TIME`, as 90, 90s or 5m (default 5m)")
-	f.IntVar(&o.Retries, "retries", job.DefaultMaxRetries, "try again `N` times when it fails")
+	f.IntVar(&o.Retries, "retries", 0, "try again `N` times when it fails (default what its kind or rule says: none, or 3 where a rerun is safe)")
 	f.StringArrayVar(&o.Outputs, "output", nil, "keep the file or pattern `PATH` that the job leaves, with its result")
 	_ = cmd.RegisterFlagCompletionFunc("kind", completeWords(kindNames()...))
 	_ = cmd.RegisterFlagCompletionFunc("on-dependency-failure", completeWords("fail", "skip", "wait"))

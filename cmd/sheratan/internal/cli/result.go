@@ -52,6 +52,11 @@ func finish(ctx context.Context, err error, v *verdicts) error {
 	return v.outcome()
 }
 
+// noteRetry says that a job has failed and waits for another attempt.
+func (a *app) noteRetry(w pipeline.RetryWait) {
+	a.people.note("job %s failed: %s; retry %d of %d in %s", w.JobID, firstLine(w.Error), w.Retry, w.Most, shortDuration(max(0, w.In)))
+}
+
 // printResult prints the result of one job, as a line.
 func (a *app) printResult(r job.Result) error {
 	if a.global.JSON {

@@ -41,7 +41,8 @@ A FILE holds one proposal, a FILE.jsonl one per line, - reads lines from stdin. 
 as a job of kind exec, and --kind with --param makes a job of any kind.
 
 With --wait a single job's output goes to stdout and stderr as if it had been started here, and of several
-jobs there is a line for each. A blocked job is printed with the reasons, and what would allow it.`,
+jobs there is a line for each. A note on stderr says when a failed job waits for another attempt. A blocked
+job is printed with the reasons, and what would allow it.`,
 		Example: `sheratan submit proposal.json more.jsonl
 sheratan submit --wait -- go vet ./...
 sheratan submit --kind file_read --param path=README.md --after fetch-1
@@ -184,7 +185,7 @@ func submitAndWait(ctx context.Context, a *app, p *pipeline.Pipeline, o *submitO
 	if o.Wait {
 		n := waits.Len()
 		return follow(ctx, a, p, n, func(emit func(job.Result) error) error {
-			return waits.Wait(ctx, pipeline.WaitOptions{Drive: true}, emit)
+			return waits.Wait(ctx, pipeline.WaitOptions{Drive: true, Retrying: a.noteRetry}, emit)
 		}, n == 1 && !a.global.JSON)
 	}
 	if a.env.StderrTTY {
