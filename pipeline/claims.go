@@ -25,7 +25,7 @@ type claimEnd struct {
 }
 
 // take adds the proposals of a claim to the batch, flushing whenever that is full.
-func (in *intake) take(ctx context.Context, claim workspace.Claim, recovered bool) error {
+func (in *intake) take(ctx context.Context, claim workspace.Claim, recovered bool) (err error) {
 	prov := in.p.provenance(claim)
 	if claim.FileType != "" || claim.Content.Err != nil {
 		c := unreadable(claim, prov, in.p.stamp())
@@ -39,6 +39,16 @@ func (in *intake) take(ctx context.Context, claim workspace.Claim, recovered boo
 		c.recovered = recovered
 		return in.add(ctx, c, len(data), &claimEnd{claim: claim, keep: true, job: c})
 	}
+	var trial *workspace.Trial
+	if recovered {
+		var err error
+		if trial, err = in.claimer.Trial(claim); errors.Is(err, workspace.ErrGone) {
+			return nil // as in leftovers
+		} else if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, trial.End()) }()
+	}
 	if claim.Lines {
 		f, err := in.claimer.Open(claim)
 		if recovered && errors.Is(err, fs.ErrNotExist) {
@@ -48,7 +58,7 @@ func (in *intake) take(ctx context.Context, claim workspace.Claim, recovered boo
 			return err
 		}
 		defer f.Close()
-		return in.takeLines(ctx, claim, f, prov, recovered)
+		return in.takeLines(ctx, claim, f, prov, trial)
 	}
 	lim := in.rules.ParseLimits()
 	raw, rest, err := in.whole(claim)
@@ -57,6 +67,15 @@ func (in *intake) take(ctx context.Context, claim workspace.Claim, recovered boo
 	}
 	if err != nil {
 		return err
+	}
+	if trial != nil && rest == nil {
+		aside, err := in.try(ctx, trial, 1, raw, prov)
+		if err != nil {
+			return err
+		}
+		if aside != nil {
+			return in.add(ctx, aside, len(raw), &claimEnd{claim: claim, keep: true, job: aside})
+		}
 	}
 	c := in.parse(raw, rest, prov, lim)
 	c.recovered = recovered
@@ -79,11 +98,12 @@ func (in *intake) whole(claim workspace.Claim) ([]byte, *oversize, error) {
 	return readBounded(f, in.rules.ParseLimits().Bytes)
 }
 
-// takeLines takes a file of JSON lines. Lines that an interrupted run has committed are skipped.
-func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Reader, prov job.Provenance, recovered bool) error {
+// takeLines takes a file of JSON lines. Of one that a dead process has left, the lines that are in the ledger are skipped, and those
+// that it may have died of are tried one by one.
+func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Reader, prov job.Provenance, trial *workspace.Trial) error {
 	lim := in.rules.ParseLimits()
-	skip := 0
-	if recovered {
+	skip, tries := 0, 0
+	if trial != nil {
 		var err error
 		if skip, err = in.p.lastLine(ctx, prov.Token); err != nil {
 			return err
@@ -99,9 +119,19 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 		last := err == io.EOF
 		if n > skip && len(bytes.TrimSpace(raw)) > 0 {
 			prov.Line = n
-			c := in.parse(raw, rest, prov, lim)
-			c.recovered = recovered
-			if rest != nil && !end.keep {
+			var aside *candidate
+			if trial != nil && rest == nil && tries < batchJobs {
+				tries++ // a batch has no more, and those of the one before are in the ledger
+				if aside, err = in.try(ctx, trial, n, raw, prov); err != nil {
+					return err
+				}
+			}
+			c := aside
+			if c == nil {
+				c = in.parse(raw, rest, prov, lim)
+			}
+			c.recovered = trial != nil
+			if (rest != nil || aside != nil) && !end.keep {
 				end.keep, end.job = true, c // the line is in no document: the file stays as a whole
 			}
 			if err := in.add(ctx, c, len(raw), nil); err != nil {

@@ -75,6 +75,9 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if len(os.Args) > 2 && os.Args[1] == trialArg {
+		dieInTrial(os.Args[2], os.Args[3])
+	}
 	code := m.Run()
 	if dir, _ := template(); dir != "" {
 		os.RemoveAll(dir)

@@ -217,6 +217,9 @@ func (w *Workspace) Claimed(token string) string {
 
 func (w *Workspace) claimers() string { return w.path("runtime", ".sheratan", "claimers") }
 
+// trials holds a file for each claim of a dead process that is being taken up.
+func (w *Workspace) trials() string { return w.path("runtime", ".sheratan", "trials") }
+
 // Private holds documents in which a credential was found: mode 0600, outside git.
 func (w *Workspace) Private() string { return w.path("runtime", ".sheratan", "private") }
 

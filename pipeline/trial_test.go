@@ -1,0 +1,123 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/workspace"
+)
+
+// trialArg makes the test binary a process that dies: test-trial DIR LINE.
+const trialArg = "test-trial"
+
+// dieInTrial takes in what lies in a workspace, and dies like one that the kernel kills while it judges something: with "claim" as soon
+// as it has a claim, with a number once it has begun to try that line of one. The clock is where it can be caught: what is judged is
+// stamped.
+func dieInTrial(dir, when string) {
+	ws, err := workspace.Open(dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	p, err := Open(context.Background(), ws, Options{NoCommit: true, Now: func() time.Time {
+		pattern := filepath.Join(dir, "runtime/.sheratan/trials/*")
+		if when == "claim" {
+			pattern = filepath.Join(dir, "runtime/.sheratan/claimed/*")
+		}
+		for _, f := range glob(pattern) {
+			if b, err := os.ReadFile(f); when == "claim" || err == nil && string(b) == when {
+				syscall.Kill(os.Getpid(), syscall.SIGKILL)
+				select {}
+			}
+		}
+		return time.Now()
+	}})
+	if err == nil {
+		_, err = p.Gate(context.Background(), GateOptions{Settle: true}, nil)
+	}
+	fmt.Fprintln(os.Stderr, "survived:", err)
+	os.Exit(1)
+}
+
+func glob(pattern string) []string {
+	list, _ := filepath.Glob(pattern)
+	return list
+}
+
+// die runs a process that dies so.
+func (w *world) die(when string) {
+	w.t.Helper()
+	cmd := osexec.Command(os.Args[0], trialArg, w.ws.Root(), when)
+	out, err := cmd.CombinedOutput()
+	var exit *osexec.ExitError
+	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		w.t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// A proposal that two processes died of is set aside, and no third one reads it. What lay beside it runs, in the same file as well.
+func TestDiedTwice(t *testing.T) {
+	for name, lines := range map[string]bool{"one proposal": false, "lines": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			text, line := noop("poison", ""), "1"
+			file := "a.json"
+			if lines {
+				text, line = strings.Join([]string{noop("before", ""), noop("poison", ""), noop("after", "")}, "\n"), "2"
+				file = "a.jsonl"
+			}
+			w.drop("operator", file, text)
+			w.drop("operator", "b.json", noop("beside", ""))
+			if lines {
+				old := time.Now().Add(-time.Minute)
+				w.check(os.Chtimes(filepath.Join(w.ws.InboxOf("operator"), file), old, old))
+				time.Sleep(workspace.SettleTime) // ctime is no program's to set
+			}
+			w.die("claim")
+			w.die(line)
+			var blocked []GateLine
+			_, err := w.p.Gate(t.Context(), GateOptions{Settle: true}, func(l GateLine) error {
+				if l.Status == string(job.StatusQuarantined) {
+					blocked = append(blocked, l)
+				}
+				return nil
+			})
+			w.check(err)
+			if len(blocked) != 1 || blocked[0].Reports[0].Reasons[0].Code != gates.CodePipelineError {
+				t.Fatalf("blocked: %+v", blocked)
+			}
+			kept, err := os.ReadFile(filepath.Join(w.ws.Blocked(blocked[0].JobID), "raw"))
+			if err != nil || string(kept) != text {
+				t.Errorf("kept: %q, %v", kept, err)
+			}
+			w.tick()
+			w.is("beside", job.StatusCompleted, "")
+			if lines {
+				w.is("before", job.StatusCompleted, "")
+				w.is("after", job.StatusCompleted, "")
+			}
+			if left := glob(filepath.Join(w.ws.Root(), "runtime/.sheratan/trials/*")); len(left) > 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+// One that a process died beside, and not of, is taken up like any other.
+func TestDiedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.drop("operator", "a.json", noop("a", ""))
+	w.die("claim")
+	w.tick()
+	w.is("a", job.StatusCompleted, "")
+}
