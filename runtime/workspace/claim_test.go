@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -219,6 +220,34 @@ func TestManyClaimersTakeEachEntryOnce(t *testing.T) {
 	wg.Wait()
 	if taken.Load() != many || gone.Load() != 3*many {
 		t.Errorf("%d taken, %d gone", taken.Load(), gone.Load())
+	}
+}
+
+func TestReturnReplacesNothing(t *testing.T) {
+	w := newWorkspace(t)
+	path := w.Inbox() + "/p.json"
+	write(t, path, `{"first":1}`)
+	b := claimer(t, w, time.Now)
+	claim, err := b.Take(one(t, w), 100, parses)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, `{"second":2}`)
+	if err := b.Return(claim); err != nil {
+		t.Fatal(err)
+	}
+	entries, _ := drain(t, w, 10)
+	var got []string
+	for _, e := range entries {
+		data, err := os.ReadFile(e.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, string(data))
+	}
+	slices.Sort(got)
+	if want := []string{`{"first":1}`, `{"second":2}`}; !slices.Equal(got, want) {
+		t.Errorf("the inbox has %q, want %q", got, want)
 	}
 }
 

@@ -76,6 +76,22 @@ func TestScanJudgesNames(t *testing.T) {
 	}
 }
 
+// A source is asked for by its name where it has jobs already. A link in the place of its folder leads nowhere.
+func TestScanFollowsNoLink(t *testing.T) {
+	w := newWorkspace(t)
+	outside := t.TempDir()
+	write(t, outside+"/p.json", "{}")
+	if err := os.Symlink(outside, w.InboxOf("agent-1")); err != nil {
+		t.Fatal(err)
+	}
+	write(t, w.InboxOf("agent-2")+"/p.json", "{}")
+	entries, _ := drain(t, w, 10, "agent-1", "agent-2")
+	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	if got, want := names(entries), []string{"inbox:agent-1", "agent-2:p.json"}; !slices.Equal(got, want) || entries[0].Problem != ProblemType {
+		t.Errorf("%q, want %q, the first refused", got, want)
+	}
+}
+
 // A folder with very many names must not be read to its end before another one gets its turn.
 func TestScanIsFair(t *testing.T) {
 	w := newWorkspace(t)
