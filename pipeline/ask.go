@@ -27,7 +27,7 @@ func (p *Pipeline) reader(ctx context.Context) (*index.DB, error) {
 			return db, nil
 		}
 	}
-	err := p.transact(ctx, func(*batch) error { return nil })
+	err := p.pass(ctx, func(*batch) error { return nil })
 	if err != nil {
 		return nil, err
 	}

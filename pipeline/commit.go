@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/history"
@@ -59,12 +60,50 @@ func (p *Pipeline) snapshot(ctx context.Context, repo *history.Repository, t Tic
 		trailers, err = p.trailers(r, repo, pos, t)
 		return err
 	})
+	segment, size := p.docs.Synced()
 	return history.Snapshot{
+		Synced:   history.Position{Segment: segment, Offset: size},
 		Ledger:   history.Position{Size: pos.Size, Segment: pos.Segment, Offset: pos.Offset},
 		Subject:  subject(t, pos),
 		Trailers: trailers,
 		Time:     p.now(),
 	}, err
+}
+
+// mend commits what other processes left out of git: one that was killed over its commit, or had no room for it. Two looks
+// at files tell whether there is anything. A loop does so by itself.
+func (p *Pipeline) mend(ctx context.Context) error {
+	due, err := p.commitDue()
+	if err != nil || !due {
+		return err
+	}
+	if _, err = p.Commit(ctx, TickLine{}); err == nil {
+		p.rebooted = false
+	}
+	return err
+}
+
+// commitDue tells whether git lacks something. After a reboot that takes more than a look.
+func (p *Pipeline) commitDue() (bool, error) {
+	repo, err := p.repository()
+	if err != nil {
+		return false, err
+	}
+	size, err := p.log.Size()
+	if err != nil {
+		return false, err
+	}
+	return p.rebooted || repo.Due(size), nil
+}
+
+// abandoned is how long after the last event git may lack it while somebody may yet be about to commit it: a tick may wait ten
+// seconds for a job that is to be retried.
+const abandoned = 15 * time.Second
+
+// rests reports whether nobody has written to the ledger for so long.
+func (p *Pipeline) rests(d time.Duration) (bool, error) {
+	at, err := p.log.Written()
+	return err == nil && p.opts.Now().Sub(at) > d, err
 }
 
 // mendHistory looks through the last commits, which the first commit of a process begins with, while jobs run. The function

@@ -57,6 +57,8 @@ type Pipeline struct {
 	later       later
 	bids        bidStore
 	zones       *workspace.Zones
+	acts        bool            // the command is one that may write
+	rebooted    bool            // the machine was started again since a command last recovered
 	wrote       int             // events written by this process
 	at          int64           // length of the ledger behind the last of them
 	did         TickLine        // what the command did, for the subject of its commit; ticks count for themselves
@@ -115,12 +117,16 @@ func Open(_ context.Context, ws *workspace.Workspace, o Options) (*Pipeline, err
 	return p, nil
 }
 
-// Close commits what this process wrote to git, unless that was declined, and lets go of the files.
+// Close commits what this process wrote to git, unless that was declined, and what others left out of it, and lets go of the
+// files.
 func (p *Pipeline) Close(ctx context.Context) error {
 	var errs []error
-	if p.wrote > 0 && !p.opts.NoCommit && !p.uncommitted {
-		if _, err := p.Commit(ctx, p.did); err != nil {
+	if !p.opts.NoCommit && !p.uncommitted {
+		if p.wrote > 0 {
+			_, err := p.Commit(ctx, p.did)
 			errs = append(errs, err)
+		} else if p.acts {
+			errs = append(errs, p.mend(ctx))
 		}
 	}
 	if p.db != nil {

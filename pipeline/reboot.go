@@ -21,8 +21,8 @@ const unsyncedFor = 2 * time.Minute
 // bootFile names the boot of the machine in which the files of the jobs were last seen to.
 func (p *Pipeline) bootFile() string { return filepath.Join(p.ws.State(), "boot") }
 
-// rebooted reports whether the machine was started again since then. In a new workspace there is nothing to see to.
-func (p *Pipeline) rebooted() (bool, error) {
+// newBoot reports whether the machine was started again since then. In a new workspace there is nothing to see to.
+func (p *Pipeline) newBoot() (bool, error) {
 	text, err := os.ReadFile(p.bootFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, p.settleBoot()

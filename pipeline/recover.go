@@ -17,10 +17,11 @@ import (
 func (p *Pipeline) Recover(ctx context.Context) error {
 	var changed, markers []string
 	var settled []indexRow // attempts of dead runners whose outcome the ledger has
-	rebooted, err := p.rebooted()
+	rebooted, err := p.newBoot()
 	if err != nil {
 		return err
 	}
+	p.rebooted = p.rebooted || rebooted
 	err = p.transact(ctx, func(b *batch) error {
 		changed, markers, settled = nil, nil, nil
 		rows, err := b.tx.Leased(LocalHost)

@@ -72,6 +72,10 @@ func (p *Pipeline) Submit(ctx context.Context, source string, drafts []Draft) ([
 		out[i].Path = p.ws.Rel(paths[i])
 	}
 	number(out)
+	// Somebody who is at work commits by himself; looking at git here would only slow that down.
+	if rests, err := p.rests(abandoned); err == nil && rests {
+		p.acts = true
+	}
 	return out, ctx.Err()
 }
 

@@ -77,6 +77,7 @@ type ticker struct {
 	audits    *auditors // nil before somebody is asked
 	line      TickLine
 	committed time.Time // the last commit
+	mended    time.Time // the last look for what others did not commit
 	scanned   time.Time // the last look at the inbox
 	recovered time.Time // the last look for what died
 	retained  time.Time // the last look for files that are kept too long
@@ -262,6 +263,7 @@ func (t *ticker) gate(ctx context.Context) error {
 func (t *ticker) commit(ctx context.Context) error {
 	t.committed = t.p.now()
 	if t.p.wrote == t.wrote {
+		t.mend(ctx)
 		return nil
 	}
 	err := t.p.transact(ctx, func(b *batch) error {
@@ -288,6 +290,18 @@ func (t *ticker) commit(ctx context.Context) error {
 		return nil
 	}
 	return t.emit(line)
+}
+
+// mend has a loop commit what others left out of git: only the end of a loop would do it otherwise. What goes wrong is said
+// once, and is no reason to stop.
+func (t *ticker) mend(ctx context.Context) {
+	if !t.o.Loop || t.p.opts.NoCommit || t.committed.Sub(t.mended) < commitEvery {
+		return
+	}
+	t.mended = t.committed
+	if err := t.p.mend(ctx); err != nil {
+		t.p.tellOnce([]string{err.Error()})
+	}
 }
 
 func (t *ticker) finish(ctx context.Context) error {

@@ -36,7 +36,13 @@ type batch struct {
 // index and emit events, appends them in one write, syncs, and commits the index. Where fn or the append fails nothing
 // has happened. When it returns nil every event is durable; what the index could not take is applied by whoever comes
 // next.
-func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) (err error) {
+func (p *Pipeline) transact(ctx context.Context, fn func(*batch) error) error {
+	p.acts = true
+	return p.pass(ctx, fn)
+}
+
+// pass is transact for those who only catch up with the ledger, to read: they leave git to others.
+func (p *Pipeline) pass(ctx context.Context, fn func(*batch) error) (err error) {
 	lock, err := p.ws.Lock(ctx)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/durable"
 	"github.com/sheratan/sheratan/runtime/history"
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
@@ -40,11 +41,27 @@ const (
 	CodeArtifactMissing = "ARTIFACT_MISSING"
 	CodeArtifactDigest  = "ARTIFACT_DIGEST"
 	CodeFileRemoved     = "FILE_REMOVED" // not a finding but a note
+	CodeGitBehind       = "GIT_BEHIND"
+	CodeNoHistory       = "NO_HISTORY"
 	CodeRolledBackIndex = "LEDGER_SHORTER"
 )
 
-// Verify checks the whole ledger: form, sequence and chain of its lines, digests of documents, output files and artifacts, agreement
-// of the git commits with the files, and the index with a rebuild. It changes nothing. progress may be nil.
+// Incomplete reports whether nothing is wrong but that git lacks something which ledger and documents have: the next command
+// that writes makes it again.
+func (v Verification) Incomplete() bool {
+	for _, f := range v.Findings {
+		switch f.Code {
+		case CodeGitBehind, CodeNoHistory, history.GitMissing, history.GitObject, history.GitBranch:
+		default:
+			return false
+		}
+	}
+	return len(v.Findings) > 0
+}
+
+// Verify checks the whole ledger: form, sequence and chain of its lines, digests of documents, output files and artifacts,
+// agreement of the git commits with the files, and the index with a rebuild. It changes nothing of these; where git is damaged
+// it leaves a mark, so that the next command that writes looks through all of it. progress may be nil.
 func (p *Pipeline) Verify(ctx context.Context, progress func(done, total int64)) (Verification, error) {
 	v := Verification{Findings: []Finding{}}
 	add := func(code string, seq int64, format string, args ...any) {
@@ -78,6 +95,9 @@ func (p *Pipeline) Verify(ctx context.Context, progress func(done, total int64))
 	v.Removed, v.Notes = files.gone, files.notes
 	v.Size, v.Root = pos.Size, pos.RootHex()
 	if err := p.verifyHistory(ctx, add); err != nil {
+		return v, err
+	}
+	if err := p.verifyCommitted(ctx, &v); err != nil {
 		return v, err
 	}
 	if len(v.Findings) == 0 {
@@ -126,11 +146,14 @@ func (p *Pipeline) verifyHistory(ctx context.Context, add func(string, int64, st
 		return err
 	}
 	found, err := repo.Verify(ctx)
+	if err == nil && len(found) > 0 {
+		_ = repo.Suspect() // whoever may not write here leaves it to those who may
+	}
 	if errors.Is(err, history.ErrNoRepository) || errors.Is(err, history.ErrNoCommits) {
 		if p.opts.NoCommit {
 			return nil
 		}
-		add("NO_HISTORY", -1, "%s: there is no git history; the next command that writes begins a new one", p.ws.Rel(p.ws.Git()))
+		add(CodeNoHistory, -1, "%s: there is no git history; the next command that writes begins a new one", p.ws.Rel(p.ws.Git()))
 		return nil
 	}
 	if err != nil {
@@ -144,6 +167,46 @@ func (p *Pipeline) verifyHistory(ctx context.Context, add func(string, int64, st
 		add(f.Code, -1, "%s", where)
 	}
 	return nil
+}
+
+// verifyCommitted finds events that are not in git. While somebody may yet be about to commit them that is a note.
+func (p *Pipeline) verifyCommitted(ctx context.Context, v *Verification) error {
+	if p.opts.NoCommit {
+		return nil
+	}
+	repo, err := p.repository()
+	if err != nil {
+		return err
+	}
+	head, err := repo.Head()
+	if err != nil || head.LedgerSize >= v.Size {
+		return nil // without a head there is a finding already
+	}
+	f := Finding{CodeGitBehind, head.LedgerSize, fmt.Sprintf("git lacks the last %d events; the next command that writes commits them",
+		v.Size-head.LedgerSize)}
+	rests, err := p.rests(abandoned)
+	if err == nil && rests {
+		rests, err = p.idle(ctx)
+	}
+	if err != nil || !rests {
+		v.Notes = append(v.Notes, f)
+		return err
+	}
+	v.Findings = append(v.Findings, f)
+	return nil
+}
+
+// idle reports whether no process has a job of this host.
+func (p *Pipeline) idle(ctx context.Context) (bool, error) {
+	idle := true
+	err := p.view(ctx, func(r *index.Reader) error {
+		rows, err := r.Leased(LocalHost)
+		for _, row := range rows {
+			idle = idle && !durable.Alive(row.Runner.Boot, row.Runner.PID, row.Runner.Start)
+		}
+		return err
+	})
+	return idle, err
 }
 
 // shownDifferences is how many rows verify names in which index and rebuild differ.

@@ -22,6 +22,7 @@ type Position struct {
 // Snapshot is what a commit is made of, beside the files.
 type Snapshot struct {
 	Ledger   Position
+	Synced   Position  // of the documents, as far as they are known to be on the disk; its Size does not matter
 	Subject  string    // for people, one line
 	Trailers []Trailer // after Ledger-Size and Documents-Size, which Commit writes
 	Time     time.Time // of author and committer, to the second
@@ -113,7 +114,7 @@ func (r *Repository) attempt(ctx context.Context, s Snapshot) (done Commit, chan
 	if err != nil || state == same && len(checkpoint) == 0 {
 		return done, false, err
 	}
-	documents, size, err := r.newDocuments(o, base)
+	documents, size, err := r.newDocuments(o, base, s.Synced)
 	if err != nil {
 		return done, false, err
 	}

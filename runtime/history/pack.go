@@ -40,8 +40,25 @@ func (r *Repository) Pack(ctx context.Context) (Packed, error) {
 	if err := r.exists(); err != nil {
 		return Packed{}, err
 	}
-	err = r.locked(ctx, func() error { return r.gc(ctx, git) })
+	err = r.locked(ctx, func() error { return r.gcMarked(ctx, git) })
 	return Packed{Done: err == nil}, err
+}
+
+// gcMarked runs gc between two syncs, with a mark that has the next Repair look through the whole history if the machine
+// stops in between: git syncs a pack, and not its name before it removes the objects that went into it.
+func (r *Repository) gcMarked(ctx context.Context, git string) error {
+	before, err := r.suspected()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(r.Suspect(), syncFileSystem(r.git)); err != nil {
+		return err
+	}
+	err = r.gc(ctx, git)
+	if syncErr := syncFileSystem(r.git); syncErr != nil || before {
+		return errors.Join(err, syncErr)
+	}
+	return errors.Join(err, r.cleared())
 }
 
 func (r *Repository) gc(ctx context.Context, git string) error {

@@ -41,7 +41,7 @@ func TestBranchReplaced(t *testing.T) {
 	other := strings.TrimSpace(w.git("-c", "user.name=x", "-c", "user.email=x@y", "commit-tree", "-m", "mine", "-p", "main~2", "main~2^{tree}"))
 	writeRef(t, w, other)
 	findings, err := w.open().Verify(context.Background())
-	if err != nil || len(findings) != 2 || findings[0].Code != GitBranch || findings[1].Code != GitMessage {
+	if err != nil || len(findings) != 2 || findings[0].Code != GitForeign || findings[1].Code != GitMessage {
 		t.Errorf("findings %+v, %v", findings, err)
 	}
 	c := w.add(1).commit()

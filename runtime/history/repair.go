@@ -32,10 +32,12 @@ const (
 	RecordSetAside   = "GIT_RECORD_SET_ASIDE"  // .sheratan/git.head was damaged
 )
 
-// Repair checks the objects of the last two commits by their content, after a reboot those of all commits in the record, the branch and the frame of the repository, and
-// mends them. A commit that lost objects is made again from the segments and the record of the last commits, with the
-// same time and so with the same hash. Where that is impossible the folder is kept as .git.damaged-N, and the next commit
-// begins a new history with everything that the segments hold. Commit runs it once for each Repository.
+// Repair checks the objects of the last two commits by their content, the branch and the frame of the repository, and mends
+// them. After a reboot, or where the branch was lost or set back, it checks all commits of the record; where an object turns
+// out to be damaged, or Suspect was called, all there are. A commit that lost objects is made again from the segments and the
+// record of the last commits, with the same time and so with the same hash. Where that is impossible the folder is kept as
+// .git.damaged-N, and the next commit begins a new history with everything that the segments hold. Commit runs it once for
+// each Repository.
 func (r *Repository) Repair(ctx context.Context) (done []Repair, err error) {
 	err = r.locked(ctx, func() error {
 		var err error
@@ -87,22 +89,35 @@ func (r *Repository) repair(ctx context.Context) (done []Repair, err error) {
 		r.checked = err == nil
 		return done, err
 	}
+	suspect, err := r.suspected()
+	if err != nil {
+		return done, err
+	}
 	if !target.IsZero() {
-		mended, err := r.mend(ctx, target, rec)
+		enough := rec.surveyed(found != nil && !found.interrupted)
+		if suspect {
+			enough = wholeHistory
+		}
+		mended, err := r.mend(ctx, target, rec, enough)
 		done = append(done, mended...)
 		if err != nil {
 			return done, err
 		}
 		if len(mended) > 0 && mended[len(mended)-1].Code == HistoryRestarted {
 			r.checked = true
-			return done, nil
+			return done, r.cleared()
 		}
 	}
 	if found != nil {
-		done = append(done, *found)
+		done = append(done, found.Repair)
 	}
 	if target != ref {
 		if err := r.moveRef(ctx, ref, target, true); err != nil {
+			return done, err
+		}
+	}
+	if suspect {
+		if err := r.cleared(); err != nil {
 			return done, err
 		}
 	}
@@ -112,10 +127,10 @@ func (r *Repository) repair(ctx context.Context) (done []Repair, err error) {
 
 // target is the commit that the branch should name: zero where there is none yet, or none is known. refErr is not nil
 // where the branch exists and is damaged. found says what was wrong.
-func (r *Repository) target(ref plumbing.Hash, refErr error, rec record) (plumbing.Hash, *Repair) {
+func (r *Repository) target(ref plumbing.Hash, refErr error, rec record) (plumbing.Hash, *branchRepair) {
 	last := rec.last()
-	restored := func(why string) (plumbing.Hash, *Repair) {
-		return last, &Repair{BranchRestored, fmt.Sprintf("%s: %s; it names %s again", branch, why, last)}
+	restored := func(why string) (plumbing.Hash, *branchRepair) {
+		return last, &branchRepair{Repair: Repair{BranchRestored, fmt.Sprintf("%s: %s; it names %s again", branch, why, last)}}
 	}
 	switch {
 	case last.IsZero() || ref == last:
@@ -125,7 +140,9 @@ func (r *Repository) target(ref plumbing.Hash, refErr error, rec record) (plumbi
 	case ref.IsZero():
 		return restored("was missing")
 	case ref == parent(rec[len(rec)-1].commit):
-		return restored("a commit was interrupted before it was set")
+		next, repair := restored("a commit was interrupted before it was set")
+		repair.interrupted = true
+		return next, repair
 	}
 	if _, known := rec.find(ref); known {
 		return restored(fmt.Sprintf("had been set back to %s", ref))
@@ -133,13 +150,23 @@ func (r *Repository) target(ref plumbing.Hash, refErr error, rec record) (plumbi
 	if _, err := openObjects(r.git).commit(ref); isDamage(err) {
 		return restored(fmt.Sprintf("named %s, which is not there", ref))
 	}
-	return ref, &Repair{BranchReplaced, fmt.Sprintf("%s: names %s, which was not committed here; the last commit made here was %s, "+
-		"which git keeps for two weeks at least (git -C runtime branch kept %[3]s)", branch, ref, last)}
+	return ref, &branchRepair{Repair: Repair{BranchReplaced, fmt.Sprintf("%s: names %s, which was not committed here; the last commit made here was %s, "+
+		"which git keeps for two weeks at least (git -C runtime branch kept %[3]s)", branch, ref, last)}}
+}
+
+// branchRepair is what was wrong with the branch.
+type branchRepair struct {
+	Repair
+	interrupted bool // a process was killed in the middle of a commit, which leaves no damage
 }
 
 // mend surveys the history from target back and makes damaged commits again, or restarts the history.
-func (r *Repository) mend(ctx context.Context, target plumbing.Hash, rec record) ([]Repair, error) {
-	damage, err := r.survey(ctx, target, rec)
+func (r *Repository) mend(ctx context.Context, target plumbing.Hash, rec record, enough int) ([]Repair, error) {
+	damage, err := r.survey(ctx, target, rec, enough)
+	if err == nil && len(damage.commits) > 0 && enough != wholeHistory {
+		// Where one object is damaged others may be, further back than the good ones in between.
+		damage, err = r.survey(ctx, target, rec, wholeHistory)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +193,7 @@ func (r *Repository) mend(ctx context.Context, target plumbing.Hash, rec record)
 		}
 		done = append(done, Repair{CommitRemade, fmt.Sprintf("%s: %v; made again from the segments", c.hash, c.first)})
 	}
-	again, err := r.survey(ctx, target, rec)
+	again, err := r.survey(ctx, target, rec, wholeHistory)
 	if err != nil {
 		return done, err
 	}
@@ -202,20 +229,30 @@ func (r *Repository) restart(why error) ([]Repair, error) {
 	return []Repair{{HistoryRestarted, fmt.Sprintf("%v; the history so far is kept in %s, a new one begins with the whole ledger", why, aside)}}, nil
 }
 
-// removeLeftovers deletes the temporary files of processes that died while they wrote.
+// removeLeftovers deletes the temporary files of processes that died while they wrote. Those of our own commits are removed
+// at once, because nobody else can be writing any while we hold the lock, others when they are old.
 func (r *Repository) removeLeftovers() error {
-	for dir, prefix := range map[string]string{"objects": "tmp_obj_", filepath.Dir(branch): durable.TempPrefix} {
-		entries, err := os.ReadDir(filepath.Join(r.git, dir))
+	for _, left := range []struct {
+		dir, prefix string
+		age         time.Duration
+	}{
+		{"objects", tempObject, 0},
+		{"objects", "tmp_obj_", staleLock},
+		{"objects/pack", "tmp_", staleLock},  // of a git gc that was killed
+		{"objects/pack", ".tmp-", staleLock}, // likewise
+		{filepath.Dir(branch), durable.TempPrefix, 0},
+	} {
+		entries, err := os.ReadDir(filepath.Join(r.git, left.dir))
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), prefix) {
+			if !strings.HasPrefix(e.Name(), left.prefix) {
 				continue
 			}
 			info, err := e.Info()
-			if err == nil && time.Since(info.ModTime()) > staleLock {
-				err = os.Remove(filepath.Join(r.git, dir, e.Name()))
+			if err == nil && time.Since(info.ModTime()) >= left.age {
+				err = os.Remove(filepath.Join(r.git, left.dir, e.Name()))
 			}
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err

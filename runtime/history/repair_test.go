@@ -105,6 +105,72 @@ func TestRepairKeepsHistory(t *testing.T) {
 	}
 }
 
+// Where the branch was set back, or an object of the last commits is damaged, the machine may have lost its power: damage is
+// looked for behind commits that are good. Alone, such damage is found by whoever was told to look for it.
+func TestRepairLooksFurther(t *testing.T) {
+	t.Parallel()
+	for name, sign := range map[string]func(*testing.T, *writer){
+		"branch set back": func(_ *testing.T, w *writer) { w.git("update-ref", branch, "main~2") },
+		"last blob empty": func(t *testing.T, w *writer) { truncate(t, w.objectFile("main:"+checkpointPath)) },
+		"told": func(t *testing.T, w *writer) {
+			if err := w.open().Suspect(); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"": func(*testing.T, *writer) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, before := damageable(t)
+			truncate(t, w.objectFile("main~4:"+checkpointPath))
+			sign(t, w)
+			due := w.open().Due(w.ledger.Size)
+			repairs, err := w.open().Repair(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if name == "" {
+				if len(repairs) > 0 || due {
+					t.Errorf("without a sign: repairs %v, due %t", repairs, due)
+				}
+				return
+			}
+			if !strings.Contains(codes(repairs), CommitRemade) || due != (name != "last blob empty") {
+				t.Errorf("repairs %s, due %t", codes(repairs), due)
+			}
+			if got := w.log(); strings.Join(got, " ") != strings.Join(before, " ") {
+				t.Errorf("history changed:\n%v\n%v", before, got)
+			}
+			w.verify()
+			if w.open().Due(w.ledger.Size) {
+				t.Error("there is still something to do")
+			}
+		})
+	}
+}
+
+// What a killed commit left half written is removed at once, what other programs may be writing only when it is old.
+func TestRepairRemovesLeftovers(t *testing.T) {
+	t.Parallel()
+	w, _ := damageable(t)
+	objects := filepath.Join(w.dir, gitDir, "objects")
+	ours, others, old := filepath.Join(objects, tempObject+"1"), filepath.Join(objects, "tmp_obj_1"), filepath.Join(objects, "pack", "tmp_pack_1")
+	for _, path := range []string{ours, others, old} {
+		if err := os.WriteFile(path, []byte("x"), 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	age(t, old)
+	if _, err := w.open().Repair(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for path, kept := range map[string]bool{ours: false, others: true, old: false} {
+		if _, err := os.Lstat(path); (err == nil) != kept {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 // A negative control: without Repair, git does find the damage of the cases above.
 func TestDamageIsDamage(t *testing.T) {
 	t.Parallel()

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/sheratan/sheratan/runtime/durable"
 )
 
 // How the ledger of HEAD compares with a snapshot.
@@ -126,8 +129,10 @@ func compare(o *objects, blob plumbing.Hash, path string, content []byte, mayLag
 	return 0, &SegmentError{path, fmt.Sprintf("has %d bytes of whole lines and another content than the %d bytes that are in git", len(content), size)}
 }
 
-// newDocuments stores the documents that the tree base does not have, and counts all of them.
-func (r *Repository) newDocuments(o *objects, base plumbing.Hash) (files []file, size int64, err error) {
+// newDocuments stores the documents that the tree base does not have, and counts all of them. They are on the disk then: those
+// that another process is just writing, or was killed over, could otherwise be lost with the power, and others take their
+// place, while git has them.
+func (r *Repository) newDocuments(o *objects, base plumbing.Hash, synced Position) (files []file, size int64, err error) {
 	from, blob, err := o.highest(base, documentsDir)
 	if err != nil {
 		return nil, 0, err
@@ -175,8 +180,26 @@ func (r *Repository) newDocuments(o *objects, base plumbing.Hash) (files []file,
 			return nil, 0, err
 		}
 		files = append(files, file{path, hash})
+		if i == len(segments)-1 && (first != synced.Segment || int64(len(content)) != synced.Offset) {
+			if err := r.syncSegment(path); err != nil {
+				return nil, 0, err
+			}
+		}
 	}
 	return files, size, nil
+}
+
+// syncSegment brings a segment, and its name, to the disk.
+func (r *Repository) syncSegment(path string) error {
+	f, err := durable.OpenAppend(filepath.Join(r.dir, path), nil)
+	if err != nil {
+		return err
+	}
+	err = f.Datasync()
+	if err == nil {
+		err = f.SyncName(3)
+	}
+	return errors.Join(err, f.Close())
 }
 
 // newCheckpoint stores the checkpoint where the tree base has another one or none, and returns its text in any case.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/filemode"
@@ -26,17 +27,28 @@ type damagedObject struct {
 	hash plumbing.Hash
 }
 
-// survey checks by content what each commit added to its parent, from target back until two in a row are good, and of
-// target also the folders and segments that the next commit will read. A process that is killed leaves no damage, a power
-// loss does, and in no particular order: after it, all commits of the record are checked.
-func (r *Repository) survey(ctx context.Context, target plumbing.Hash, rec record) (damage, error) {
-	whole := 2
-	if boot := bootID(); len(rec) > 0 && (boot == "" || rec[len(rec)-1].Boot != boot) {
-		whole = max(whole, len(rec))
+// The number of good commits in a row with which a survey ends.
+const (
+	lastCommits  = 2
+	wholeHistory = math.MaxInt
+)
+
+// surveyed is with how many good commits a survey may end. A process that is killed leaves no damage, a power loss does, and
+// in no particular order: where there is a sign of one, all commits are checked that may not have been on the disk.
+func (rec record) surveyed(suspect bool) int {
+	boot := bootID()
+	if suspect || len(rec) > 0 && (boot == "" || rec[len(rec)-1].Boot != boot) {
+		return max(lastCommits, len(rec))
 	}
+	return lastCommits
+}
+
+// survey checks by content what each commit added to its parent, from target back until enough in a row are good, and of
+// target also the folders and segments that the next commit will read.
+func (r *Repository) survey(ctx context.Context, target plumbing.Hash, rec record, enough int) (damage, error) {
 	var found damage
 	o := openObjects(r.git)
-	for good, at := 0, target; good < whole && !at.IsZero(); {
+	for good, at := 0, target; good < enough && !at.IsZero(); {
 		if err := ctx.Err(); err != nil {
 			return found, err
 		}

@@ -23,7 +23,8 @@ type Finding struct {
 // Codes of findings.
 const (
 	GitMissing    = "GIT_MISSING"     // no repository, or no branch, though something was committed
-	GitBranch     = "GIT_BRANCH"      // the branch does not name what was committed here last
+	GitBranch     = "GIT_BRANCH"      // the branch is damaged, or was set back
+	GitForeign    = "GIT_FOREIGN"     // the branch names a commit that was not made here
 	GitObject     = "GIT_OBJECT"      // an object is missing or damaged
 	GitNotLinear  = "GIT_NOT_LINEAR"  // a merge
 	GitMessage    = "GIT_MESSAGE"     // a message that is not of the form that is written here
@@ -129,7 +130,7 @@ func (v *verifier) start() (plumbing.Hash, error) {
 	if at.IsZero() {
 		v.find(GitMissing, "", "%s: missing, %s was committed last", branch, rec.last())
 	} else {
-		v.find(GitBranch, "", "%s: names %s, %s was committed last", branch, at, rec.last())
+		v.find(GitForeign, "", "%s: names %s, %s was committed last", branch, at, rec.last())
 	}
 	return at, nil
 }

@@ -16,6 +16,9 @@ import (
 	"github.com/sheratan/sheratan/runtime/durable"
 )
 
+// tempObject begins the names of objects that are being written. git prune knows such files by the first half of it.
+const tempObject = "tmp_obj_sheratan_"
+
 // put adds an object, which others see after flush. One that is there already and good is left alone; one that is there
 // and damaged, as an unfinished commit and a power loss leave it, is replaced. It is compressed and written while the
 // caller goes on, which must leave content alone; flush says what failed.
@@ -31,7 +34,7 @@ func (o *objects) put(kind plumbing.ObjectType, content []byte) (plumbing.Hash, 
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return hash, err
 	}
-	f, err := os.CreateTemp(filepath.Join(o.git, "objects"), "tmp_obj_")
+	f, err := os.CreateTemp(filepath.Join(o.git, "objects"), tempObject)
 	if err != nil {
 		return hash, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,19 @@ func (l *Log) Size() (int64, error) {
 	}
 	n, _, err := countLines(l.segments.path(first))
 	return first + n, err
+}
+
+// Written is when the last segment was written to, the zero time where there is none.
+func (l *Log) Written() (time.Time, error) {
+	first, ok, err := l.segments.floor(maxSeq)
+	if err != nil || !ok {
+		return time.Time{}, err
+	}
+	info, err := os.Lstat(l.segments.path(first))
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
 }
 
 // countLines returns how many lines a segment has and where the last one ends; what lacks a newline is not a line.

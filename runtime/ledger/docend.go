@@ -96,6 +96,13 @@ func (d *Documents) begin() error {
 		return fmt.Errorf("documents: %w", err)
 	}
 	path := d.segments.path(first)
+	if d.active != nil && (d.syncedFirst != d.first || d.syncedSize != d.size) {
+		// The new segment is named by how many documents come before. Those of a writer that was killed are not on the disk
+		// yet, and without them the number would be wrong for ever.
+		if err := d.active.Datasync(); err != nil {
+			return err
+		}
+	}
 	if err := durable.MkdirAllSynced(d.segments.dir, 0o755); err != nil {
 		return err
 	}

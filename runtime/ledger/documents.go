@@ -36,6 +36,8 @@ type Documents struct {
 	lines  int64         // documents in it, up to size
 	size   int64
 
+	syncedFirst, syncedSize int64 // the end of what the last Append brought to the disk
+
 	readers readers
 }
 
@@ -59,6 +61,14 @@ func (d *Documents) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return errors.Join(d.forget(), d.readers.close())
+}
+
+// Synced returns the number of the segment that the last Append of this handle wrote to, and up to which byte it is on the
+// disk; 0 and 0 where there was none.
+func (d *Documents) Synced() (segment, size int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.syncedFirst, d.syncedSize
 }
 
 // Append stores documents, given in RFC 8785 form without newlines, and returns where each lies. When it returns, they are
@@ -118,5 +128,6 @@ func (d *Documents) append(docs [][]byte, total int) ([]Ref, error) {
 	}
 	d.size += int64(len(buf))
 	d.lines += int64(len(docs))
+	d.syncedFirst, d.syncedSize = d.first, d.size
 	return refs, nil
 }

@@ -41,7 +41,7 @@ var exitTexts = map[int]string{
 	exitLoopRunning: "another tick --loop is running",
 	exitTampered:    "the ledger does not verify",
 	exitRolledBack:  "the ledger was rolled back or forked",
-	exitIncomplete:  "incomplete: something could not be checked",
+	exitIncomplete:  "incomplete: something is missing",
 	exitUsage:       "wrong usage",
 	exitTimeout:     "the time to wait ran out",
 	exitInterrupted: "interrupted",

@@ -237,10 +237,13 @@ func newLedgerVerify(a *app) *cobra.Command {
 		Short: "check the whole ledger",
 		Long: `Checks the form, order and chain of all events, the digests of all documents, outputs and artifacts that they
 name, that the git history agrees with the files, and that the index is what the ledger says. It changes nothing.
-A file that is missing because an event says that it was removed is noted, and no finding.`,
+A file that is missing because an event says that it was removed is noted, and no finding.
+
+Where only git lacks something, it ends with 14: the next command that writes makes git again from the ledger
+and the documents. Events that a running command has yet to commit are noted.`,
 		Example: `sheratan ledger verify
 sheratan ledger verify --json | jq .ok`,
-		Annotations: workspaceExits(exitInterrupted),
+		Annotations: workspaceExits(exitIncomplete, exitInterrupted),
 		Args:        cobra.NoArgs,
 	}
 	c.RunE = a.run(func(ctx context.Context, _ []string) error {
@@ -253,6 +256,9 @@ sheratan ledger verify --json | jq .ok`,
 			bar.clear()
 			if err := a.show(v, a.verificationText(v)); err != nil {
 				return err
+			}
+			if v.Incomplete() {
+				return outcome(exitIncomplete)
 			}
 			if !v.OK {
 				return outcome(exitTampered)
@@ -271,7 +277,13 @@ func (a *app) verificationText(v pipeline.Verification) string {
 	for _, f := range v.Notes {
 		b.WriteString(a.out.style.dim("note: ") + findingText(f))
 	}
-	if more := v.Removed - len(v.Notes); more > 0 {
+	named := 0
+	for _, f := range v.Notes {
+		if f.Code == pipeline.CodeFileRemoved {
+			named++
+		}
+	}
+	if more := v.Removed - named; more > 0 {
 		fmt.Fprintf(&b, "note: and %d more files were removed on purpose\n", more)
 	}
 	if v.OK {
