@@ -24,9 +24,12 @@ type Environment struct {
 	Policies []policy.File
 	Prompts  []string // names of the questions that jobs of the kind llm may name
 	Roots    PathChecker
+	Base     string   // the first root, absolute: what relative paths are relative to
+	Writable []string // folders beside the roots in which jobs write, absolute; no program lies there
 	// Resolve finds a program by name or absolute path. ErrNoProgram says that there is none; NewResolver makes one.
 	Resolve func(program string) (Found, error)
-	// Digest returns the SHA-256 of a file in hexadecimal. It is asked once for each program; the caller may remember.
+	// Digest returns the SHA-256 of a file in hexadecimal. It is asked once for each program when the rules are compiled, and
+	// later, by many goroutines, for programs in roots; the caller may remember.
 	Digest func(path string) (string, error)
 }
 
@@ -78,7 +81,7 @@ func Compile(cfg Config, env Environment) (*Rules, error) {
 	add(r.compileEnv()...)
 	add(r.compileCross()...)
 
-	exec := execCompiler{roots: env.Roots, resolve: env.Resolve, digest: env.Digest}
+	exec := execCompiler{roots: env.Roots, base: env.Base, writable: env.Writable, resolve: env.Resolve, digest: env.Digest}
 	exec.compile(cfg.Gates.Exec)
 	r.exec = exec.rules
 	add(exec.faults...)

@@ -9,7 +9,8 @@ import (
 type ExecDecision struct {
 	Decision  Decision
 	Program   string // the real path of the program to execute, "" where there is no rule for it
-	SHA256    string // of the program when the rules were loaded
+	SHA256    string // of the program when the rules were loaded; of one in a root, now
+	InRoot    bool   // the program is a file in a root, and may be another one by the time that the job starts
 	RerunSafe bool   // every rule that decided says so
 	Retries   int    // of a failed job that does not say it itself: the least that a rule that decided gives
 	Write     bool   // the same of changing the roots
@@ -24,6 +25,9 @@ type Program struct {
 	Path   string `json:"path"`   // where it was found; "" where it was not
 	Real   string `json:"real"`   // that path with its symbolic links resolved
 	SHA256 string `json:"sha256"` // of the file
+	// InRoot says that Path lies in a root, as a rule allows. Jobs may change that file at any time, so the rules do not hold what
+	// it is: Real and SHA256 are empty.
+	InRoot bool `json:"in_root,omitempty"`
 }
 
 // execRule is a compiled ExecRule.
@@ -76,6 +80,7 @@ func (r *execRule) matches(args []string) bool {
 // the same program, so that a rule which forbids one of them forbids all.
 type execRules struct {
 	bySpelling map[string]*programRules
+	inRoot     func(path string) (Program, error) // looks at a program in a root
 }
 
 type programRules struct {
@@ -99,7 +104,11 @@ func (x *execRules) decide(argv []string) ExecDecision {
 	if !ok {
 		return d
 	}
-	d.Program, d.SHA256 = p.Real, p.SHA256
+	program := p.Program
+	if d.InRoot = p.InRoot; p.InRoot {
+		program, _ = x.inRoot(p.Path) // one that cannot be used is missing
+	}
+	d.Program, d.SHA256 = program.Real, program.SHA256
 	strictest := -1
 	for i := range p.rules {
 		r := &p.rules[i]
@@ -117,7 +126,7 @@ func (x *execRules) decide(argv []string) ExecDecision {
 			d.Write, d.Network = d.Write && r.write, d.Network && r.network
 		}
 	}
-	d.Missing = p.Real == "" && (d.Decision == DecisionAllow || d.Decision == DecisionAsk)
+	d.Missing = d.Program == "" && (d.Decision == DecisionAllow || d.Decision == DecisionAsk)
 	return d
 }
 
@@ -126,6 +135,11 @@ var strictness = []Decision{DecisionAllow, DecisionAsk, DecisionForbid}
 // Exec returns what the exec rules say of a command line. The executor asks the same, and executes the program that the
 // answer names.
 func (r *Rules) Exec(argv []string) ExecDecision { return r.exec.decide(argv) }
+
+// InRoots reports whether any rule names a program in a root.
+func (r *Rules) InRoots() bool {
+	return slices.ContainsFunc(r.programs, func(p Program) bool { return p.InRoot })
+}
 
 // Programs returns the programs that the exec rules and then the kinds name, in their order, each once. They belong to the
 // rules in force: another program under the same name makes other rules.

@@ -3,13 +3,10 @@ package gates
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"regexp/syntax"
-	"slices"
 	"strings"
 
-	"github.com/sheratan/sheratan/hosts/roots"
 	"github.com/sheratan/sheratan/pipeline/kind"
 )
 
@@ -29,9 +26,11 @@ var ErrNoProgram = errors.New("no such program")
 
 // execCompiler builds execRules.
 type execCompiler struct {
-	roots   PathChecker
-	resolve func(program string) (Found, error)
-	digest  func(path string) (string, error)
+	roots    PathChecker
+	base     string
+	writable []string
+	resolve  func(program string) (Found, error)
+	digest   func(path string) (string, error)
 
 	rules    *execRules
 	programs []Program
@@ -39,7 +38,7 @@ type execCompiler struct {
 }
 
 func (c *execCompiler) compile(rules []ExecRule) {
-	c.rules = &execRules{bySpelling: make(map[string]*programRules)}
+	c.rules = &execRules{bySpelling: make(map[string]*programRules), inRoot: c.inRoot}
 	compiled := make([]execRule, len(rules))
 	for i, r := range rules {
 		var err error
@@ -68,9 +67,16 @@ func (c *execCompiler) add(index int, r ExecRule) (execRule, error) {
 			return rule, fmt.Errorf("/args: %q %s, so \"...\" would allow any program; list the arguments, or say \"unsafe\": true", r.Program, why)
 		}
 	}
-	p, err := c.program(r.Program)
+	find := c.program
+	if r.InRoot {
+		find = c.programInRoot
+	}
+	p, err := find(r.Program)
 	if err != nil {
 		return rule, fmt.Errorf("/program: %w", err)
+	}
+	if p.InRoot != r.InRoot {
+		return rule, fmt.Errorf("/in_root: another rule names the same program %q and says otherwise", r.Program)
 	}
 	if rule.rest && !r.Unsafe && p.Real != "" && stem(p.Real) != stem(r.Program) {
 		if why := runsOthers(p.Real); why != "" && !manyInOne(p.Real) {
@@ -113,52 +119,6 @@ func (c *execCompiler) program(name string) (*programRules, error) {
 	return p, nil
 }
 
-// locate finds a program that a rule or a kind names, outside of all roots, and its digest.
-func (c *execCompiler) locate(name string) (Program, error) {
-	switch {
-	case name == "":
-		return Program{}, errors.New("is missing: the name of a program, or its absolute path")
-	case strings.Contains(name, "/") && (!filepath.IsAbs(name) || filepath.Clean(name) != name):
-		return Program{}, fmt.Errorf("%q is neither a name nor a clean absolute path", name)
-	}
-	found, err := c.resolve(name)
-	if err != nil {
-		return Program{}, fmt.Errorf("%q: %w", name, err)
-	}
-	for _, path := range []string{found.Path, found.Real} {
-		if err := c.outside(path); err != nil {
-			return Program{}, fmt.Errorf("%q: %w", name, err)
-		}
-	}
-	sum, err := c.digest(found.Real)
-	if err != nil {
-		return Program{}, fmt.Errorf("%q: %w", name, err)
-	}
-	return Program{Name: name, Path: found.Path, Real: found.Real, SHA256: sum}, nil
-}
-
-// ownProgram finds the program of an operator's own kind. Unlike an exec rule a kind says what there is to be run, so one
-// whose program is missing does not load.
-func (c *execCompiler) ownProgram(k kind.Kind) (Program, error) {
-	name, unsafe := k.Program()
-	p, err := c.locate(name)
-	switch {
-	case errors.Is(err, ErrNoProgram):
-		return p, fmt.Errorf("/argv/0: %q is in none of the folders in which programs are looked up; install it, write its absolute path, or move the file out of the folder", name)
-	case err != nil:
-		return p, fmt.Errorf("/argv/0: %w", err)
-	}
-	for _, path := range []string{name, p.Real} {
-		if why := runsOthers(path); why != "" && !unsafe && !(path == p.Real && manyInOne(path)) {
-			return p, fmt.Errorf("/argv/0: %q %s; write out the options that keep it from that, and say \"unsafe\": true, or take another program", path, why)
-		}
-	}
-	if !slices.ContainsFunc(c.programs, func(other Program) bool { return other.Name == p.Name }) {
-		c.programs = append(c.programs, p)
-	}
-	return p, nil
-}
-
 func (c *execCompiler) sameProgram(program Program) *programRules {
 	for _, p := range c.rules.bySpelling {
 		if p.Real == program.Real && stem(p.Name) == stem(program.Name) {
@@ -166,19 +126,6 @@ func (c *execCompiler) sameProgram(program Program) *programRules {
 		}
 	}
 	return nil
-}
-
-// outside refuses a program that a job could replace.
-func (c *execCompiler) outside(path string) error {
-	err := c.roots.Check(path)
-	var fault *roots.PathError
-	if err != nil && errors.As(err, &fault) && fault.Code == roots.OutsideRoots {
-		return nil
-	}
-	if err == nil {
-		return fmt.Errorf("%s lies in a root, where jobs could replace it; install it elsewhere", path)
-	}
-	return fmt.Errorf("%s: %w; a program lies outside the roots and the workspace", path, err)
 }
 
 func manyInOne(path string) bool { return strings.HasPrefix(runsOthers(path), "is many") }

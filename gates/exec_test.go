@@ -73,6 +73,84 @@ func TestManyInOne(t *testing.T) {
 	}
 }
 
+// TestProgramInRoot names a program in a root by all spellings of its path, and changes it.
+func TestProgramInRoot(t *testing.T) {
+	b := newBench(t, nil)
+	work := filepath.Join(b.dir, "work")
+	outside := filepath.Join(t.TempDir(), "interpreter")
+	for path, text := range map[string]string{filepath.Join(work, "sub/run.sh"): "1", outside: "2", filepath.Join(work, ".git/hook"): "3", filepath.Join(b.dir, "config/x"): "4"} {
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, target := range map[string]string{"venv": outside, "to-config": filepath.Join(b.dir, "config/x")} {
+		if err := os.Symlink(target, filepath.Join(work, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compile := func(rules ...gates.ExecRule) (*gates.Rules, error) {
+		c := gates.DefaultConfig()
+		c.Gates.Exec = rules
+		return gates.Compile(c, gates.Environment{Policies: b.files, Kinds: kinds(), Roots: b.roots, Base: work, Resolve: gates.NewResolver(nil),
+			Digest: func(path string) (string, error) { text, err := os.ReadFile(path); return string(text), err }})
+	}
+	allow := func(program string) gates.ExecRule {
+		return gates.ExecRule{Program: program, Args: []string{"a|b"}, Decision: gates.DecisionAllow, InRoot: true}
+	}
+	forbid := gates.ExecRule{Program: filepath.Join(work, "sub/run.sh"), Args: []string{"b"}, Decision: gates.DecisionForbid, InRoot: true}
+	rules, err := compile(allow("./sub/run.sh"), forbid, allow("./venv"), allow("./later"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spelling := range []string{"./sub/run.sh", "sub/run.sh", filepath.Join(work, "sub/run.sh")} {
+		if d := rules.Exec([]string{spelling, "a"}); d.Decision != gates.DecisionAllow || !d.InRoot || d.SHA256 != "1" || d.Program != filepath.Join(work, "sub/run.sh") {
+			t.Errorf("%s: %+v", spelling, d)
+		}
+		if d := rules.Exec([]string{spelling, "b"}); d.Decision != gates.DecisionForbid {
+			t.Errorf("%s: %+v", spelling, d)
+		}
+	}
+	for _, other := range []string{"run.sh", "later", "../sub/run.sh", "sub/../sub/run.sh", "venv"} {
+		if d := rules.Exec([]string{other, "a"}); d.Decision != gates.NoRule {
+			t.Errorf("%s: %+v", other, d)
+		}
+	}
+	if d := rules.Exec([]string{"./venv", "a"}); d.Program != outside || d.SHA256 != "2" {
+		t.Errorf("%+v", d)
+	}
+	if d := rules.Exec([]string{"./later", "a"}); !d.Missing {
+		t.Errorf("%+v", d)
+	}
+	if err := os.WriteFile(filepath.Join(work, "later"), []byte("5"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if d := rules.Exec([]string{"./later", "a"}); d.Missing || d.SHA256 != "5" {
+		t.Errorf("a program that was built: %+v", d)
+	}
+	if err := os.Remove(filepath.Join(work, "venv")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(b.dir, "config/x"), filepath.Join(work, "venv")); err != nil {
+		t.Fatal(err)
+	}
+	if d := rules.Exec([]string{"./venv", "a"}); !d.Missing {
+		t.Errorf("a link that was turned to what is closed: %+v", d)
+	}
+	notSaid := allow("./sub/run.sh")
+	notSaid.InRoot = false
+	for name, bad := range map[string]gates.ExecRule{
+		"outside": allow(outside), "a name": allow("run.sh"), "dots": allow("./../config/x"), "git": allow("./.git/hook"), "a link to config": allow("./to-config"),
+		"not said": notSaid, "empty": allow(""), "unclean": allow(work + "//sub/run.sh"),
+	} {
+		if _, err := compile(bad); err == nil {
+			t.Errorf("%s: loads", name)
+		}
+	}
+	if _, err := compile(allow("./sub/run.sh"), func() gates.ExecRule { r := allow(filepath.Join(work, "sub/run.sh")); r.InRoot = false; return r }()); err == nil {
+		t.Error("two rules that do not agree on it load")
+	}
+}
+
 var strict = []gates.Decision{gates.DecisionAllow, gates.DecisionAsk, gates.DecisionForbid}
 
 func genRule(t *rapid.T) gates.ExecRule {
@@ -133,6 +211,9 @@ func TestSuggest(t *testing.T) {
 	}{
 		{"one", [][]string{{"go", "vet", "./..."}}, nil, `[go [vet \./\.\.\.]]`},
 		{"two that differ in one place", [][]string{{"go", "vet", "."}, {"go", "test", "."}}, [][]string{{"go", "run", "."}}, `[go [vet|test \.]]`},
+		{"two that differ in two places", [][]string{{"p", "a", "x"}, {"p", "b", "y"}}, nil, `[p [a x]] [p [b y]]`},
+		{"a product", [][]string{{"p", "a", "x"}, {"p", "a", "y"}, {"p", "b", "x"}, {"p", "b", "y"}}, nil, `[p [a x|y]] [p [b x|y]]`},
+		{"an empty argument", [][]string{{"p", "", "x"}, {"p", "a", "x"}}, nil, `[p [|a x]]`},
 		{"alternatives that would let a denied one through", [][]string{{"p", "a", "x"}, {"p", "b", "y"}}, [][]string{{"p", "a", "y"}}, `[p [a x]] [p [b y]]`},
 		{"lengths", [][]string{{"p"}, {"p", "a"}}, nil, `[p []] [p [a]]`},
 		{"programs", [][]string{{"p", "a"}, {"q", "a"}}, nil, `[p [a]] [q [a]]`},
@@ -141,7 +222,7 @@ func TestSuggest(t *testing.T) {
 		{"the same twice", [][]string{{"p", "a"}, {"p", "a"}}, nil, `[p [a]]`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			rules, err := gates.Suggest(tt.allow, tt.deny)
+			rules, err := gates.Suggest(tt.allow, tt.deny, outsideRoots)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -167,16 +248,18 @@ func TestSuggest(t *testing.T) {
 			}
 		})
 	}
-	if _, err := gates.Suggest([][]string{{"p"}}, [][]string{{"p"}}); err == nil {
+	if _, err := gates.Suggest([][]string{{"p"}}, [][]string{{"p"}}, outsideRoots); err == nil {
 		t.Error("allowed and denied at once")
 	}
-	if _, err := gates.Suggest(nil, nil); err == nil {
+	if _, err := gates.Suggest(nil, nil, outsideRoots); err == nil {
 		t.Error("nothing to allow")
 	}
-	if _, err := gates.Suggest([][]string{{}}, nil); err == nil {
+	if _, err := gates.Suggest([][]string{{}}, nil, outsideRoots); err == nil {
 		t.Error("no program")
 	}
 }
+
+func outsideRoots(string) bool { return false }
 
 // rename makes a rule about a program that exists.
 func rename(r *gates.ExecRule) {
@@ -203,7 +286,7 @@ func TestSuggestIsExact(t *testing.T) {
 		deny := slices.DeleteFunc(rapid.SliceOfN(argv, 0, 4).Draw(rt, "deny"), func(d []string) bool {
 			return slices.ContainsFunc(allow, func(a []string) bool { return slices.Equal(a, d) })
 		})
-		rules, err := gates.Suggest(allow, deny)
+		rules, err := gates.Suggest(allow, deny, outsideRoots)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -218,12 +301,27 @@ func TestSuggestIsExact(t *testing.T) {
 				rt.Fatalf("%q is not allowed by %v", a, rules)
 			}
 		}
-		for _, d := range deny {
-			if r.Exec(d).Decision != gates.NoRule {
+		for _, d := range append(argvsOf(allow), deny...) {
+			asked := slices.ContainsFunc(allow, func(a []string) bool { return slices.Equal(a, d) })
+			if !asked && r.Exec(d).Decision != gates.NoRule {
 				rt.Fatalf("%q is allowed by %v", d, rules)
 			}
 		}
 	})
+}
+
+// argvsOf makes every command line of one or two arguments out of the words of these.
+func argvsOf(lines [][]string) (all [][]string) {
+	for _, p := range lines {
+		for _, x := range lines {
+			for _, y := range lines {
+				if len(x) > 1 && len(y) > 2 {
+					all = append(all, []string{p[0], x[1]}, []string{p[0], x[1], y[2]}, []string{p[0], y[2], x[1]})
+				}
+			}
+		}
+	}
+	return all
 }
 
 func TestSuggestKind(t *testing.T) {

@@ -164,6 +164,9 @@ func (e *evaluation) command(v *verdict) {
 		v.note("program", d.Program)
 		v.note("program_sha256", d.SHA256)
 	}
+	if d.InRoot {
+		v.note("program_in_root", true)
+	}
 	cwd, _ := e.params["cwd"].(string)
 	for i, arg := range argv[1:] {
 		e.closedArgument(v, cwd, arg, "/argv/"+strconv.Itoa(i+1))

@@ -8,11 +8,12 @@ import (
 	"strings"
 )
 
-// Suggest returns the smallest exec rules that match every command line of allow and none of deny: arguments word for
-// word, alternatives where command lines of the same program and length differ, never "...". There is one rule for each
-// program and number of arguments; where alternatives of several arguments would let a denied one through, one for each
-// command line. The rules carry all command lines as examples, so that they load or say why they do not.
-func Suggest(allow, deny [][]string) ([]ExecRule, error) {
+// Suggest returns few exec rules that match the command lines of allow and no other: arguments word for word, never "...".
+// Command lines of the same program and length share a rule with alternatives where that matches none that nobody asked for:
+// of "a x" and "b y" it would also match "a y". The rules carry all command lines as examples, so that they load or say why they
+// do not. A command line of allow must not be among those of deny. The rules of programs for which inRoot answers true say that
+// these lie in a root.
+func Suggest(allow, deny [][]string, inRoot func(program string) bool) ([]ExecRule, error) {
 	if len(allow) == 0 {
 		return nil, errors.New("no command lines to allow")
 	}
@@ -27,38 +28,45 @@ func Suggest(allow, deny [][]string) ([]ExecRule, error) {
 	var rules []ExecRule
 	for _, group := range alike(allow) {
 		rule := ruleFor(group, deny)
-		if !slices.ContainsFunc(deny, rule.lets) {
-			rules = append(rules, rule)
-			continue
-		}
-		for _, argv := range group {
-			rules = append(rules, ruleFor([][]string{argv}, deny))
-		}
+		rule.InRoot = inRoot(rule.Program)
+		rules = append(rules, rule)
 	}
 	return rules, nil
 }
 
-// alike groups command lines by program and length, in the order of their first appearance, each line once.
+// alike groups command lines that can share a rule, in the order of their first appearance, each line once.
 func alike(lines [][]string) [][][]string {
-	type key struct {
-		program string
-		n       int
-	}
-	at := make(map[key]int)
 	var groups [][][]string
-	for _, argv := range lines {
-		k := key{argv[0], len(argv)}
-		i, ok := at[k]
-		if !ok {
-			i = len(groups)
-			at[k] = i
-			groups = append(groups, nil)
+	for i, argv := range lines {
+		same := func(other []string) bool { return slices.Equal(other, argv) }
+		if slices.ContainsFunc(lines[:i], same) {
+			continue
 		}
-		if !slices.ContainsFunc(groups[i], func(g []string) bool { return slices.Equal(g, argv) }) {
-			groups[i] = append(groups[i], argv)
+		at := slices.IndexFunc(groups, func(group [][]string) bool {
+			return group[0][0] == argv[0] && len(group[0]) == len(argv) && exact(append(slices.Clip(group), argv))
+		})
+		if at < 0 {
+			at, groups = len(groups), append(groups, nil)
 		}
+		groups[at] = append(groups[at], argv)
 	}
 	return groups
+}
+
+// exact reports whether these command lines, which differ and have the same length, are all that there is when each argument is
+// any of the words that stand in its place.
+func exact(group [][]string) bool {
+	all := 1
+	for i := range group[0] {
+		words := map[string]bool{}
+		for _, argv := range group {
+			words[argv[i]] = true
+		}
+		if all *= len(words); all > len(group) {
+			return false
+		}
+	}
+	return all == len(group)
 }
 
 func ruleFor(group, deny [][]string) ExecRule {
@@ -79,15 +87,6 @@ func ruleFor(group, deny [][]string) ExecRule {
 		}
 	}
 	return rule
-}
-
-// lets reports whether a rule as ruleFor makes it matches a command line.
-func (r ExecRule) lets(argv []string) bool {
-	if len(argv) == 0 || argv[0] != r.Program {
-		return false
-	}
-	rule, err := compileExecRule(0, r)
-	return err == nil && rule.matches(argv[1:])
 }
 
 // SuggestKind says which line of the config would let jobs of a kind run: the JSON Pointer of a list, and whether each

@@ -47,6 +47,9 @@ func remains(row indexRow) (job.Intake, job.Proposal) {
 // codeNoHost is the reason of a job that an operator allowed although no host offers what it needs.
 const codeNoHost = "NO_HOST"
 
+// codeProgramChanged is the reason of a job whose program, in a root, is not the one any more that the job was approved with.
+const codeProgramChanged = "PROGRAM_CHANGED"
+
 // refuse blocks a job that waits in the queue, and tells why.
 func (b *batch) refuse(row indexRow, next job.NextAction, code, reason string) (DispatchLine, error) {
 	b.jobEvent("dispatch", job.JobBlocked, row.ID, row.TraceID, "blocked",

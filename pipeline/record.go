@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/sheratan/sheratan/hosts"
@@ -158,6 +159,9 @@ func (b *batch) attempt(id string) (*attempt, error) {
 	}
 	j := newJob(in, prop, row)
 	fillState(&j, row)
+	if err := b.p.bindProgram(context.Background(), &j, row); err != nil {
+		return nil, err
+	}
 	inputs, err := b.inputs(j)
 	return &attempt{row: row, job: j, inputs: inputs, number: row.Attempt, queued: b.now}, err
 }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/hosts"
 	"github.com/sheratan/sheratan/hosts/agent"
@@ -75,7 +73,7 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 		Artifacts:  func(id string, attempt int) string { return p.attemptFile(id, attempt, p.now(), "artifacts") },
 		Last:       lastAttempt,
 		Kind:       r.Gates.Kind,
-		Resolve:    func(kind string, argv []string) (string, string, error) { return resolve(r, kind, argv) },
+		Resolve:    func(j job.Job, kind string, argv []string) (string, string, error) { return resolve(r, j, kind, argv) },
 		EnvAllowed: r.Gates.EnvAllowed,
 		Env:        baseEnv(r),
 		Limit:      int64(r.Config.Limits.OutputBytes),
@@ -116,23 +114,6 @@ func baseEnv(r *rules.Rules) []string {
 		env = append(env, name+"="+v) // of a name that is there twice, the later one counts
 	}
 	return env
-}
-
-// resolve finds the program of a command line, if the rules still allow that; with the name of a kind of the operator's own it
-// is the program of that.
-func resolve(r *rules.Rules, kindName string, argv []string) (path, sha256 string, err error) {
-	if kindName != "" {
-		p, ok := r.Gates.KindProgram(kindName)
-		if !ok || p.Real == "" {
-			return "", "", fmt.Errorf("%s: the program of the kind %s is not on this machine", argv[0], kindName)
-		}
-		return p.Real, p.SHA256, nil
-	}
-	d := r.Gates.Exec(argv)
-	if d.Decision != gates.DecisionAllow && d.Decision != gates.DecisionAsk || d.Program == "" {
-		return "", "", fmt.Errorf("%s: no exec rule allows this command line", argv[0])
-	}
-	return d.Program, d.SHA256, nil
 }
 
 func redactText(s string) (string, int) { return secrets.Redact(s) }

@@ -3,7 +3,10 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -23,8 +26,9 @@ type Suggestion struct {
 // refusedLimit bounds how many other refused jobs a suggestion is held against.
 const refusedLimit = 10000
 
-// PolicySuggest finds the smallest rule that would allow these blocked jobs and none of the other refused ones.
-func (p *Pipeline) PolicySuggest(ctx context.Context, ids []string) (Suggestion, error) {
+// PolicySuggest finds the smallest rules that would allow these blocked jobs and no other command line. For a program in a root
+// there is one only where the operator wants it: inRoot.
+func (p *Pipeline) PolicySuggest(ctx context.Context, ids []string, inRoot bool) (Suggestion, error) {
 	wanted := map[string]bool{}
 	var allow []job.Payload
 	for _, id := range ids {
@@ -64,7 +68,33 @@ func (p *Pipeline) PolicySuggest(ctx context.Context, ids []string) (Suggestion,
 		}
 		deny = append(deny, prop.Payload)
 	}
-	return suggest(ids, allow, deny)
+	r, err := p.Rules(ctx)
+	if err != nil {
+		return Suggestion{}, err
+	}
+	return suggest(ids, allow, deny, func(program string) (bool, error) {
+		in := liesInRoot(r, program)
+		if in && !inRoot {
+			return true, &InRootError{Program: program}
+		}
+		return in, nil
+	})
+}
+
+// liesInRoot reports whether a program is named by a path in a root. A relative path can be nothing else.
+func liesInRoot(r *rules.Rules, program string) bool {
+	if !filepath.IsAbs(program) {
+		return strings.Contains(program, "/")
+	}
+	return r.Roots.Check(filepath.Dir(program)) == nil
+}
+
+// InRootError says that no rule is suggested for a program because jobs can change it.
+type InRootError struct{ Program string }
+
+func (e *InRootError) Error() string {
+	return e.Program + ": the program lies in a root, where jobs that may write can change it, so no rule is suggested for it; " +
+		"write a kind that runs it, or propose an interpreter with the script as its argument, such as bash " + e.Program
 }
 
 func sameCommand(a, b job.Payload) bool {
@@ -73,7 +103,7 @@ func sameCommand(a, b job.Payload) bool {
 	return ok && also && slices.Equal(x, y)
 }
 
-func suggest(ids []string, allow, deny []job.Payload) (Suggestion, error) {
+func suggest(ids []string, allow, deny []job.Payload, inRoot func(program string) (bool, error)) (Suggestion, error) {
 	s := Suggestion{Covers: ids}
 	var argvs, others [][]string
 	for i, pl := range allow {
@@ -82,6 +112,11 @@ func suggest(ids []string, allow, deny []job.Payload) (Suggestion, error) {
 			return s, &StateError{ID: ids[i], Status: "a " + orNothing(pl.Kind) + " job", Want: "a rule can only be suggested for exec jobs",
 				Way: "list its kind under gates.kinds.allow or gates.kinds.manual in config/sheratan.json, or sheratan why " + ids[i]}
 		}
+		if len(argv) > 0 {
+			if _, err := inRoot(argv[0]); err != nil {
+				return s, fmt.Errorf("%s: %w", ids[i], err)
+			}
+		}
 		argvs = append(argvs, argv)
 	}
 	for _, pl := range deny {
@@ -89,7 +124,7 @@ func suggest(ids []string, allow, deny []job.Payload) (Suggestion, error) {
 			others = append(others, argv)
 		}
 	}
-	list, err := gates.Suggest(argvs, others)
+	list, err := gates.Suggest(argvs, others, func(program string) bool { in, _ := inRoot(program); return in })
 	if err != nil {
 		return s, err
 	}
@@ -124,20 +159,23 @@ func (p *Pipeline) AddRule(ctx context.Context, s Suggestion) (added int, err er
 	if lock := p.ws.ConfigLock(); exists(lock) {
 		return 0, &RulesLockedError{lock}
 	}
+	var missing [][]byte
 	for _, text := range s.Rules {
 		var rule gates.ExecRule
 		if err := json.Unmarshal(text, &rule); err != nil {
-			return added, err
+			return 0, err
 		}
-		if slices.ContainsFunc(r.Config.Gates.Exec, rule.Same) {
-			continue
+		if !slices.ContainsFunc(r.Config.Gates.Exec, rule.Same) {
+			missing = append(missing, text)
 		}
-		if err := rules.AddExecRule(p.ws.Config(), text); err != nil {
-			return added, err
-		}
-		added++
 	}
-	return added, p.reloadRules(ctx)
+	if len(missing) == 0 {
+		return 0, nil
+	}
+	if err := rules.AddExecRules(ctx, p.ws, missing...); err != nil {
+		return 0, err
+	}
+	return len(missing), p.reloadRules(ctx)
 }
 
 // RulesLockedError says that a rule was not written because config/sheratan.lock.json pins the rules.

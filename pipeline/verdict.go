@@ -74,10 +74,17 @@ func (b *batch) gateAgain(r *rules.Rules, rows []indexRow) (refused map[string]D
 	}
 	for _, v := range list {
 		row, rep := v.row, v.report
+		changed, err := b.p.programChanged(row, rep)
+		if err != nil {
+			return nil, err
+		}
 		var line DispatchLine
 		switch {
 		case v.broken != nil:
 			line, err = b.refuseDamaged(row, v.broken)
+		case changed != nil:
+			b.gated(v, "dispatch")
+			line, err = b.refuse(row, job.RequireOperatorAck, codeProgramChanged, changed.Error())
 		case rep.Approved() || row.Basis == "operator" && rep.Overridable() || row.Basis == "auditor" && audit.Lifts(rep):
 			b.gated(v, "dispatch")
 			continue

@@ -162,6 +162,12 @@ func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *
 	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)
 }
 
+// temporary is an error that may be gone at the next attempt.
+type temporary interface {
+	error
+	Temporary() bool
+}
+
 // execution is what is executed: the params of an exec job, or the command line that a kind of the operator's own makes.
 type execution struct {
 	kind.Exec
@@ -177,9 +183,10 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 			return failed(CodeSandbox, false, "%s", why)
 		}
 	}
-	path, digest, err := a.opt.Resolve(p.kind, p.Argv)
+	path, digest, err := a.opt.Resolve(j, p.kind, p.Argv)
 	if err != nil {
-		return failed(CodeRefused, false, "%v", err)
+		again, ok := errors.AsType[temporary](err)
+		return failed(CodeRefused, ok && again.Temporary(), "%v", err)
 	}
 	res.Programs = []string{path + " " + digest}
 	// Changing to the directory by its descriptor: between check and use its name could come to mean another one.

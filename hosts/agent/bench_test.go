@@ -18,7 +18,7 @@ func BenchmarkTrue(b *testing.B) {
 		b.Skip(err)
 	}
 	f := newFixture(b, func(o *Options) {
-		o.Resolve = func(string, []string) (string, string, error) { return path, "0", nil }
+		o.Resolve = func(job.Job, string, []string) (string, string, error) { return path, "0", nil }
 	})
 	j := newJob(b, "j", "exec", object{"argv": []string{"true"}}, 10)
 	parallel(b, func(i int64) {

@@ -75,7 +75,7 @@ func newFixture(t testing.TB, change ...func(*Options)) fixture {
 		},
 		Artifacts: func(id string, attempt int) string { return attemptBase(ws, id, attempt) + ".artifacts" },
 		Last:      func(_ job.Job, res job.Result) bool { return res.Status == job.StatusCompleted || !res.Retryable },
-		Resolve: func(_ string, argv []string) (string, string, error) {
+		Resolve: func(_ job.Job, _ string, argv []string) (string, string, error) {
 			if argv[0] == "forbidden" {
 				return "", "", errors.New("forbidden: no rule allows this program")
 			}

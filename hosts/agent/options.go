@@ -26,9 +26,10 @@ type Options struct {
 	Last func(j job.Job, res job.Result) bool
 	// Kind returns a kind of the operator's own; nil is that there are none.
 	Kind func(name string) (kind.Kind, bool)
-	// Resolve returns the absolute path and the digest of the program that the exec rules allow for argv at this moment, or
-	// with the name of a kind of the operator's own that of the kind; or an error, which refuses the job.
-	Resolve func(kind string, argv []string) (path, sha256 string, err error)
+	// Resolve returns the absolute path and the digest of the program that the exec rules allow for argv of a job at this moment,
+	// or with the name of a kind of the operator's own that of the kind; or an error, which refuses the job. The file there is
+	// still the one that was looked at. An error with Temporary() true lets another attempt follow.
+	Resolve func(j job.Job, kind string, argv []string) (path, sha256 string, err error)
 
 	// EnvAllowed reports whether a job may set a variable itself; nil allows none.
 	EnvAllowed func(name, value string) bool

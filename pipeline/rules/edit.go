@@ -2,6 +2,7 @@ package rules
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,12 +11,31 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/sheratan/sheratan/runtime/durable"
+	"github.com/sheratan/sheratan/runtime/workspace"
 	"github.com/sheratan/sheratan/schemas"
 )
 
-// AddExecRule appends an exec rule, as JSON, to gates.exec of a config file, and leaves every other byte of the file as
-// it is. The result is checked against the schema before it is written; whether the rule loads is for Load to say.
-func AddExecRule(path string, rule []byte) error {
+// AddExecRules appends exec rules, as JSON, to gates.exec of the config, and leaves every other byte of the file as it is.
+func AddExecRules(ctx context.Context, ws *workspace.Workspace, rules ...[]byte) error {
+	return Edit(ctx, ws, func(text []byte) ([]byte, error) {
+		for _, rule := range rules {
+			if _, err := schemas.Parse(rule, schemas.Limits{}); err != nil {
+				return nil, fmt.Errorf("the rule: %w", err)
+			}
+			var err error
+			if text, err = insert(text, []string{"gates", "exec"}, inline(rule)); err != nil {
+				return nil, fmt.Errorf("%s: %w", ws.Config(), err)
+			}
+		}
+		return text, nil
+	})
+}
+
+// Edit replaces the text of the config by what change makes of it. The new text is loaded with everything that belongs to the
+// rules before it replaces the old one: nothing runs while the rules do not load, so a bad edit would stop the workspace. What is
+// wrong with it is an *InvalidError, and the file is as it was.
+func Edit(ctx context.Context, ws *workspace.Workspace, change func(text []byte) ([]byte, error)) error {
+	path := ws.Config()
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -24,15 +44,16 @@ func AddExecRule(path string, rule []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, err := schemas.Parse(rule, schemas.Limits{}); err != nil {
-		return fmt.Errorf("the rule: %w", err)
-	}
-	text, err := insert(old, []string{"gates", "exec"}, inline(rule))
+	text, err := change(old)
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return err
 	}
-	if _, problems := parseConfig(path, text); len(problems) > 0 {
-		return &InvalidError{Problems: problems}
+	r, err := Load(ctx, ws, Options{Unlocked: true, text: text})
+	if err != nil {
+		return fmt.Errorf("with this change the rules do not load, and nothing was written: %w", err)
+	}
+	if err := r.Close(); err != nil {
+		return err
 	}
 	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, old) {
 		return errors.Join(fmt.Errorf("%s: has changed meanwhile; try again", path), err)

@@ -1,7 +1,9 @@
 package rules
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -39,7 +41,7 @@ func TestAddExecRule(t *testing.T) {
 	ws := newWorkspace(t)
 	old := read(t, ws.Config())
 	rule := `{"program":"true","args":["a<b"],"decision":"ask","match":[["true","a<b"]]}`
-	if err := AddExecRule(ws.Config(), []byte(rule)); err != nil {
+	if err := AddExecRules(t.Context(), ws, []byte(rule)); err != nil {
 		t.Fatal(err)
 	}
 	text := read(t, ws.Config())
@@ -61,12 +63,118 @@ func TestAddExecRule(t *testing.T) {
 		t.Errorf("%v, %v", info, err)
 	}
 	for _, bad := range []string{`{"program":"x"}`, `{"program":"x","decision":"allow","typo":1}`, `x`, `{"program":"x","decision":"allow"} {}`} {
-		if err := AddExecRule(ws.Config(), []byte(bad)); err == nil {
+		if err := AddExecRules(t.Context(), ws, []byte(bad)); err == nil {
 			t.Errorf("%s was added", bad)
 		}
 	}
 	if read(t, ws.Config()) != text {
 		t.Error("a refused rule changed the file")
+	}
+}
+
+// TestEditLoadsFirst: rules that fit the schema and do not load are never written, nor is a good one beside a bad one.
+func TestEditLoadsFirst(t *testing.T) {
+	ws := newWorkspace(t)
+	old := read(t, ws.Config())
+	const good = `{"program":"true","args":["x"],"decision":"allow"}`
+	inRoot := filepath.Join(ws.Work(), "run.sh")
+	write(t, inRoot, "#!/bin/sh\n")
+	if err := os.Chmod(inRoot, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, bad := range map[string]string{
+		"relative path":       `{"program":"./run.sh","args":["x"],"decision":"allow"}`,
+		"virtual environment": `{"program":".venv/bin/python","args":["x.py"],"decision":"allow"}`,
+		"path in a root":      `{"program":"` + inRoot + `","args":["x"],"decision":"allow"}`,
+		"expression":          `{"program":"true","args":["("],"decision":"allow"}`,
+		"example":             `{"program":"true","args":["x"],"decision":"allow","match":[["true","y"]]}`,
+		"unsafe":              `{"program":"env","args":["..."],"decision":"allow"}`,
+	} {
+		err := AddExecRules(t.Context(), ws, []byte(good), []byte(bad))
+		var invalid *InvalidError
+		if !errors.As(err, &invalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if read(t, ws.Config()) != old {
+			t.Fatalf("%s: the config was changed", name)
+		}
+	}
+	if err := AddExecRules(t.Context(), ws, []byte(good), []byte(`{"program":"./run.sh","args":["x"],"decision":"allow","in_root":true}`)); err != nil {
+		t.Error(err)
+	}
+	if d := mustLoad(t, ws).Gates.Exec([]string{"./run.sh", "x"}); d.Decision != "allow" || d.Program != inRoot || !d.InRoot {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestProgramsLieWhereNoJobWrites: neither the program nor a link on the way to it.
+func TestProgramsLieWhereNoJobWrites(t *testing.T) {
+	ws := newWorkspace(t)
+	outside, cache := t.TempDir(), t.TempDir()
+	for _, dir := range []string{outside, cache, ws.Work(), ws.Jobs()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		write(t, dir+"/tool", "#!/bin/sh\n")
+		if err := os.Chmod(dir+"/tool", 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := func(target, name string) string {
+		t.Helper()
+		if err := os.Symlink(target, name); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	hop := link(outside+"/tool", ws.Work()+"/hop")
+	folder := link(outside, ws.Work()+"/folder")
+	if err := Edit(t.Context(), ws, func([]byte) ([]byte, error) { return []byte(`{"sandbox":{"caches":["` + cache + `"]}}`), nil }); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		program string
+		loads   bool
+	}{
+		{outside + "/tool", true}, // the control
+		{link(outside+"/tool", outside+"/link"), true},
+		{cache + "/tool", false},
+		{link(cache+"/tool", outside+"/to-cache"), false},
+		{link(hop, outside+"/through-root"), false},
+		{link(folder+"/tool", outside+"/through-folder"), false},
+		{ws.Jobs() + "/tool", false},
+	} {
+		err := AddExecRules(t.Context(), ws, []byte(`{"program":"`+tt.program+`","args":["x"],"decision":"allow"}`))
+		if (err == nil) != tt.loads {
+			t.Errorf("%s: %v", tt.program, err)
+		}
+	}
+}
+
+// TestSameProgram: a program is compared with what it was, without being read where nothing about it has changed.
+func TestSameProgram(t *testing.T) {
+	ws := newWorkspace(t)
+	tool := filepath.Join(t.TempDir(), "tool")
+	write(t, tool, "#!/bin/sh\n")
+	if err := os.Chmod(tool, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := AddExecRules(t.Context(), ws, []byte(`{"program":"`+tool+`","args":[],"decision":"allow"}`)); err != nil {
+		t.Fatal(err)
+	}
+	r := mustLoad(t, ws)
+	d := r.Gates.Exec([]string{tool})
+	if err := r.SameProgram(d.Program, d.SHA256); err != nil {
+		t.Errorf("unchanged: %v", err)
+	}
+	write(t, tool, "#!/bin/no\n")
+	var changed *ProgramChangedError
+	if err := r.SameProgram(d.Program, d.SHA256); !errors.As(err, &changed) || !changed.Temporary() {
+		t.Errorf("changed: %v", err)
+	}
+	write(t, tool, "#!/bin/sh\n")
+	if err := r.SameProgram(d.Program, d.SHA256); err != nil {
+		t.Errorf("as it was: %v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sheratan/sheratan/gates"
@@ -28,7 +29,9 @@ func programFolders(rules []gates.ExecRule, kinds []namedKind) []string {
 		}
 	}
 	for _, r := range rules {
-		add(r.Program)
+		if !r.InRoot { // there, jobs could put a program of any name
+			add(r.Program)
+		}
 	}
 	for _, k := range kinds {
 		program, _ := k.kind.Program()
@@ -37,12 +40,15 @@ func programFolders(rules []gates.ExecRule, kinds []namedKind) []string {
 	return folders
 }
 
-// digests remembers the digests of programs, which would take longer to compute than all the rest of a command.
+// digests remembers the digests of programs, which would take longer to compute than all the rest of a command. It may be used by
+// many goroutines.
 type digests struct {
-	path    string
+	path string
+	now  func() time.Time
+
+	mu      sync.Mutex
 	known   map[string]programDigest
 	changed bool
-	now     time.Time
 }
 
 // programDigest is one entry of the cache. It holds as long as the file is the one that was read.
@@ -53,7 +59,7 @@ type programDigest struct {
 
 // loadDigests reads the cache. One that is missing or damaged is an empty one.
 func loadDigests(path string) *digests {
-	d := &digests{path: path, now: time.Now()}
+	d := &digests{path: path, now: time.Now}
 	if text, err := os.ReadFile(path); err != nil || json.Unmarshal(text, &d.known) != nil || d.known == nil {
 		d.known = map[string]programDigest{}
 	}
@@ -69,7 +75,10 @@ func (d *digests) digest(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if k, ok := d.known[path]; ok && k.fileStat == before && len(k.SHA256) == 2*sha256.Size {
+	d.mu.Lock()
+	k, ok := d.known[path]
+	d.mu.Unlock()
+	if ok && k.fileStat == before && len(k.SHA256) == 2*sha256.Size {
 		return k.SHA256, nil
 	}
 	sum, err := digestFile(path)
@@ -83,9 +92,10 @@ func (d *digests) digest(path string) (string, error) {
 	if after != before {
 		return "", fmt.Errorf("%s: is being changed", path)
 	}
-	if d.now.Sub(time.Unix(0, before.Ctime)) > settleTime {
-		d.known[path] = programDigest{before, sum}
-		d.changed = true
+	if d.now().Sub(time.Unix(0, before.Ctime)) > settleTime {
+		d.mu.Lock()
+		d.known[path], d.changed = programDigest{before, sum}, true
+		d.mu.Unlock()
 	}
 	return sum, nil
 }
@@ -105,6 +115,8 @@ func digestFile(path string) (string, error) {
 
 // save writes the cache where it changed. It is no harm if that fails: the next command reads the programs again.
 func (d *digests) save() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if !d.changed {
 		return
 	}
@@ -112,3 +124,33 @@ func (d *digests) save() {
 		_ = durable.ReplaceFile(d.path, append(text, '\n'), 0o600)
 	}
 }
+
+// SameProgram compares a program with what it was when the rules were loaded, or a job was approved. It reads the file only where
+// its inode, size or times have changed.
+func (r *Rules) SameProgram(path, sha256 string) error {
+	now, err := r.digests.digest(path)
+	if err != nil {
+		return err
+	}
+	if now != sha256 {
+		return &ProgramChangedError{Path: path, Want: sha256, Have: now}
+	}
+	return nil
+}
+
+// ProgramChangedError says that a program is another one than that which was looked at.
+type ProgramChangedError struct {
+	Path, Want, Have string
+	Approved         bool // it was looked at when the job was approved, else when the rules were loaded
+}
+
+func (e *ProgramChangedError) Error() string {
+	when := "the rules were loaded"
+	if e.Approved {
+		when = "the job was approved"
+	}
+	return fmt.Sprintf("%s: the program has changed since %s: its SHA-256 was %.12s…, and is %.12s… now", e.Path, when, e.Want, e.Have)
+}
+
+// Temporary reports whether another attempt may succeed: rules are loaded again, a job is not approved again.
+func (e *ProgramChangedError) Temporary() bool { return !e.Approved }

@@ -35,6 +35,7 @@ type Rules struct {
 	ownKinds []namedKind
 	prompts  []Prompt
 	path     []string
+	digests  *digests
 	seen     fingerprint
 }
 
@@ -42,6 +43,7 @@ type Rules struct {
 type Options struct {
 	Config   string // another file in the place of config/sheratan.json; the lock does not concern it
 	Unlocked bool   // load what is there, whatever the lock says; nothing must be run by it
+	text     []byte // in the place of what the config file holds, nil for that; an edit is loaded before it is written
 }
 
 // Load loads the rules of a workspace. The error is an *InvalidError that lists everything that is wrong, or a
@@ -88,7 +90,7 @@ func load(ctx context.Context, ws *workspace.Workspace, o Options) (*Rules, []Pr
 	}
 	// Before anything is read: what changes meanwhile is then seen as a change.
 	seen := takeFingerprint(ws)
-	src, problems, err := readSources(ws, o.Config)
+	src, problems, err := readSources(ws, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -152,19 +154,21 @@ func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedP
 		return nil, []Problem{{File: name, Pointer: "/gates/roots", Message: err.Error()}}, nil
 	}
 	r := &Rules{Config: cfg, Roots: open, ws: ws, ownKinds: kinds, prompts: prompts, path: programFolders(cfg.Gates.Exec, kinds)}
-	cache := loadDigests(ws.Programs())
+	r.digests = loadDigests(ws.Programs())
 	r.Gates, err = gates.Compile(cfg.Config, gates.Environment{
 		Kinds:    allKinds(kinds),
 		Policies: files(policies),
 		Prompts:  promptNames(prompts),
 		Roots:    open,
+		Base:     open.Paths()[0],
+		Writable: writable(ws, cfg),
 		Resolve:  gates.NewResolver(r.path),
-		Digest:   cache.digest,
+		Digest:   r.digests.digest,
 	})
 	if err != nil {
 		return nil, problemsOf(name, err, policies, kinds), open.Close()
 	}
-	cache.save()
+	r.digests.save()
 	if r.Document, err = r.effective(policies); err != nil {
 		return nil, nil, errors.Join(err, open.Close())
 	}
@@ -175,6 +179,18 @@ func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedP
 	}
 	r.warn()
 	return r, nil, nil
+}
+
+// writable are the folders beside the roots in which jobs write: their private folders, and the caches.
+func writable(ws *workspace.Workspace, cfg Config) []string {
+	list := []string{ws.Jobs()}
+	for _, dir := range cfg.Sandbox.Caches {
+		list = append(list, dir)
+		if resolved, err := filepath.EvalSymlinks(dir); err == nil && resolved != dir {
+			list = append(list, resolved)
+		}
+	}
+	return list
 }
 
 // restoreWork makes the folder again in which jobs work by default, where it is a root. Without it nothing would run.
@@ -244,16 +260,18 @@ func (r *Rules) Changed() bool {
 func (r *Rules) Close() error { return r.Roots.Close() }
 
 // readSources reads all files of the rules. A file that is missing or cannot be read is a problem.
-func readSources(ws *workspace.Workspace, config string) (sources, []Problem, error) {
+func readSources(ws *workspace.Workspace, o Options) (sources, []Problem, error) {
 	path, name := ws.Config(), configName
-	if config != "" {
-		path, name = config, config
+	if o.Config != "" {
+		path, name = o.Config, o.Config
 	}
-	s := sources{configName: name}
+	s := sources{configName: name, config: o.text}
 	var problems []Problem
 	var err error
-	if s.config, err = readConfigFile(path); err != nil {
-		return s, nil, err
+	if s.config == nil {
+		if s.config, err = readConfigFile(path); err != nil {
+			return s, nil, err
+		}
 	}
 	s.policies, err = readFolder(ws, ws.Policies(), jsonSuffix)
 	if err != nil {

@@ -315,7 +315,7 @@ func TestDigestCoversWhatDecides(t *testing.T) {
 	if err := os.Chmod(tool, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := AddExecRule(ws.Config(), []byte(`{"program":"`+tool+`","args":[],"decision":"allow"}`)); err != nil {
+	if err := AddExecRules(t.Context(), ws, []byte(`{"program":"`+tool+`","args":[],"decision":"allow"}`)); err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]string{}
@@ -389,7 +389,7 @@ func TestProgramDigestsAreRemembered(t *testing.T) {
 	// A program whose file has changed is read again, whatever the cache says of the old one.
 	tool := filepath.Join(t.TempDir(), "tool")
 	write(t, tool, "a")
-	d := &digests{known: map[string]programDigest{}, now: time.Now().Add(time.Hour)}
+	d := &digests{known: map[string]programDigest{}, now: func() time.Time { return time.Now().Add(time.Hour) }}
 	a, err := d.digest(tool)
 	if err != nil || !d.changed {
 		t.Fatal(err, d.changed)
@@ -399,7 +399,7 @@ func TestProgramDigestsAreRemembered(t *testing.T) {
 		t.Errorf("%s and %s, %v", a, b, err)
 	}
 	// One that was written just now is not remembered: another write may leave the same times.
-	young := &digests{known: map[string]programDigest{}, now: time.Now()}
+	young := &digests{known: map[string]programDigest{}, now: time.Now}
 	if _, err := young.digest(tool); err != nil || young.changed {
 		t.Errorf("%v, remembered %t", err, young.changed)
 	}
@@ -485,7 +485,7 @@ func TestSettings(t *testing.T) {
 
 func TestMissingProgramIsAWarning(t *testing.T) {
 	ws := newWorkspace(t)
-	if err := AddExecRule(ws.Config(), []byte(`{"program":"no-such-program-here","args":[],"decision":"allow"}`)); err != nil {
+	if err := AddExecRules(t.Context(), ws, []byte(`{"program":"no-such-program-here","args":[],"decision":"allow"}`)); err != nil {
 		t.Fatal(err)
 	}
 	r := mustLoad(t, ws)
@@ -527,7 +527,7 @@ func TestAbsoluteProgramMakesItsFolderSearched(t *testing.T) {
 		}
 	}
 	for _, rule := range []string{`{"program":"` + dir + `/one","args":[],"decision":"allow"}`, `{"program":"two","args":[],"decision":"allow"}`} {
-		if err := AddExecRule(ws.Config(), []byte(rule)); err != nil {
+		if err := AddExecRules(t.Context(), ws, []byte(rule)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -70,18 +71,22 @@ func (a *app) changeText(c pipeline.Change) string {
 }
 
 func newPolicySuggest(a *app) *cobra.Command {
-	var write bool
+	var write, inRoot bool
 	c := &cobra.Command{
 		Use:   "suggest ID...",
 		Short: "find the rule that would allow blocked jobs",
-		Long: `Prints the smallest exec rule that would allow these blocked jobs and none of the other refused ones. --write
-puts it into config/sheratan.json; then judge them again.`,
+		Long: `Prints the smallest exec rules that would allow these blocked jobs and no other command line. --write puts them
+into config/sheratan.json, if the rules load with them; then judge the jobs again.
+
+For a program in a root, which jobs can change, a rule is suggested only with --in-root. A job then runs the file
+only as it was when the job was approved.`,
 		Example: `sheratan policy suggest job-7
 sheratan policy suggest job-7 --write && sheratan gate --blocked job-7`,
 		Annotations: workspaceExits(),
 		Args:        idArgs(1),
 	}
 	c.Flags().BoolVar(&write, "write", false, "put the rule into config/sheratan.json")
+	c.Flags().BoolVar(&inRoot, "in-root", false, "also for a program that lies in a root")
 	c.ValidArgsFunction = a.completeJobs("quarantined")
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
 		if write {
@@ -90,14 +95,17 @@ sheratan policy suggest job-7 --write && sheratan gate --blocked job-7`,
 			}
 		}
 		return a.with(ctx, func(p *pipeline.Pipeline) error {
-			return a.eachIDs(ctx, args, func(ids []string) error { return runSuggest(ctx, a, p, ids, write) })
+			return a.eachIDs(ctx, args, func(ids []string) error { return runSuggest(ctx, a, p, ids, write, inRoot) })
 		})
 	})
 	return c
 }
 
-func runSuggest(ctx context.Context, a *app, p *pipeline.Pipeline, ids []string, write bool) error {
-	s, err := p.PolicySuggest(ctx, ids)
+func runSuggest(ctx context.Context, a *app, p *pipeline.Pipeline, ids []string, write, inRoot bool) error {
+	s, err := p.PolicySuggest(ctx, ids, inRoot)
+	if lies := (*pipeline.InRootError)(nil); errors.As(err, &lies) {
+		return hint(err, "if jobs may run it as it is: sheratan policy suggest --in-root "+strings.Join(ids, " "))
+	}
 	if err != nil {
 		return err
 	}
@@ -112,7 +120,11 @@ func runSuggest(ctx context.Context, a *app, p *pipeline.Pipeline, ids []string,
 		if s.Text != "" {
 			a.people.note("%s", s.Text)
 		}
-		a.people.hint("sheratan policy suggest --write%s", strings.TrimPrefix(again, "sheratan gate --blocked"))
+		flags := "--write"
+		if inRoot {
+			flags = "--in-root --write"
+		}
+		a.people.hint("sheratan policy suggest %s%s", flags, strings.TrimPrefix(again, "sheratan gate --blocked"))
 		return nil
 	}
 	added, err := p.AddRule(ctx, s)
