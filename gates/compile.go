@@ -3,6 +3,7 @@ package gates
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sort"
 	"strings"
@@ -13,9 +14,11 @@ import (
 	"github.com/sheratan/sheratan/schemas"
 )
 
-// PathChecker says whether a path may be used. *roots.Roots is one; its errors are *roots.PathError.
+// PathChecker says whether a path may be used, and opens a regular file that may, without waiting for anybody. *roots.Roots is
+// one; its errors are *roots.PathError.
 type PathChecker interface {
 	Check(path string) error
+	OpenFile(path string) (*os.File, error)
 }
 
 // Environment is what the rules need of the machine when they are compiled.

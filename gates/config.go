@@ -176,7 +176,7 @@ func DefaultConfig() Config {
 		Gates: Section{
 			Kinds: KindLists{
 				Allow:  []string{"noop", "exec", "file_read", "file_list"},
-				Manual: []string{"file_write", "file_patch"},
+				Manual: []string{"file_write", "file_edit", "file_patch"},
 				Forbid: []string{},
 			},
 			Roots:       []string{"work"},

@@ -172,6 +172,8 @@ type yes struct{}
 
 func (yes) Check(string) error { return nil }
 
+func (yes) OpenFile(path string) (*os.File, error) { return os.Open(path) }
+
 func TestTraversalListsControl(t *testing.T) {
 	b := newBench(t, nil)
 	b.cfg.Gates.Exec = nil
@@ -253,10 +255,10 @@ func TestBrokenParts(t *testing.T) {
 	}
 }
 
-type panics struct{}
+type panics struct{ yes }
 
 func (panics) Check(string) error { panic("roots: broken") }
 
-type foreign struct{}
+type foreign struct{ yes }
 
 func (foreign) Check(string) error { return os.ErrDeadlineExceeded }

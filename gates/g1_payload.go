@@ -53,13 +53,10 @@ func (e *evaluation) paramsSchema(v *verdict) {
 	if _, err := e.fill(); len(violations) == 0 && errors.As(err, &wrong) {
 		v.add("SCHEMA_VIOLATION", "/payload/params"+wrong.Pointer, "%s", wrong.Message)
 	}
-	if len(violations) == 0 && e.kindName == kind.NameLLM && e.affordable() {
-		// Whether the schema of the answer is one. It has to be compiled for that, at a price that its bounds limit.
-		raw, err := schemas.Marshal(e.params)
-		if err == nil {
-			_, err = kind.ParseParams(kind.NameLLM, raw)
-		}
-		if errors.As(err, &wrong) {
+	if len(violations) == 0 && e.affordable() {
+		// Whether the schema of an answer is one, which has to be compiled for that at a price that its bounds limit, and whether a
+		// diff is one.
+		if _, err := e.parse(); errors.As(err, &wrong) {
 			v.add("SCHEMA_VIOLATION", "/payload/params"+wrong.Pointer, "%s", wrong.Message)
 		}
 	}

@@ -22,6 +22,7 @@ func (e *evaluation) capability(v *verdict) {
 	e.kindAllowed(v)
 	e.hosts(v)
 	e.paths(v)
+	e.change(v)
 	e.outputs(v)
 	e.command(v)
 	e.model(v)

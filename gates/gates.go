@@ -1,7 +1,7 @@
 // Package gates decides what becomes of a proposal: the five gates G0 to G4, each a total function from a proposal, where
 // it came from and what is known of other jobs, to a report. Nothing here has an effect, reads a clock or remembers. The
 // only thing outside of its arguments that an answer depends on is the file system under the roots, which paths are
-// checked against.
+// checked against, and changes of files tried against.
 //
 // What cannot be decided is refused: a document that cannot be read, a kind nobody knows, a rule that breaks, and a gate
 // that panics.
@@ -129,6 +129,7 @@ type evaluation struct {
 	walk     walk
 	walked   bool
 	filled   *filled
+	parsed   *parsed
 	size     int  // of the canonical payload, where it had to be measured
 	secrets  bool // there is a credential, or may be: nothing of the proposal may be repeated in the report as it is
 }

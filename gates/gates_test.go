@@ -92,7 +92,7 @@ func input(raw string) gates.Input {
 		JobID:      "job-1",
 		Provenance: job.Provenance{Zone: job.ZoneInbox, Source: "inbox", Token: "t", OwnerUID: 1000},
 	}}
-	in.Facts.Hosts = [][]string{{"noop", "exec", "file_read", "file_list", "file_write", "file_patch"}}
+	in.Facts.Hosts = [][]string{{"noop", "exec", "file_read", "file_list", "file_write", "file_edit", "file_patch"}}
 	v, canonical, err := schemas.ParseCanonical([]byte(raw), schemas.DefaultLimits)
 	if err != nil {
 		if !errors.As(err, &in.ParseErr) {

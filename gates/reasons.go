@@ -110,6 +110,8 @@ var Reasons = []ReasonInfo{
 	{"HARD_LINK", "G3", "the file has other names, perhaps outside the roots", hard, false, true, "copy the file, and name the copy"},
 	{"SPECIAL_FILE", "G3", "the path is a FIFO, socket or device", hard, false, true, "a regular file"},
 	{"PATH_REFUSED", "G3", "the path could not be checked", hard, false, true, "see the message"},
+	{"DOES_NOT_APPLY", "G3", "the file as it is does not take the edit or the diff", hard, false, false, "read the file again, and propose a change that fits"},
+	{"NOT_TRIED", "G3", "whether the file takes the change is not known: the file is too large, or jobs come before that may change it", advisory, false, false, "none is needed"},
 	{CodeNoRule, "G3", "no exec rule matches the command line", hard, false, false, "sheratan policy suggest ID prints the rule that would allow it"},
 	{"PROGRAM_MISSING", "G3", "there is a rule for the program, but no such program on this machine", hard, false, false, "install the program, or take another"},
 	{"EXEC_FORBIDDEN", "G3", "an exec rule forbids the command line", hard, false, false, "another command; or change the rule that the evidence names"},

@@ -38,7 +38,7 @@ type step struct {
 }
 
 // contentMembers are the params of built-in kinds that hold text which is not read as a name.
-var contentMembers = map[string]bool{"content": true, "diff": true, "stdin": true, "prompt": true, "system": true, "schema": true}
+var contentMembers = map[string]bool{"content": true, "diff": true, "old": true, "new": true, "stdin": true, "prompt": true, "system": true, "schema": true}
 
 func (w *walk) document(v any) {
 	object, ok := v.(map[string]any)

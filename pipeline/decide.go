@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
+	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
@@ -23,7 +26,8 @@ type Review struct {
 	Report         job.Report
 	DocumentSHA256 string
 	Overridable    bool
-	Unknown        bool // blocked because the outcome of an attempt is not known
+	Unknown        bool         // blocked because the outcome of an attempt is not known
+	Places         []kind.Place // the files and folders that it names, by their absolute paths
 }
 
 // Pending returns the blocked jobs for review.
@@ -64,9 +68,36 @@ func (p *Pipeline) Pending(ctx context.Context, ids []string) ([]Review, error) 
 			}
 		}
 		list = append(list, Review{Job: j, Proposal: proposal, Report: rep, DocumentSHA256: row.Intake.SHA256,
-			Overridable: rep.Approved() || rep.Overridable(), Unknown: row.ErrorCode == codeOutcomeUnknown})
+			Overridable: rep.Approved() || rep.Overridable(), Unknown: row.ErrorCode == codeOutcomeUnknown,
+			Places: places(r, c.value)})
 	}
 	return list, nil
+}
+
+// places lists where a job would work: each path of its params, and the folder of a program, as absolute paths. The same
+// proposal works elsewhere in a workspace that was copied.
+func places(r *rules.Rules, proposal any) []kind.Place {
+	object, _ := proposal.(map[string]any)
+	payload, _ := object["payload"].(map[string]any)
+	params, _ := payload["params"].(map[string]any)
+	name, _ := payload["kind"].(string)
+	k, ok := r.Gates.Kind(name)
+	if !ok || params == nil {
+		return nil
+	}
+	root := r.Roots.Paths()[0]
+	list := k.Places(params)
+	inFolder := k.Effect != kind.EffectProcess
+	for i, p := range list {
+		inFolder = inFolder || k.RunsIn(p.Pointer)
+		if !filepath.IsAbs(p.Path) {
+			list[i].Path = filepath.Join(root, p.Path)
+		}
+	}
+	if !inFolder {
+		list = append(list, kind.Place{Pointer: "its folder", Path: root})
+	}
+	return list
 }
 
 // codeOutcomeUnknown is the error code of a job whose runner died while it ran.

@@ -74,7 +74,7 @@ func TestAcceptorOfKinds(t *testing.T) {
 	params := map[string]string{
 		"noop": `{}`, "exec": `{"argv":["a","b"],"cwd":"c","env":{"A":"1"},"stdin":"x"}`, "file_read": `{"path":"a","max_bytes":1}`,
 		"file_list": `{"path":"a","recursive":true}`, "file_write": `{"path":"a","content":"x","mode":"append"}`,
-		"file_patch": `{"path":"a","diff":"x"}`, "llm": `{"model":"m","prompt":"p","prompt_name":"n","system":"s","schema":{"type":"object"}}`,
+		"file_edit": `{"path":"a","old":"x","new":"y"}`, "file_patch": `{"path":"a","diff":"x"}`, "llm": `{"model":"m","prompt":"p","prompt_name":"n","system":"s","schema":{"type":"object"}}`,
 	}
 	// The files are read, because package kind imports this one.
 	files, err := filepath.Glob("../pipeline/kind/*.schema.json")

@@ -139,7 +139,7 @@ func TestConfigExample(t *testing.T) {
   "sources": { "*": { "max_jobs_per_minute": 10, "max_concurrent_jobs": 5, "max_priority": "high" },
                "operator": { "max_jobs_per_minute": 0, "max_concurrent_jobs": 0, "max_priority": "critical" } },
   "limits":  { "timeout_seconds": 3600, "max_retries": 10, "payload_bytes": 262144, "queue_depth": 100000 },
-  "gates":   { "kinds": { "allow": ["noop", "exec", "file_read", "file_list"], "manual": ["file_write", "file_patch"],
+  "gates":   { "kinds": { "allow": ["noop", "exec", "file_read", "file_list"], "manual": ["file_write", "file_edit", "file_patch"],
                           "forbid": [] },
                "roots": ["work"],
                "env": ["LANG", "LC_*"], "levels": {"MARKER": "soft"}, "markers": ["sudo"],

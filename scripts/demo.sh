@@ -48,7 +48,7 @@ cp -R "$demo/bin" "$dir/bin"
 mkdir "$dir/outside"
 config=config/sheratan.json
 sed -e 's|"sources": {|"sources": { "agent": { "max_jobs_per_minute": 600, "max_concurrent_jobs": 5, "max_priority": "high" },|' \
-	-e 's|"manual": \["file_write", "file_patch"\]|"manual": ["file_write"]|' \
+	-e 's|"manual": \["file_write", "file_edit", "file_patch"\]|"manual": ["file_write", "file_edit"]|' \
 	-e 's|"forbid": \[\]|"forbid": ["file_patch"]|' \
 	-e 's|"exec": \[|"exec": [ { "program": "'"$dir"'/bin/flaky", "args": [], "decision": "allow", "rerun": "safe", "write": true, "match": [["'"$dir"'/bin/flaky"]] },|' \
 	-e 's|"scripts": false|"scripts": true|' $config >config.new

@@ -33,7 +33,7 @@ const (
 	CodeOutput      = "OUTPUT"       // its output could not be stored
 	CodeWorkFolder  = "WORK_FOLDER"  // its folder or start marker could not be made
 	CodeWorker      = "WORKER"       // the worker process for file kinds failed
-	CodeConflict    = "CONFLICT"     // a patch does not apply to the file as it is
+	CodeConflict    = "CONFLICT"     // an edit or a patch does not fit the file as it is
 	CodeTooLarge    = "TOO_LARGE"    // a file is too large for what is asked
 	CodePanic       = "PANIC"        // a mistake in this program
 )
@@ -156,7 +156,7 @@ func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *
 		return a.exec(ctx, j, execution{Exec: own, kind: k.Name, limit: limit}, deps, timeout, res)
 	case kind.LLM:
 		return a.llm(ctx, j, p, deps, timeout, res)
-	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FilePatch:
+	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FileEdit, kind.FilePatch:
 		return a.collect(ctx, j, "", "", res, a.files(ctx, j.ID, p, timeout, res))
 	}
 	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)

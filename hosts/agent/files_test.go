@@ -110,14 +110,14 @@ func TestFilePatch(t *testing.T) {
 		"no prefix":    {"--- d/f.txt\n+++ d/f.txt\n" + hunk, "", "", after},
 		"git":          {"diff --git a/d/f.txt b/d/f.txt\nindex 123..456 100644\n--- a/d/f.txt\n+++ b/d/f.txt\n" + hunk, "", "", after},
 		"no newline":   {strings.TrimSuffix(hunk, "\n"), "", "", after},
-		"conflict":     {"@@ -1,3 +1,3 @@\n one\n-zwei\n+2\n three\n", CodeConflict, "does not apply", ""},
-		"shifted":      {"@@ -2,3 +2,3 @@\n one\n-two\n+2\n three\n", CodeConflict, "does not apply", ""},
+		"conflict":     {"@@ -1,3 +1,3 @@\n one\n-zwei\n+2\n three\n", CodeConflict, "hunk 1 does not fit", ""},
+		"shifted":      {"@@ -2,3 +2,3 @@\n one\n-two\n+2\n three\n", CodeConflict, "stand at line 1", ""},
 		"other file":   {"--- a/x\n+++ b/x\n" + hunk, CodeRefused, `x"`, ""},
 		"escape":       {"--- a/d/f.txt\n+++ b/../../config/x\n" + hunk, CodeRefused, "config", ""},
-		"two files":    {"--- a/d/f.txt\n+++ b/d/f.txt\n" + hunk + "--- a/x\n+++ b/x\n" + hunk, CodeRefused, "2 files", ""},
+		"two files":    {"--- a/d/f.txt\n+++ b/d/f.txt\n" + hunk + "--- a/x\n+++ b/x\n" + hunk, CodeRefused, "begins another file", ""},
 		"prose":        {"Here is the patch:\n--- a/d/f.txt\n+++ b/d/f.txt\n" + hunk, CodeRefused, "text before", ""},
-		"no diff":      {"hello\n", CodeRefused, "0 files", ""},
-		"broken":       {"@@ -1,3 +1,9 @@\n one\n", CodeRefused, "cannot be read", ""},
+		"no diff":      {"hello\n", CodeRefused, "text before", ""},
+		"broken":       {"@@ -1,3 +1,9 @@\n one\n", CodeRefused, "says that it has 3 lines", ""},
 		"delete":       {"--- a/d/f.txt\n+++ /dev/null\n@@ -1,3 +0,0 @@\n-one\n-two\n-three\n", CodeRefused, "deletes", ""},
 		"rename":       {"diff --git a/d/f.txt b/d/g.txt\nsimilarity index 100%\nrename from d/f.txt\nrename to d/g.txt\n", CodeRefused, "renames", ""},
 		"mode":         {"diff --git a/d/f.txt b/d/f.txt\nold mode 100644\nnew mode 100755\n", CodeRefused, "mode", ""},
@@ -156,6 +156,28 @@ func TestFilePatch(t *testing.T) {
 	put(t, f.ws+"/work/abs", before)
 	r = f.do(t, "file_patch", object{"path": f.ws + "/work/abs", "diff": "--- a/abs\n+++ b/abs\n" + hunk}, 5)
 	want(t, r, "", "")
+}
+
+func TestFileEdit(t *testing.T) {
+	f := newFixture(t)
+	file := f.ws + "/work/d/f.txt"
+	put(t, file, "one\ntwo\ntwo\n")
+	for _, c := range []struct{ path, old, new, code, text, after string }{
+		{"d/f.txt", "one\ntwo\n", "1\n", "", "", "1\ntwo\n"},
+		{"d/f.txt", "one", "1", CodeConflict, "does not have the text", "1\ntwo\n"},
+		{"d/f.txt", "\n", "", CodeConflict, "at line 1 and at line 2", "1\ntwo\n"},
+		{"d/f.txt", "two\n", "", "", "", "1\n"},
+		{"d/none", "x", "", string(roots.NotFound), "no such file", "1\n"},
+		{"d/f.txt", "1", "1", CodeRefused, "nothing would change", "1\n"},
+	} {
+		want(t, f.do(t, "file_edit", object{"path": c.path, "old": c.old, "new": c.new}, 5), c.code, c.text)
+		if b, err := os.ReadFile(file); string(b) != c.after || err != nil {
+			t.Fatalf("%q, %v", b, err)
+		}
+		if e, _ := os.ReadDir(filepath.Dir(file)); len(e) != 1 {
+			t.Fatal("left behind:", e)
+		}
+	}
 }
 
 // TestWorkerIsReused checks that jobs that follow each other share a process, and jobs at the same time do not wait.

@@ -20,11 +20,12 @@ type hello struct {
 	Data     int64      `json:"data,omitempty"` // bytes of memory that it may write to; 0 is without limit
 }
 
-// request is one job of a file kind, or the answer of a model that has a schema. Exactly one member of the first five is set.
+// request is one job of a file kind, or the answer of a model that has a schema. Exactly one member but Limit is set.
 type request struct {
 	Read  *kind.FileRead  `json:"read,omitempty"`
 	List  *kind.FileList  `json:"list,omitempty"`
 	Write *kind.FileWrite `json:"write,omitempty"`
+	Edit  *kind.FileEdit  `json:"edit,omitempty"`
 	Patch *kind.FilePatch `json:"patch,omitempty"`
 	Fits  *answer         `json:"fits,omitempty"`
 

@@ -99,6 +99,8 @@ func perform(r *roots.Roots, req request, out *frames) (fail *failure) {
 		return list(r, *req.List, out)
 	case req.Write != nil:
 		return write(r, *req.Write)
+	case req.Edit != nil:
+		return change(r, req.Edit.Path, roots.Overwrite, req.Edit.Change)
 	case req.Patch != nil:
 		return patch(r, *req.Patch)
 	}

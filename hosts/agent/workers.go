@@ -49,6 +49,8 @@ func (a *Agent) files(ctx context.Context, id string, params any, timeout time.D
 		req.List = &p
 	case kind.FileWrite:
 		req.Write, writes = &p, true
+	case kind.FileEdit:
+		req.Edit, writes = &p, true
 	case kind.FilePatch:
 		req.Patch, writes = &p, true
 	}

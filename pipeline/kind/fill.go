@@ -110,6 +110,11 @@ func (k Kind) Places(params map[string]any) []Place {
 	return places
 }
 
+// RunsIn reports whether a place is the folder in which the program of the kind runs.
+func (k Kind) RunsIn(pointer string) bool {
+	return k.template == nil && pointer == "/cwd" || k.template != nil && k.template.cwd != "" && pointer == "/"+k.template.cwd
+}
+
 // Argv is the command line of a job with these params, for whoever looks at it: that of exec as it stands, that of an
 // operator's kind filled in. It is nil where there is none, or the params are not right.
 func (k Kind) Argv(params map[string]any) []string {

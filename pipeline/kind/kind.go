@@ -32,6 +32,7 @@ const (
 	NameFileRead  = "file_read"
 	NameFileList  = "file_list"
 	NameFileWrite = "file_write"
+	NameFileEdit  = "file_edit"
 	NameFilePatch = "file_patch"
 	NameLLM       = "llm"
 )
@@ -67,7 +68,7 @@ func (k Kind) Writes() bool { return k.Effect == EffectWrite || k.Effect == Effe
 // RerunSafeFor reports whether a job with these params, as ParseParams returns them, may run again when it is unknown
 // whether it ran: the machine must end up as if it had run once, and the second run must succeed where the first did. So
 // reading is safe, and so is overwriting a file, which ends with the same bytes however often it is done. Creating is
-// not (the second attempt would report a failure although the first did the work), nor is appending or patching. For
+// not (the second attempt would report a failure although the first did the work), nor is appending, editing or patching. For
 // exec the answer is no; an exec rule may know better.
 func (k Kind) RerunSafeFor(params any) bool {
 	if k.rerun != nil {
@@ -134,6 +135,11 @@ var table = []Kind{
 			p, ok := params.(FileWrite)
 			return ok && p.Mode == ModeOverwrite
 		},
+	},
+	{
+		Name: NameFileEdit, Summary: "replaces a text that a file has exactly once",
+		Paths: []string{"/path"}, Effect: EffectWrite,
+		parse: parseFileEdit,
 	},
 	{
 		Name: NameFilePatch, Summary: "applies a unified diff to a file",

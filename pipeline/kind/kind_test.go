@@ -25,7 +25,7 @@ func TestBuiltin(t *testing.T) {
 		if !job.ValidID(k.Name) || k.Summary == "" || !slices.Equal(k.Capabilities, []string{k.Name}) {
 			t.Errorf("%+v", k)
 		}
-		if k.Writes() != (k.Name == "exec" || k.Name == "file_write" || k.Name == "file_patch") {
+		if k.Writes() != (k.Name == "exec" || k.Name == "file_write" || k.Name == "file_edit" || k.Name == "file_patch") {
 			t.Errorf("%s: writes is %v", k.Name, k.Writes())
 		}
 		if k.RerunSafe && k.Writes() {
@@ -38,13 +38,13 @@ func TestBuiltin(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"exec", "file_list", "file_patch", "file_read", "file_write", "llm", "noop"}; !slices.Equal(names, want) {
+	if want := []string{"exec", "file_edit", "file_list", "file_patch", "file_read", "file_write", "llm", "noop"}; !slices.Equal(names, want) {
 		t.Errorf("kinds are %v, want %v", names, want)
 	}
 	if k, ok := kind.Lookup("http_get"); ok {
 		t.Errorf("found %+v", k)
 	}
-	if want := []string{"kind.exec", "kind.file_list", "kind.file_patch", "kind.file_read", "kind.file_write", "kind.llm", "kind.noop"}; !slices.Equal(kind.Names(), want) {
+	if want := []string{"kind.exec", "kind.file_edit", "kind.file_list", "kind.file_patch", "kind.file_read", "kind.file_write", "kind.llm", "kind.noop"}; !slices.Equal(kind.Names(), want) {
 		t.Errorf("schemas are %v, want %v", kind.Names(), want)
 	}
 	for _, name := range []string{"exec", "kind.", "kind.http_get", "kind.../kind/exec"} {
@@ -70,7 +70,7 @@ func properties(t *testing.T, k kind.Kind) map[string]any {
 // TestParamsAndSchemasAgree compares the Go types with the schemas.
 func TestParamsAndSchemasAgree(t *testing.T) {
 	for name, params := range map[string]any{"noop": kind.Noop{}, "exec": kind.Exec{}, "file_read": kind.FileRead{},
-		"file_list": kind.FileList{}, "file_write": kind.FileWrite{}, "file_patch": kind.FilePatch{}} {
+		"file_list": kind.FileList{}, "file_write": kind.FileWrite{}, "file_edit": kind.FileEdit{}, "file_patch": kind.FilePatch{}} {
 		k, _ := kind.Lookup(name)
 		var doc struct {
 			Required   []string
@@ -160,7 +160,13 @@ func TestParams(t *testing.T) {
 		{"file_write", `{"path":"a","content":"x","mode":"truncate"}`, `/mode: "truncate" is none of`},
 		{"file_write", `{"path":"a","content":"x","mode":""}`, `/mode: "" is none of`},
 		{"file_write", `{"path":"a","content":"` + long(1<<20+1) + `"}`, "/content: has 1048577 bytes"},
-		{"file_patch", `{"path":"a","diff":"--- a\n"}`, kind.FilePatch{Path: "a", Diff: "--- a\n"}},
+		{"file_edit", `{"path":"a","old":"x","new":""}`, kind.FileEdit{Path: "a", Old: "x"}},
+		{"file_edit", `{"path":"a","old":"x"}`, "/new: is missing"},
+		{"file_edit", `{"path":"a","new":"x"}`, "/old: is missing"},
+		{"file_edit", `{"path":"a","old":"","new":"x"}`, "/old: is missing"},
+		{"file_edit", `{"path":"a","old":"` + long(1<<20+1) + `","new":"x"}`, "/old: has 1048577 bytes"},
+		{"file_edit", `{"path":"a","old":"x","new":"` + long(1<<20+1) + `"}`, "/new: has 1048577 bytes"},
+		{"file_patch", `{"path":"a","diff":"@@ -1 +1 @@\n-x\n+y\n"}`, kind.FilePatch{Path: "a", Diff: "@@ -1 +1 @@\n-x\n+y\n"}},
 		{"file_patch", `{"path":"a"}`, "/diff: is missing"},
 		{"file_patch", `{"path":"a","diff":""}`, "/diff: is missing"},
 		{"file_patch", `{"path":"a","diff":"` + long(1<<20+1) + `"}`, "/diff: has 1048577 bytes"},
@@ -235,7 +241,8 @@ func TestRerunSafe(t *testing.T) {
 		{"file_write", `{"path":"a","content":"x","mode":"create"}`, false},
 		{"file_write", `{"path":"a","content":"x","mode":"append"}`, false},
 		{"file_write", `{"path":"a","content":"x","mode":"overwrite"}`, true},
-		{"file_patch", `{"path":"a","diff":"x"}`, false},
+		{"file_edit", `{"path":"a","old":"x","new":"y"}`, false},
+		{"file_patch", `{"path":"a","diff":"@@ -1 +1 @@\n-x\n+y\n"}`, false},
 		{"exec", `{"argv":["true"]}`, false},
 	} {
 		k, _ := kind.Lookup(test.kind)

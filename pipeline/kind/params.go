@@ -89,7 +89,7 @@ func (e *ParamError) Error() string {
 }
 
 // ParseParams reads the params of a built-in kind, fills in the defaults and returns Noop, Exec, FileRead, FileList,
-// FileWrite, FilePatch or LLM. It is strict by itself, so that nothing runs that was not looked at, and counts bytes where the
+// FileWrite, FileEdit, FilePatch or LLM. It is strict by itself, so that nothing runs that was not looked at, and counts bytes where the
 // schema of the kind can only count characters; what it accepts and that schema refuses is null for a member that may be
 // left out. The error is a *ParamError.
 func ParseParams(name string, raw []byte) (any, error) {
@@ -207,6 +207,11 @@ func parseFilePatch(raw []byte) (any, error) {
 		c.fail("/diff", "is missing or empty")
 	}
 	c.size("/diff", p.Diff, MaxDiffBytes)
+	if c.first == nil {
+		if _, err := ParseDiff(p.Path, p.Diff); err != nil {
+			c.fail("/diff", "%v", err)
+		}
+	}
 	return p, c.err()
 }
 

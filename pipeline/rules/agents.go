@@ -113,6 +113,7 @@ var kindRows = [][2]string{
 	{"file_read", `{"path", "max_bytes"?}`},
 	{"file_list", `{"path", "recursive"?}`},
 	{"file_write", `{"path", "content", "mode": "create" or "overwrite" or "append"}`},
+	{"file_edit", `{"path", "old", "new"}`},
 	{"file_patch", `{"path", "diff"}`},
 	{"llm", `{"model", "prompt" or "prompt_name", "system"?, "schema"?}`},
 }

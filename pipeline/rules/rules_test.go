@@ -62,7 +62,7 @@ func TestDefaultsAreThoseOfTheDesign(t *testing.T) {
 		"sources.operator": operator.MaxJobsPerMinute == 0 && operator.MaxConcurrentJobs == 0 && operator.MaxPriority == "critical",
 		"limits":           c.Limits.TimeoutSeconds == 3600 && c.Limits.MaxRetries == 10 && c.Limits.PayloadBytes == 262144 && c.Limits.QueueDepth == 100000,
 		"kinds.allow":      strings.Join(c.Gates.Kinds.Allow, " ") == "noop exec file_read file_list",
-		"kinds.manual":     strings.Join(c.Gates.Kinds.Manual, " ") == "file_write file_patch",
+		"kinds.manual":     strings.Join(c.Gates.Kinds.Manual, " ") == "file_write file_edit file_patch",
 		"kinds.forbid":     len(c.Gates.Kinds.Forbid) == 0,
 		"roots":            strings.Join(c.Gates.Roots, " ") == "work",
 		"exec":             len(c.Gates.Exec) == 0,

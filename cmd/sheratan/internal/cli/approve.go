@@ -147,10 +147,9 @@ func reviewText(r pipeline.Review) string {
 	if len(j.DependsOn) > 0 {
 		fmt.Fprintf(&b, "after %s\n", escape(strings.Join(j.DependsOn, ", ")))
 	}
-	if len(r.Proposal) > 0 {
-		b.WriteString(escapeBlock(string(r.Proposal)))
-	} else {
-		b.WriteString(indentJSON(j.Payload.Params))
+	b.WriteString(proposalText(r))
+	for _, place := range r.Places {
+		fmt.Fprintf(&b, "%s is %s\n", escape(place.Pointer), escape(place.Path))
 	}
 	if r.Unknown {
 		b.WriteString("an attempt was begun, and nobody knows what became of it: it would run again\n")

@@ -92,7 +92,9 @@ func reviewLines(a *app, l *pipeline.Look) (lines []screenLine) {
 			lines = append(lines, screenLine{strings.ReplaceAll(line, "\t", "    "), paint})
 		}
 	}
-	add(reviewText(l.Review), nil)
+	for line := range strings.SplitSeq(strings.Trim(reviewText(l.Review), "\n"), "\n") {
+		add(line, paintChange(line))
+	}
 	if !l.Overridable {
 		add("no operator may allow it as it is", style.red)
 	}
