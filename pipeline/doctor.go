@@ -44,6 +44,9 @@ func (p *Pipeline) Doctor(ctx context.Context) ([]workspace.Check, error) {
 			check.Status, check.Fix = workspace.HealthWarn, "install them, or remove their rules from config/sheratan.json"
 			check.Detail += "; not on this machine: " + strings.Join(missing, ", ")
 		}
+		for _, text := range r.Elsewhere() {
+			checks = append(checks, workspace.Check{Name: "place", Status: workspace.HealthWarn, Detail: text, Fix: "edit config/sheratan.json"})
+		}
 		checks = append(checks, check)
 	}
 	return append(checks, p.doctorHistory()), nil

@@ -99,6 +99,9 @@ func Open(_ context.Context, ws *workspace.Workspace, o Options) (*Pipeline, err
 	for _, dir := range remade {
 		p.warn("%s: the folder was missing and is made again", dir)
 	}
+	if before, err := ws.Settle(); err == nil && before != "" {
+		p.warn("this workspace lay in %s before: it was moved or copied, or is reached by another name", before)
+	}
 	if p.log, err = ledger.Open(ws.Outbox(), nil); err != nil {
 		return nil, err
 	}
@@ -186,5 +189,8 @@ func (p *Pipeline) Rules(ctx context.Context) (*rules.Rules, error) {
 		return nil, err
 	}
 	p.rules = r
+	for _, text := range r.Elsewhere() {
+		p.warn("%s", text)
+	}
 	return r, nil
 }

@@ -114,7 +114,7 @@ func TestReviewReadsFirst(t *testing.T) {
 	term.expect("sha256")
 	term.press("a")
 	term.expect("read it to its end first")
-	term.press("\x1b[H" + strings.Repeat("\x1b[6~", 6)) // in one piece, and each shown
+	term.press("\x1b[H" + strings.Repeat("\x1b[6~", 40)) // in one piece, and each shown
 	term.press("a")
 	term.end(0)
 	if got := s.status("long"); got != "pending" {

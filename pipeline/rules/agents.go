@@ -13,11 +13,11 @@ import (
 // agentsText is AGENTS.md of a new workspace: what an agent has to know in order to propose, and no more.
 func agentsText(plan *workspace.Plan, cfg Config, own []KindLine) []byte {
 	w := plan.Workspace
-	source, inbox := "inbox", w.Inbox()
-	replies := w.RepliesDir() + "/SOURCE"
+	source, inbox := "inbox", w.Rel(w.Inbox())
+	replies := w.Rel(w.RepliesDir()) + "/SOURCE"
 	if plan.Agent != nil {
 		source = plan.Agent.Name
-		inbox, replies = w.InboxOf(source), w.Replies(source)
+		inbox, replies = w.Rel(w.InboxOf(source)), w.Rel(w.Replies(source))
 	}
 	var b strings.Builder
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -25,6 +25,8 @@ func agentsText(plan *workspace.Plan, cfg Config, own []KindLine) []byte {
 	p("")
 	p("You do not run things here yourself. You propose a job as a JSON file; gates check it, perhaps a person decides, it")
 	p("runs, and the answer is put where you can read it. Everything is recorded.")
+	p("")
+	p("Folders are named here as seen from the folder that holds this file, the workspace.")
 	p("")
 	p("## Propose")
 	p("")
@@ -71,7 +73,7 @@ func agentsText(plan *workspace.Plan, cfg Config, own []KindLine) []byte {
 	p("Where there is a kind for what you want, take it rather than `exec`. `sheratan kinds show KIND` prints what each of its")
 	p("parameters is; those with `?` may be left out.")
 	p("")
-	p("Paths are relative to `%s`. Paths with `..`, and everything in a `.git`, are refused.", firstRoot(plan))
+	p("Paths are relative to `%s`. Paths with `..`, and everything in a `.git`, are refused.", plan.Roots[0])
 	p("")
 	p("`exec` takes a program and its arguments, never a line for a shell. There are rules for: %s.", programList(cfg.Gates.Exec))
 	loopback := ""
@@ -128,8 +130,6 @@ func listed(l gates.KindLists, kind string) string {
 	}
 	return ""
 }
-
-func firstRoot(plan *workspace.Plan) string { return absoluteRoots(plan)[0] }
 
 // programList names the programs, each once.
 func programList(rules []gates.ExecRule) string {

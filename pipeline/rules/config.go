@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/sheratan/sheratan/gates"
@@ -64,6 +65,33 @@ func DefaultConfig() Config {
 		Relay:     relay.Config{Models: map[string]relay.Model{}},
 		Audit:     Audit{Auditors: []string{}, Waits: []int{0, 60, 240}},
 	}
+}
+
+// workspaceMark at the beginning of a variable of host.env is the folder of the workspace.
+const workspaceMark = "{workspace}"
+
+// at returns the config with every path of the sandbox absolute. In the file they are relative where they lie in the workspace, so
+// that a clone of it uses its own.
+func (c Config) at(workspace string) Config {
+	whole := func(paths []string) []string {
+		list := make([]string, len(paths))
+		for i, path := range paths {
+			if list[i] = path; !filepath.IsAbs(path) {
+				list[i] = filepath.Join(workspace, path)
+			}
+		}
+		return list
+	}
+	c.Sandbox.Caches, c.Sandbox.Read = whole(c.Sandbox.Caches), whole(c.Sandbox.Read)
+	env := make(map[string]string, len(c.Host.Env))
+	for name, value := range c.Host.Env {
+		if rest, ok := strings.CutPrefix(value, workspaceMark); ok && (rest == "" || rest[0] == '/') {
+			value = workspace + rest
+		}
+		env[name] = value
+	}
+	c.Host.Env = env
+	return c
 }
 
 // maxConfig bounds the config in bytes.

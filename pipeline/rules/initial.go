@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/gates/policy"
@@ -38,7 +39,7 @@ func Init(o workspace.InitOptions) (*Made, error) {
 	cfg, warnings := initialConfig(plan.Workspace, absoluteRoots(plan), agent)
 	own := initialKinds(&cfg, absoluteRoots(plan), plan.Workspace.Forbidden())
 	lines := kindLines(own, cfg.Gates.Kinds)
-	cfg.Gates.Roots = plan.Roots
+	cfg = cfg.within(plan)
 	text, err := configText(cfg)
 	if err != nil {
 		return nil, err
@@ -55,6 +56,23 @@ func Init(o workspace.InitOptions) (*Made, error) {
 		return nil, err
 	}
 	return &Made{Workspace: plan.Workspace, Roots: plan.Roots, Made: made, Kinds: lines, Warnings: append(plan.Warnings, warnings...)}, nil
+}
+
+// within names what lies in the tree of the workspace relative to it, as it is to stand in files that people commit.
+func (c Config) within(plan *workspace.Plan) Config {
+	c.Gates.Roots = plan.Roots
+	for _, paths := range [][]string{c.Sandbox.Caches, c.Sandbox.Read} {
+		for i, path := range paths {
+			paths[i] = plan.Relative(path)
+		}
+	}
+	root := plan.Workspace.Root()
+	for name, value := range c.Host.Env {
+		if rest, ok := strings.CutPrefix(value, root+"/"); ok {
+			c.Host.Env[name] = workspaceMark + "/" + rest
+		}
+	}
+	return c
 }
 
 func absoluteRoots(plan *workspace.Plan) []string {

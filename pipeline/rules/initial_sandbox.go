@@ -124,6 +124,26 @@ func (r *Rules) warnSandbox() {
 	}
 }
 
+// Elsewhere finds absolute paths of the config that belong to another workspace. A clone or copy of that one has them where its
+// config was written before paths in the tree were relative, and its jobs would work in the original.
+func (r *Rules) Elsewhere() (list []string) {
+	for _, p := range []struct {
+		member string
+		paths  []string
+	}{{"gates.roots", r.Config.Gates.Roots}, {"sandbox.caches", r.Config.Sandbox.Caches}} {
+		for _, path := range p.paths {
+			if !filepath.IsAbs(path) {
+				continue
+			}
+			if other := r.ws.Another(path); other != "" {
+				list = append(list, fmt.Sprintf("%s names %s, which belongs to the workspace %s: if this one (%s) is a clone or copy of it, "+
+					"name a folder of this one, relative to it", p.member, path, other, r.ws.Root()))
+			}
+		}
+	}
+	return list
+}
+
 // Uncovered tells which root holds what the level restricted cannot hide in it, "" where none does.
 func (r *Rules) Uncovered() string { return uncovered(r.ws, r.Roots.Paths()) }
 

@@ -142,6 +142,7 @@ func Defaults(ctx context.Context, dir string) (*Rules, error) {
 }
 
 func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedPolicy, kinds []namedKind, prompts []Prompt) (*Rules, []Problem, error) {
+	cfg = cfg.at(ws.Root())
 	if problems := append(checkSandbox(ws, name, cfg), checkNetwork(cfg, kinds)...); len(problems) > 0 {
 		return nil, problems, nil
 	}

@@ -221,7 +221,7 @@ func TestInitialRules(t *testing.T) {
 		}
 	}
 	agents := read(t, ws.Agents())
-	for _, want := range []string{ws.Inbox(), ws.Work(), `"kind": "exec"`, "`wc`", ".ready.jsonl", "REQUIRE_OPERATOR_ACK", "Anything else is refused"} {
+	for _, want := range []string{"`runtime/inbox/`", "relative to `work`", `"kind": "exec"`, "`wc`", ".ready.jsonl", "REQUIRE_OPERATOR_ACK", "Anything else is refused"} {
 		if !strings.Contains(agents, want) {
 			t.Errorf("AGENTS.md does not say %s", want)
 		}

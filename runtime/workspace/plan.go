@@ -35,7 +35,7 @@ type Agent struct {
 // Plan is a workspace that can be made: everything that speaks against it has been looked for.
 type Plan struct {
 	Workspace *Workspace
-	Roots     []string // as the config is to name them
+	Roots     []string // as the config is to name them: relative to the workspace where they lie in its tree
 	Agent     *Agent
 	WorkTree  string // the git work tree around the workspace, "" where there is none
 	Warnings  []string
@@ -151,7 +151,7 @@ func (p *Plan) setRoots(o InitOptions, cwd, tree string, inTree bool) error {
 	if len(o.Roots) == 0 {
 		p.Roots = []string{"work"}
 		if inTree {
-			p.Roots = []string{tree}
+			p.Roots = []string{p.Relative(tree)}
 		}
 		return nil
 	}
@@ -180,9 +180,19 @@ func (p *Plan) setRoots(o InitOptions, cwd, tree string, inTree bool) error {
 		if root == "/" {
 			p.warn("the root is /: jobs may read everything that you may read")
 		}
-		p.Roots = append(p.Roots, root)
+		p.Roots = append(p.Roots, p.Relative(root))
 	}
 	return nil
+}
+
+// Relative returns a path as the files of the workspace name it: relative to the workspace where it lies in it or in the git
+// work tree around it, because such files are committed and cloned, and a clone is to work in itself.
+func (p *Plan) Relative(path string) string {
+	root := p.Workspace.Root()
+	if rel, err := filepath.Rel(root, path); err == nil && (within(path, root) || p.WorkTree != "" && within(path, p.WorkTree)) {
+		return rel
+	}
+	return path
 }
 
 func splitPath(path string) []string {

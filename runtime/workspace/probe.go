@@ -49,6 +49,7 @@ func (w *Workspace) Probe(ctx context.Context, o ProbeOptions) []Check {
 	p.fileSystem(w.Runtime())
 	p.writing()
 	p.clock()
+	p.place()
 	p.folders()
 	p.users()
 	p.inbox()

@@ -12,7 +12,7 @@ import (
 type EmptyError struct{ Dir string }
 
 func (e *EmptyError) Error() string {
-	return e.Dir + ": has neither a ledger nor its history: is its file system mounted?"
+	return e.Dir + ": has neither a ledger nor its history: is its file system mounted, or is this a clone of another workspace, with its rules and without its ledger?"
 }
 
 // Hint says how to begin a new ledger.

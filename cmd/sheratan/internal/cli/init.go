@@ -68,6 +68,9 @@ func runInit(ctx context.Context, a *app, dir string, roots []string, agent stri
 		return err
 	}
 	for _, r := range made.Roots {
+		if !filepath.IsAbs(r) {
+			r = filepath.Join(root, r)
+		}
 		if err := a.out.printf("jobs work in %s\n", escape(r)); err != nil {
 			return err
 		}
