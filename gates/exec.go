@@ -47,9 +47,13 @@ type execRule struct {
 type argPattern struct {
 	literal string
 	expr    *regexp.Regexp // nil for a literal
+	any     bool           // every argument: one of the rest
 }
 
 func (p argPattern) match(s string) bool {
+	if p.any {
+		return true
+	}
 	if p.expr == nil {
 		return p.literal == s
 	}

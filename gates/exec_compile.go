@@ -62,11 +62,6 @@ func (c *execCompiler) add(index int, r ExecRule) (execRule, error) {
 	if err != nil {
 		return rule, err
 	}
-	if rule.rest && !r.Unsafe {
-		if why := runsOthers(r.Program); why != "" {
-			return rule, fmt.Errorf("/args: %q %s, so \"...\" would allow any program; list the arguments, or say \"unsafe\": true", r.Program, why)
-		}
-	}
 	find := c.program
 	if r.InRoot {
 		find = c.programInRoot
@@ -78,14 +73,30 @@ func (c *execCompiler) add(index int, r ExecRule) (execRule, error) {
 	if p.InRoot != r.InRoot {
 		return rule, fmt.Errorf("/in_root: another rule names the same program %q and says otherwise", r.Program)
 	}
-	if rule.rest && !r.Unsafe && p.Real != "" && stem(p.Real) != stem(r.Program) {
-		if why := runsOthers(p.Real); why != "" && !manyInOne(p.Real) {
-			return rule, fmt.Errorf("/args: %q is %s, which %s, so \"...\" would allow any program; list the arguments, or say \"unsafe\": true",
-				r.Program, p.Real, why)
+	if !r.Unsafe && r.Decision != DecisionForbid {
+		if err := c.guard(&rule, r.Program, p); err != nil {
+			return rule, fmt.Errorf("/args: %w", err)
 		}
 	}
 	p.rules = append(p.rules, rule)
 	return rule, nil
+}
+
+// guard judges a rule by the name of its program, and by that of the file. A file that is many programs is what its name says.
+func (c *execCompiler) guard(rule *execRule, name string, p *programRules) error {
+	if err := rule.guard(name); err != nil {
+		return err
+	}
+	real := p.Real
+	if p.InRoot {
+		if found, err := c.inRoot(p.Path); err == nil {
+			real = found.Real
+		}
+	}
+	if real == "" || manyInOne(real) && !manyInOne(name) {
+		return nil
+	}
+	return rule.guard(real)
 }
 
 // program finds the entry of a program, or makes it. Two names are the same program where they lead to the same file
