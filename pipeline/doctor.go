@@ -30,6 +30,9 @@ func (p *Pipeline) Doctor(ctx context.Context) ([]workspace.Check, error) {
 	checks = append(checks, p.ws.Probe(ctx, workspace.ProbeOptions{Now: p.opts.Now(), LastEvent: last, Known: known})...)
 	r, err := p.Rules(ctx)
 	checks = append(checks, sandboxChecks(r)...)
+	if r != nil {
+		checks = append(checks, specialChecks(r)...)
+	}
 	if err != nil {
 		checks = append(checks, workspace.Check{Name: "config", Status: workspace.HealthBad, Detail: err.Error(), Fix: "sheratan config check"})
 	} else {

@@ -2,8 +2,10 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/workspace"
@@ -93,4 +95,33 @@ func offers(f sandbox.Facts) []string {
 		have = append(have, "cgroup v2 at "+f.CgroupV2)
 	}
 	return have
+}
+
+// specialChecks warns of what lies where jobs look and is a way to other programs.
+func specialChecks(r *rules.Rules) (checks []workspace.Check) {
+	s := r.Config.Sandbox
+	sockets, closed, err := agent.Special(slices.Concat(r.Roots.Paths(), present(s.Read), present(s.Caches)))
+	if err != nil {
+		return []workspace.Check{{Name: "roots", Status: workspace.HealthWarn, Detail: err.Error(), Fix: "make it readable, or take it out of the roots"}}
+	}
+	if len(sockets) > 0 {
+		checks = append(checks, workspace.Check{Name: "roots", Status: workspace.HealthWarn,
+			Detail: "Unix sockets lie in folders that jobs see: " + some(sockets) + "; a job with the network, and every job at the level none, can connect to them",
+			Fix:    "have the programs that listen there put them elsewhere, as in $XDG_RUNTIME_DIR"})
+	}
+	if len(closed) > 0 {
+		checks = append(checks, workspace.Check{Name: "roots", Status: workspace.HealthWarn,
+			Detail: "FIFOs or devices lie in folders that jobs see, or folders too deep to be looked through: " + some(closed) + "; at the level restricted no program starts while they do",
+			Fix:    "move them out of there"})
+	}
+	return checks
+}
+
+// some names the first few of a list.
+func some(paths []string) string {
+	const most = 3
+	if len(paths) <= most {
+		return strings.Join(paths, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(paths[:most], ", "), len(paths)-most)
 }

@@ -1,8 +1,13 @@
 package pipeline
 
 import (
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/hosts/sandbox"
@@ -88,6 +93,31 @@ func TestLadder(t *testing.T) {
 		got := ladderCheck(&r, weak)
 		if got.Status != c.status || !strings.Contains(got.Detail, c.says) || got.Status != workspace.HealthOK && got.Fix == "" {
 			t.Errorf("%+v: %+v", c, got)
+		}
+	}
+}
+
+// TestDoctorNamesSockets: whoever has an agent listen in a root is told, and nobody else.
+func TestDoctorNamesSockets(t *testing.T) {
+	w := newWorld(t)
+	r, err := w.p.Rules(t.Context())
+	w.check(err)
+	if got := specialChecks(r); len(got) > 0 {
+		t.Fatalf("%+v", got)
+	}
+	root := r.Roots.Paths()[0]
+	w.check(os.MkdirAll(filepath.Join(root, "a"), 0o755))
+	for _, file := range []struct {
+		name string
+		mode uint32
+	}{{"a/agent.sock", unix.S_IFSOCK}, {"a/pipe", unix.S_IFIFO}} {
+		w.check(unix.Mknod(filepath.Join(root, file.name), file.mode|0o600, 0))
+		checks, err := w.p.Doctor(t.Context())
+		w.check(err)
+		if !slices.ContainsFunc(checks, func(c workspace.Check) bool {
+			return c.Status == workspace.HealthWarn && strings.Contains(c.Detail, filepath.Join(root, file.name)) && c.Fix != ""
+		}) {
+			t.Errorf("%s: %+v", file.name, checks)
 		}
 	}
 }

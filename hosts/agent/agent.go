@@ -47,6 +47,7 @@ type Agent struct {
 	folders folders
 	workers workers
 	keepers sandbox.Keepers
+	closed  closedFiles
 }
 
 // New returns an agent. Close it.

@@ -1,6 +1,10 @@
 package agent
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -28,14 +32,38 @@ func (a *Agent) confine(j job.Job, program, folder string) (*sandbox.Confinement
 		closed = append(closed, path)
 	}
 	roots := a.opt.Roots.Paths()
-	if more.WriteRoots {
-		c.Write = append(c.Write, roots...)
-		if a.opt.Sandbox == sandbox.LevelFull {
-			var err error
-			if c.Keep, err = keep(roots, a.opt.Workspace, closed); err != nil {
+	full := a.opt.Sandbox == sandbox.LevelFull
+	s := survey{write: more.WriteRoots && full, open: more.Unprotect, workspace: a.opt.Workspace, past: map[string]bool{}}
+	for _, path := range closed {
+		s.past[path] = true
+	}
+	for _, dir := range roots {
+		if s.write {
+			if err := makeClosed(dir, closed); err != nil {
 				return nil, err
 			}
 		}
+		if err := s.look(dir); err != nil {
+			return nil, err
+		}
+	}
+	for _, path := range slices.Concat(more.Read, more.Write) {
+		paths, err := a.closed.in(path)
+		if err != nil {
+			return nil, err
+		}
+		s.closed = append(s.closed, paths...)
+	}
+	if len(s.closed) > 0 && !full {
+		return nil, fmt.Errorf("%s: a FIFO or device, or too deep to be looked through, in a folder that jobs see: at the level %s they could "+
+			"open it; move it out of there", s.closed[0], a.opt.Sandbox)
+	}
+	if err := s.bounded(); err != nil {
+		return nil, err
+	}
+	c.Keep, c.Hide = sorted(s.kept), sorted(s.closed)
+	if more.WriteRoots {
+		c.Write = append(c.Write, roots...)
 	} else {
 		c.Read = append(c.Read, roots...)
 	}
@@ -52,4 +80,22 @@ func (a *Agent) confine(j job.Job, program, folder string) (*sandbox.Confinement
 		c.Read = append(c.Read, program)
 	}
 	return c, nil
+}
+
+// makeClosed makes what is closed to jobs and lies in a root, where it is missing: they could make it, with contents.
+func makeClosed(root string, closed []string) error {
+	for _, path := range closed {
+		if !inside(path, root) {
+			continue
+		}
+		if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%s is closed to jobs, and missing: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func sorted(paths []string) []string {
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }

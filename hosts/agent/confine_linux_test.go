@@ -131,7 +131,7 @@ func TestWritableRootKeeps(t *testing.T) {
 						}
 					}
 					for _, f := range []string{"repo/.git/config", "a/b/c/.git/config", "linked/.git", "bare/HEAD", "bare/refs/x",
-						"bare/objects/x", "elsewhere/config", "byname/file", "ws/runtime/secret"} {
+						"bare/objects/x", "elsewhere/config", "elsewhere/HEAD", "elsewhere/refs/x", "elsewhere/objects/x", "byname/file", "ws/runtime/secret"} {
 						put(t, filepath.Join(base, f), "x")
 					}
 					if err := os.Symlink("../elsewhere", base+"/byname/.git"); err != nil {

@@ -62,6 +62,7 @@ type Options struct {
 // Access is what one job may do.
 type Access struct {
 	WriteRoots bool     // change what is in the roots
+	Unprotect  []string // names of Protected that may be changed with them
 	Read       []string // absolute paths beside the system's: toolchains outside of /usr
 	Write      []string // caches
 	Network    bool

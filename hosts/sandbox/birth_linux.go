@@ -65,7 +65,7 @@ type limit struct {
 type birth struct {
 	args       cloneArgs
 	parent     uintptr
-	limits     [8]limit
+	limits     [10]limit
 	limitCount int
 	capHeader  unix.CapUserHeader
 	capData    [2]unix.CapUserData // empty: no capability
@@ -125,11 +125,8 @@ func sigmask(set, old *uint64) {
 		uintptr(unsafe.Pointer(old)), 8, 0, 0)
 }
 
-// limit adds one, unless there is none.
+// limit adds one.
 func (j *birth) limit(resource int, value int64) {
-	if value <= 0 && resource != unix.RLIMIT_CORE {
-		return
-	}
 	v := uint64(value)
 	j.limits[j.limitCount] = limit{resource: resource, value: unix.Rlimit{Cur: v, Max: v}}
 	j.limitCount++

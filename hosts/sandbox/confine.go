@@ -17,8 +17,8 @@ type Confinement struct {
 	Read    []string // files and folders that may be read and executed
 	Write   []string // files and folders that may be changed too
 	Work    string   // the job's own folder: may be changed, and counts against Limits.Disk
-	Keep    []string // inside Write, and yet not to be changed: left out where it is gone, refused at LevelRestricted
-	Hide    []string // inside the others, and yet not to be seen: empty at LevelFull, refused at LevelRestricted
+	Keep    []string // inside Write, and yet not to be changed: left out where it is gone, refused at LevelRestricted; no link is followed
+	Hide    []string // inside the others, and yet not to be seen, save Work: empty, or a file that cannot be opened, at LevelFull; refused at LevelRestricted
 	Tmp     string   // a folder inside Work that is also /tmp at LevelFull; "" is none
 	Devices []string // nil is DefaultDevices
 	Network bool     // that of the machine; without, only sockets between processes of the job, at LevelFull a loopback of its own too

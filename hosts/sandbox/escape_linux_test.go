@@ -5,6 +5,7 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -41,6 +42,8 @@ type target struct {
 	Abstract string // name of a Unix socket
 	Socket   string // path of one
 	Shm      int    // id of a segment of shared memory
+	Read     string // a folder that the job may read, in which somebody else has a socket s, one for datagrams d, and a file
+	Write    string // the same, where the job may write
 }
 
 func victim() (v target) {
@@ -51,7 +54,7 @@ func victim() (v target) {
 func (v target) secret() string { return filepath.Join(v.Outside, "secret") }
 
 func allAttempts() []escape {
-	return slices.Concat(fileEscapes, processEscapes, kernelEscapes, networkEscapes, archEscapes)
+	return slices.Concat(fileEscapes, processEscapes, kernelEscapes, networkEscapes, socketEscapes, sharedEscapes, archEscapes)
 }
 
 // prepareTarget makes what an attempt aims at. Each attempt gets its own, since the control damages it.
@@ -91,6 +94,25 @@ func prepareTarget(t *testing.T) target {
 	if err != nil {
 		t.Fatal(err)
 	}
+	v.Read, v.Write = filepath.Join(filepath.Dir(v.Outside), "read"), filepath.Join(filepath.Dir(v.Outside), "write")
+	listeners := []io.Closer{abstract, path}
+	for _, dir := range []string{v.Read, v.Write} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		stream, err := net.Listen("unix", filepath.Join(dir, "s"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		datagrams, err := net.ListenPacket("unixgram", filepath.Join(dir, "d"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		listeners = append(listeners, stream, datagrams)
+		if err := os.WriteFile(filepath.Join(dir, "file"), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	v.Shm, err = unix.SysvShmGet(unix.IPC_PRIVATE, 4096, unix.IPC_CREAT|0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -100,8 +122,9 @@ func prepareTarget(t *testing.T) target {
 		sleep.Wait()
 		tcp.Close()
 		udp.Close()
-		abstract.Close()
-		path.Close()
+		for _, l := range listeners {
+			l.Close()
+		}
 		unix.SysvShmCtl(v.Shm, unix.IPC_RMID, nil)
 	})
 	return v
@@ -123,7 +146,8 @@ func attemptCommand(t *testing.T, level Level, e escape) (*Cmd, target) {
 	c.Path, c.Argv = self, []string{"attempt"}
 	c.Env = append(c.Env, "ATTEMPT="+e.name, "TARGET="+string(b), "GOTRACEBACK=none")
 	c.Timeout = 20 * time.Second
-	c.Confine.Read = append(c.Confine.Read, self)
+	c.Confine.Read = append(c.Confine.Read, self, v.Read)
+	c.Confine.Write = append(c.Confine.Write, v.Write)
 	c.Confine.Limits = e.limits
 	if level == LevelNone {
 		c.Confine = nil

@@ -173,16 +173,33 @@ var processEscapes = []escape{
 		}
 		return nil
 	}},
-	{name: "core dump", try: func(target) error {
-		r := unix.Rlimit{}
-		if err := unix.Getrlimit(unix.RLIMIT_CORE, &r); err != nil {
+	// At a limit of 1 there is neither a core file nor a helper; at 0 the machine's helper would be started.
+	{name: "core dump", try: func(target) error { return coreLimit(1, 0) }},
+	{name: "core helper", try: func(target) error {
+		if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 			return err
 		}
-		if r.Max == 0 {
-			return errors.New("limited to nothing")
-		}
-		return nil
+		return coreLimit(1, 1)
 	}},
+	{name: "core helper, by a limit in high bits", try: func(target) error {
+		none := new(unix.Rlimit)
+		if _, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_CORE|1<<32, uintptr(unsafe.Pointer(none)), 0, 0, 0); errno != 0 {
+			return errno
+		}
+		return coreLimit(1, 1)
+	}},
+}
+
+// coreLimit says nil if the limit of core files is not the one given, nor higher than least.
+func coreLimit(want, least uint64) error {
+	var r unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &r); err != nil {
+		return err
+	}
+	if r.Max == want && r.Cur >= least {
+		return errors.New("the limit is 1")
+	}
+	return nil
 }
 
 var kernelEscapes = []escape{

@@ -39,12 +39,13 @@ func Main() {
 // the namespaces that it stays in; the kernel ends with it all that is in there.
 type keeper struct {
 	setup
-	abi      int
-	loopback bool // there is one, of the job's own
-	birth    birth
-	flags    uint64 // of the job's clone
-	scoped   bool   // kill(-1) reaches nobody but the job
-	program  []unix.SockFilter
+	abi        int
+	loopback   bool // there is one, of the job's own
+	birth      birth
+	flags      uint64 // of the job's clone
+	scoped     bool   // kill(-1) reaches nobody but the job
+	program    []unix.SockFilter
+	supervisor supervisor
 
 	pid     int // of the job, 0 is none
 	pidfd   int
@@ -61,6 +62,17 @@ func (k *keeper) reach() reach {
 		return reachItself
 	}
 	return reachNothing
+}
+
+// names is which Unix sockets the job may name. At LevelFull its own folders are mounts, by which the keeper knows them.
+func (k *keeper) names(supervised bool) names {
+	switch {
+	case k.Level == LevelFull && k.Confine.Network, k.Level != LevelFull && k.abi >= abiUnix:
+		return namesAny
+	case k.Level == LevelFull && supervised:
+		return namesOwn
+	}
+	return namesNone
 }
 
 // setup is what a runner says first.
@@ -100,11 +112,16 @@ func (k *keeper) run() int {
 
 // serve waits for a message or the end of the job, and answers. It returns false at the end of the connection.
 func (k *keeper) serve() bool {
-	fds := []unix.PollFd{{Fd: keeperControl, Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN}}
+	fds := []unix.PollFd{{Fd: keeperControl, Events: unix.POLLIN}, {Fd: -1, Events: unix.POLLIN},
+		{Fd: int32(k.supervisor.listener), Events: unix.POLLIN}}
 	if k.pid != 0 && !k.over {
 		fds[1].Fd = int32(k.pidfd)
 	}
-	if !waitSoon(fds) && fds[1].Fd < 0 {
+	patience := soon
+	if len(k.supervisor.waiting) > 0 {
+		patience = tryAgain
+	}
+	if !waitSoon(fds, patience) && fds[1].Fd < 0 && patience == soon {
 		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
 			return false
 		}
@@ -114,6 +131,10 @@ func (k *keeper) serve() bool {
 		if k.over && !k.sayEnded(others) {
 			return false
 		}
+	}
+	k.supervisor.retry()
+	if fds[2].Revents != 0 {
+		k.supervisor.hear()
 	}
 	if fds[0].Revents == 0 {
 		return true
@@ -179,6 +200,7 @@ func (k *keeper) launch(s *start) (at step, errno syscall.Errno) {
 	env, _ := syscall.SlicePtrFromStrings(s.env)
 	j.path, j.argv, j.env = path, &argv[0], &env[0]
 	k.over, k.outcome = false, ended{}
+	k.supervisor.begin()
 	if k.pid, err = j.start(k.flags); err != nil {
 		k.pid = 0
 		b := err.(*birthError)
@@ -237,13 +259,16 @@ func (k *keeper) reap(each func(pid int)) (left bool) {
 	}
 }
 
+// soon is for how long waitSoon does.
+const soon = 50 * time.Millisecond
+
 // waitSoon waits for what mostly comes within a moment: the end of the job, or the next one. The Go runtime is not told
 // that this thread waits: it would give other threads something to do each time, for a sixth of what a job costs. It
 // returns false after a while, when orphans of the job are to be reaped, which count as processes of it until then.
-func waitSoon(fds []unix.PollFd) bool {
-	patience := unix.Timespec{Nsec: 50e6}
+func waitSoon(fds []unix.PollFd, patience time.Duration) bool {
+	timeout := unix.NsecToTimespec(patience.Nanoseconds())
 	n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&fds[0])), uintptr(len(fds)),
-		uintptr(unsafe.Pointer(&patience)), 0, 0, 0)
+		uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
 	return n > 0 && errno == 0
 }
 

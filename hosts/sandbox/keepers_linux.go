@@ -116,8 +116,9 @@ func (k *Keepers) give(h *held) {
 	}
 }
 
-// identity tells confinements apart. A folder that was made anew is another one, whatever its name; of the system's own
-// this is not looked up each time, since a keeper is not used for long.
+// identity tells confinements apart, by everything that a keeper promises: only the limit of the disk is the runner's. A
+// folder that was made anew is another one, whatever its name; of the system's own this is not looked up each time, since a
+// keeper is not used for long.
 func identity(level Level, c *Confinement) (string, error) {
 	if err := c.check(level); err != nil {
 		return "", err
@@ -138,11 +139,19 @@ func identity(level Level, c *Confinement) (string, error) {
 			b = strconv.AppendUint(append(b, ' '), st.Ino, 10)
 		}
 	}
-	for _, p := range c.Hide {
-		var st unix.Stat_t // zero where there is nothing to hide yet
-		unix.Lstat(p, &st)
-		b = append(append(append(b, 0), p...), 0)
-		b = strconv.AppendUint(b, st.Ino, 10)
+	for _, list := range [][]string{c.Keep, c.Hide} {
+		b = strconv.AppendInt(append(b, 0), int64(len(list)), 10)
+		for _, p := range list {
+			var st unix.Stat_t // zero where there is nothing
+			if at, err := straight(unix.AT_FDCWD, p); err == nil {
+				err = unix.Fstat(at, &st)
+				unix.Close(at)
+			} else if err != nil && !vanished(err) {
+				return "", fmt.Errorf("%s: %w", shortened(p), err)
+			}
+			b = append(append(append(b, 0), p...), 0)
+			b = strconv.AppendUint(append(strconv.AppendUint(b, uint64(st.Dev), 10), ' '), st.Ino, 10)
+		}
 	}
 	b = strconv.AppendBool(append(b, 0), c.Network)
 	l := &c.Limits

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"reflect"
 	"testing"
 )
 
@@ -113,4 +115,87 @@ func TestConfinedHide(t *testing.T) {
 			t.Errorf("%+v %v", r, err)
 		}
 	})
+}
+
+// TestKeeperIdentity: a keeper serves a confinement that differs in nothing that it promises. Each field is changed once; a
+// new one fails here until somebody decides about it.
+func TestKeeperIdentity(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"work/tmp", "work/other", "other", "kept", "hidden"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base := func() Confinement {
+		return Confinement{Read: []string{"/usr"}, Work: dir + "/work", Tmp: dir + "/work/tmp"}
+	}
+	id := func(c Confinement) string {
+		t.Helper()
+		key, err := identity(LevelFull, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	// What the runner sees to, for each attempt.
+	runners := map[string]bool{"Limits.Disk": true}
+	changed := map[string]reflect.Value{
+		"Work": reflect.ValueOf(dir + "/other"), "Tmp": reflect.ValueOf(dir + "/work/other"),
+		"Devices": reflect.ValueOf([]string{"/dev/null"}), "Network": reflect.ValueOf(true),
+	}
+	var compare func(prefix string, at func(*Confinement) reflect.Value)
+	compare = func(prefix string, at func(*Confinement) reflect.Value) {
+		zero := base()
+		for i := range at(&zero).NumField() {
+			name := prefix + at(&zero).Type().Field(i).Name
+			field := func(c *Confinement) reflect.Value { return at(c).Field(i) }
+			if field(&zero).Kind() == reflect.Struct {
+				compare(name+".", field)
+				continue
+			}
+			c := base()
+			switch value, ok := changed[name]; {
+			case ok:
+				field(&c).Set(value)
+				if name == "Work" {
+					c.Tmp = ""
+				}
+			case field(&c).Kind() == reflect.Int64:
+				field(&c).SetInt(7)
+			case field(&c).Kind() == reflect.Slice:
+				field(&c).Set(reflect.ValueOf([]string{dir + "/other"}))
+			default:
+				t.Errorf("%s: nothing says what it means for the identity of a keeper", name)
+				continue
+			}
+			without := base()
+			if name == "Work" {
+				without.Tmp = ""
+			}
+			if differs := id(c) != id(without); differs == runners[name] {
+				t.Errorf("%s: identities differ: %t", name, differs)
+			}
+		}
+	}
+	compare("", func(c *Confinement) reflect.Value { return reflect.ValueOf(c).Elem() })
+	// Paths do not change places between lists, and what is made anew is something else.
+	a, b := base(), base()
+	a.Keep, b.Hide = []string{dir + "/kept"}, []string{dir + "/kept"}
+	if id(a) == id(b) {
+		t.Error("kept and hidden are the same")
+	}
+	before := id(a)
+	if err := os.Rename(dir+"/kept", dir+"/old"); err != nil {
+		t.Fatal(err)
+	}
+	gone := id(a)
+	if err := os.Mkdir(dir+"/kept", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if again := id(a); before == gone || before == again || gone == again {
+		t.Error("a folder that was made anew is taken for the old one")
+	}
+	if k, err := identity(LevelRestricted, &Confinement{Work: dir + "/work"}); err != nil || k == id(Confinement{Work: dir + "/work"}) {
+		t.Errorf("levels are the same: %v", err)
+	}
 }

@@ -12,10 +12,13 @@ import (
 const (
 	readRights   = landlock.AccessFSExecute | landlock.AccessFSReadFile | landlock.AccessFSReadDir
 	deviceRights = landlock.AccessFSReadFile | landlock.AccessFSWriteFile
-	// Neither device nodes nor ioctls on devices.
+	// Neither device nodes nor ioctls on devices. What others use as well gets no sockets and FIFOs either, be they made
+	// there or moved there: the next job would find them.
 	writeRights = readRights | landlock.AccessFSWriteFile | landlock.AccessFSRemoveDir | landlock.AccessFSRemoveFile |
-		landlock.AccessFSMakeDir | landlock.AccessFSMakeReg | landlock.AccessFSMakeSock | landlock.AccessFSMakeFifo |
-		landlock.AccessFSMakeSym | landlock.AccessFSRefer | landlock.AccessFSTruncate | landlock.AccessFSResolveUnix
+		landlock.AccessFSMakeDir | landlock.AccessFSMakeReg | landlock.AccessFSMakeSym | landlock.AccessFSRefer | landlock.AccessFSTruncate
+	// The job's own folders. A file with rights that its folder does not have cannot be linked or moved there, so that a
+	// socket of somebody else does not become one that may be connected to.
+	ownRights = writeRights | landlock.AccessFSMakeSock | landlock.AccessFSMakeFifo | landlock.AccessFSResolveUnix
 	// fileRights are those that a rule for something other than a folder may name.
 	fileRights = landlock.AccessFSExecute | landlock.AccessFSWriteFile | landlock.AccessFSReadFile |
 		landlock.AccessFSTruncate | landlock.AccessFSIoctlDev | landlock.AccessFSResolveUnix
@@ -72,9 +75,12 @@ func ruleset(c *Confinement, level Level, abi int, r reach) (fd int, err error) 
 	if level == LevelFull {
 		allow(landlock.AccessFSReadDir, "/") // there is nothing else in it than what is named here
 	}
-	allow(writeRights, c.writable()...)
+	allow(writeRights, c.Write...)
+	if c.Work != "" {
+		allow(ownRights, c.Work)
+	}
 	if level == LevelFull && tmpMount(c) {
-		allow(writeRights, "/tmp")
+		allow(ownRights, "/tmp")
 	}
 	for _, d := range c.devices() {
 		if _, statErr := os.Stat(d); statErr == nil {

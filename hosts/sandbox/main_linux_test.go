@@ -29,6 +29,9 @@ func attemptMain(name string) int {
 	if level, nested := strings.CutPrefix(name, "nested "); nested {
 		return runNested(Level(level))
 	}
+	if name == "own sockets" {
+		return ownSockets()
+	}
 	if name == "self" {
 		p := strings.Split(os.Getenv("SELF"), "\n")
 		return selfMain(p[0], p[1], p[2])

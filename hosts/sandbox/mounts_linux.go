@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -23,17 +24,29 @@ func tmpMount(c *Confinement) bool {
 
 // tree is a detached copy of a part of the file system, and where it goes.
 type tree struct {
-	fd     int // -1 where link is set
+	fd     int // -1 where link is set, and of a folder that is to be hidden
 	path   string
 	folder bool
-	link   string
-	hide   bool // what is there is covered by nothing
+	link   string // of a symbolic link, made again
+	found  bool   // was found where it lies, by no name that anybody gave us: left out where it is gone
+	hide   bool   // covers what is there
+	turn   int    // what is attached later covers what was before
 }
+
+// The turns. Nothing that lies in a hidden folder comes after it but the job's own folder, which the runner made there.
+const (
+	turnGiven = iota
+	turnHidden
+	turnOwn
+	turnHiddenInOwn
+)
 
 // isolate gives the keeper a root of its own, in memory and read-only, in which nothing exists but what the confinement
 // names. It is called by process 1 of new pid and mount namespaces.
 //
-// The copies are taken before anything is changed, so that no path is looked up in a file system that is half made.
+// The copies are taken before anything is changed, so that no path is looked up in a file system that is half made. What
+// lies in a folder that jobs may write to can be another thing at each moment: no link is followed on the way to any place,
+// and nothing is made anywhere but in memory of our own.
 func isolate(c *Confinement) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("private mounts: %w", err)
@@ -57,22 +70,21 @@ func isolate(c *Confinement) error {
 			return err
 		}
 	}
-	for _, t := range trees {
-		if err := t.attach(hold); err != nil {
+	r, err := openRoot(hold)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	for i := range trees {
+		if err := r.attach(&trees[i]); err != nil {
 			return err
 		}
 	}
-	for _, t := range trees {
-		if t.hide && t.folder {
-			// Only now: the work folder may have got its place in here.
-			err := unix.MountSetattr(-1, hold+t.path, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
-			if err != nil && err != unix.ENOENT && err != unix.EINVAL {
-				return fmt.Errorf("%s: read-only: %w", t.path, err)
-			}
-		}
+	if err := r.closeCovers(); err != nil {
+		return err
 	}
-	if err := unix.Mount("proc", hold+"/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("a /proc of its own: %w", err)
+	if err := mountProc(hold + "/proc"); err != nil {
+		return err
 	}
 	for name, target := range map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0",
 		"stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"} {
@@ -96,63 +108,88 @@ func isolate(c *Confinement) error {
 	return unix.Chdir("/")
 }
 
-// copies takes what the confinement names, parents before what lies in them.
+// copies takes what the confinement names, in the order in which it is attached: by turns, and in each of them parents
+// before what lies in them.
 func copies(c *Confinement) (trees []tree, err error) {
-	add := func(path, target string, attr uint64) {
+	add := func(path, target string, attr uint64, found bool) {
 		if err != nil {
 			return
 		}
 		var t tree
-		if t, err = copyTree(path, target, attr); err == nil {
-			trees = append(trees, t)
-		}
-	}
-	addFound := func(path string, attr uint64) {
-		add(path, path, attr)
-		if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		t, err = copyTree(path, target, attr, found)
+		if found && vanished(err) {
 			err = nil
+			return
+		}
+		if err == nil {
+			trees = append(trees, t)
 		}
 	}
 	const quiet = unix.MOUNT_ATTR_NOSUID
 	for _, p := range c.Read {
-		add(p, p, quiet|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_RDONLY)
+		add(p, p, quiet|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_RDONLY, false)
 	}
 	for _, p := range c.writable() {
-		add(p, p, quiet|unix.MOUNT_ATTR_NODEV)
+		add(p, p, quiet|unix.MOUNT_ATTR_NODEV, false)
 	}
 	if tmpMount(c) {
-		add(c.Tmp, "/tmp", quiet|unix.MOUNT_ATTR_NODEV)
+		add(c.Tmp, "/tmp", quiet|unix.MOUNT_ATTR_NODEV, false)
 	}
 	// A folder on which something is mounted, be it itself, can be neither renamed nor removed.
 	for _, p := range c.pinned() {
-		addFound(p, quiet|unix.MOUNT_ATTR_NODEV)
+		add(p, p, quiet|unix.MOUNT_ATTR_NODEV, true)
 	}
 	for _, p := range c.Keep {
-		addFound(p, quiet|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_RDONLY)
+		add(p, p, quiet|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_RDONLY, true)
 	}
 	// Read-only are the mode and the times of a device: these are the machine's own.
 	for _, p := range c.devices() {
-		addFound(p, quiet|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY)
+		before := len(trees)
+		add(p, p, quiet|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY, true)
+		for i := range trees[before:] {
+			trees[before+i].found = false // it gets a place
+		}
 	}
 	for _, p := range c.Hide {
-		if info, statErr := os.Lstat(p); statErr == nil && info.Mode()&os.ModeSymlink == 0 {
-			trees = append(trees, tree{fd: -1, path: p, folder: info.IsDir(), hide: true})
+		if err != nil {
+			return trees, err
 		}
+		var t tree
+		if t, err = coverFor(p); err == nil {
+			trees = append(trees, t)
+		} else if vanished(err) {
+			err = nil
+		}
+	}
+	for i := range trees {
+		trees[i].turn = turnOf(&trees[i], c.Work)
 	}
 	// Of two copies for one place the later, which is the writable one, covers the first.
 	slices.SortStableFunc(trees, func(a, b tree) int {
-		return strings.Count(a.path, "/") - strings.Count(b.path, "/")
+		return cmp.Or(a.turn-b.turn, strings.Count(a.path, "/")-strings.Count(b.path, "/"))
 	})
 	return trees, err
 }
 
-// straight is how a path is looked up that jobs may have a hand in: a symbolic link on the way is an error.
-func straight(dir int, path string) (fd int, err error) {
-	return unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+func turnOf(t *tree, work string) int {
+	turn := turnGiven
+	if below(t.path, work) {
+		turn = turnOwn
+	}
+	if t.hide {
+		turn++
+	}
+	return turn
 }
 
-// copyTree copies what is mounted at and below path. A symbolic link (/bin, mostly) is made again as a link.
-func copyTree(path, target string, attr uint64) (tree, error) {
+// vanished reports whether a path led nowhere, or by a link that is not followed.
+func vanished(err error) bool {
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)
+}
+
+// copyTree copies what is mounted at and below path. A symbolic link that we were given (/bin, mostly) is made again as a
+// link; one that was found is mounted on itself, so that it stays.
+func copyTree(path, target string, attr uint64, found bool) (tree, error) {
 	from, err := straight(unix.AT_FDCWD, path)
 	if err != nil {
 		return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
@@ -162,7 +199,7 @@ func copyTree(path, target string, attr uint64) (tree, error) {
 	if err := unix.Fstat(from, &st); err != nil {
 		return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
 	}
-	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK && !found {
 		link := make([]byte, unix.PathMax)
 		n, err := unix.Readlinkat(from, "", link)
 		if err != nil {
@@ -179,70 +216,28 @@ func copyTree(path, target string, attr uint64) (tree, error) {
 		unix.Close(fd)
 		return tree{fd: -1}, fmt.Errorf("%s: mount_setattr: %w", path, err)
 	}
-	return tree{fd: fd, path: target, folder: st.Mode&unix.S_IFMT == unix.S_IFDIR}, nil
+	return tree{fd: fd, path: target, folder: st.Mode&unix.S_IFMT == unix.S_IFDIR, found: found}, nil
 }
 
-// attach puts the tree into the new root, where a parent may have brought its place already.
-func (t *tree) attach(root string) error {
-	at := root + t.path
-	if t.hide {
-		return t.cover(at)
-	}
-	if t.link != "" {
-		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-			return err
-		}
-		if err := os.Symlink(t.link, at); err != nil && !errors.Is(err, os.ErrExist) {
-			return err
-		}
-		return nil
-	}
-	place, err := straight(unix.AT_FDCWD, at)
-	if err == unix.ENOENT {
-		if err = t.makePlace(at); err == nil {
-			place, err = straight(unix.AT_FDCWD, at)
-		}
-	}
+// coverFor is what hides a path: of a file a device that cannot be opened, of a folder an empty one.
+func coverFor(path string) (tree, error) {
+	at, err := straight(unix.AT_FDCWD, path)
 	if err != nil {
-		return fmt.Errorf("%s: %w", t.path, err)
+		return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
 	}
-	defer unix.Close(place)
-	if err := unix.MoveMount(t.fd, "", place, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
-		return fmt.Errorf("%s: move_mount: %w", t.path, err)
+	defer unix.Close(at)
+	var st unix.Stat_t
+	if err := unix.Fstat(at, &st); err != nil {
+		return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
 	}
-	return nil
-}
-
-// makePlace makes what the tree is to be mounted on.
-func (t *tree) makePlace(at string) error {
-	if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
-		return err
+	t := tree{fd: -1, path: path, folder: st.Mode&unix.S_IFMT == unix.S_IFDIR, hide: true, found: true}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFLNK:
+		return t, fmt.Errorf("%s: %w", path, unix.ELOOP)
+	case unix.S_IFDIR:
+		return t, nil
 	}
-	if t.folder {
-		return os.Mkdir(at, 0o755)
-	}
-	return os.WriteFile(at, nil, 0o644)
-}
-
-// cover hides what the parent brought to a place, if it did. A file is covered by a device that cannot be opened.
-func (t *tree) cover(at string) error {
-	if _, err := os.Lstat(at); err != nil {
-		return nil
-	}
-	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if t.folder {
-		if err := unix.Mount("sandbox", at, "tmpfs", flags, "mode=0755,size=64k"); err != nil {
-			return fmt.Errorf("%s: tmpfs: %w", t.path, err)
-		}
-		return nil
-	}
-	null, err := copyTree("/dev/null", "", unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(null.fd)
-	if err := unix.MoveMount(null.fd, "", unix.AT_FDCWD, at, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return fmt.Errorf("%s: move_mount: %w", t.path, err)
-	}
-	return nil
+	null, err := copyTree("/dev/null", "", unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY, true)
+	t.fd = null.fd
+	return t, err
 }

@@ -59,10 +59,6 @@ func (k *keeper) prepare() *problem {
 	if k.birth.ruleset, err = ruleset(&k.Confine, k.Level, k.abi, k.reach()); err != nil {
 		return trouble("Landlock", err)
 	}
-	if k.program, err = filter(k.Level, k.reach(), k.abi); err != nil {
-		return trouble("seccomp", err)
-	}
-	k.birth.filter = unix.SockFprog{Len: uint16(len(k.program)), Filter: &k.program[0]}
 	k.limits()
 	// Nobody with our uid can look into us or change us, as the jobs will have it.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
@@ -77,6 +73,12 @@ func (k *keeper) prepare() *problem {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return trouble("no_new_privs", err)
 	}
+	// Without the kernel's questions a job has no sockets with names, and does not watch folders.
+	supervised := k.supervise() == nil
+	if k.program, err = filter(k.Level, k.reach(), k.names(supervised), supervised); err != nil {
+		return trouble("seccomp", err)
+	}
+	k.birth.filter = unix.SockFprog{Len: uint16(len(k.program)), Filter: &k.program[0]}
 	if k.abi >= abiScope {
 		if err := scopeSelf(); err != nil {
 			return trouble("Landlock scopes", err)
@@ -147,19 +149,42 @@ func (k *keeper) dropCapabilities() error {
 	return unix.Capset(&header, &data[0])
 }
 
+// What the kernel counts for the user as a whole, and checks against the limit of whoever asks.
+const (
+	maxPending = 4096      // signals and timers
+	maxQueued  = 800 << 10 // bytes of message queues, what a process has by default
+)
+
 // ownTasks is room for the threads of a keeper, which count where the job's do.
 const ownTasks = 16
 
 func (k *keeper) limits() {
 	l, j := &k.Confine.Limits, &k.birth
-	j.limit(unix.RLIMIT_CORE, 0)
-	j.limit(unix.RLIMIT_DATA, l.Data)
-	j.limit(unix.RLIMIT_NOFILE, l.Files)
-	j.limit(unix.RLIMIT_FSIZE, l.FileSize)
-	j.limit(unix.RLIMIT_CPU, l.CPU)
+	some := func(resource int, value int64) {
+		if value > 0 {
+			j.limit(resource, value)
+		}
+	}
+	// At 1, and at no other value, a crash starts no helper that the machine has for it (core(5)).
+	j.limit(unix.RLIMIT_CORE, atMost(unix.RLIMIT_CORE, 1))
+	j.limit(unix.RLIMIT_SIGPENDING, atMost(unix.RLIMIT_SIGPENDING, maxPending))
+	j.limit(unix.RLIMIT_MSGQUEUE, atMost(unix.RLIMIT_MSGQUEUE, maxQueued))
+	some(unix.RLIMIT_DATA, l.Data)
+	some(unix.RLIMIT_NOFILE, l.Files)
+	some(unix.RLIMIT_FSIZE, l.FileSize)
+	some(unix.RLIMIT_CPU, l.CPU)
 	if l.Processes > 0 {
 		j.limit(unix.RLIMIT_NPROC, l.Processes+ownTasks+k.Tasks)
 	}
+}
+
+// atMost is value, or the limit of this process where that is lower: nobody could raise it.
+func atMost(resource int, value int64) int64 {
+	var l unix.Rlimit
+	if unix.Getrlimit(resource, &l) == nil && l.Max < uint64(value) {
+		return int64(l.Max)
+	}
+	return value
 }
 
 // limitNamespace bounds the processes of this pid namespace, also those of root, to whom RLIMIT_NPROC does not apply.

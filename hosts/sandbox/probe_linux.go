@@ -37,6 +37,7 @@ var probe = sync.OnceValue(func() Facts {
 		f.UnprivilegedBPF = strings.TrimSpace(string(b)) == "0"
 	}
 	f.Gaps = append(f.Gaps, landlockGaps(f.LandlockABI)...)
+	f.Gaps = append(f.Gaps, crashGaps()...)
 	if os.Geteuid() == 0 && !pidMax() {
 		f.Gaps = append(f.Gaps, Gap{Primitive: "pid_max of a pid namespace", Lost: "jobs of root have no limit of processes",
 			Enable: "Linux 6.14 or later, or run as an ordinary user"})
@@ -109,6 +110,29 @@ func landlockGaps(abi int) (gaps []Gap) {
 		}
 	}
 	return gaps
+}
+
+// crashGaps says whether somebody on the machine acts on the crash of a job. A limit of 1 for core files keeps helpers from
+// being started (core(5)); where it cannot be set, or a service is told by a socket, nothing does.
+func crashGaps() []Gap {
+	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err != nil {
+		return nil
+	}
+	return crashGap(string(pattern), atMost(unix.RLIMIT_CORE, 1))
+}
+
+func crashGap(pattern string, limit int64) []Gap {
+	g := Gap{Primitive: "core_pattern", Enable: "sysctl -w kernel.core_pattern=core"}
+	switch {
+	case strings.HasPrefix(pattern, "@"):
+		g.Lost = "the memory of a job that crashes goes to the machine's service for that"
+	case strings.HasPrefix(pattern, "|") && limit < 1:
+		g.Lost, g.Enable = "the crash of a job starts the machine's helper for that", "ulimit -Hc unlimited where Sheratan starts, or "+g.Enable
+	default:
+		return nil
+	}
+	return []Gap{g}
 }
 
 // pidMax reports whether pid_max belongs to the pid namespace.

@@ -16,7 +16,10 @@
 //	                      and Landlock
 //	processes of others   pid namespace, its own /proc           Landlock scope (ABI 6); command lines are visible
 //	network               namespace, seccomp, Landlock           seccomp, Landlock
-//	Unix sockets          its own                                connected pairs only (before Landlock ABI 9)
+//	Unix sockets          its own, in its own folders            connected pairs only (before Landlock ABI 9)
+//	FIFOs, devices        those named in Hide are closed         not distinguished from files
+//	locks (flock)         of what it may change                  the same
+//	/proc                 processes, and a list of files         all of it that the user may read
 //	System V IPC          namespace for each job                 open
 //	calls                 seccomp, no_new_privs                  the same
 //	capabilities          none, nor ways to get any              the same
@@ -27,6 +30,19 @@
 // What a level needs and the machine does not have is a StartError with ReasonConfine that names the primitive; no job
 // ever runs at a lower level than its own. Probe says beforehand which level can be had. What restricted leaves open is
 // what Landlock has no say about: stat, chmod, chown and times of files that their mode bits let the user reach.
+//
+// # Sockets
+//
+// A service that listens at a Unix socket acts for whoever connects, with rights of its own. At LevelFull a job without the
+// network therefore connects to nothing but what was made in its own folders, or in its own namespace under an abstract
+// name. A read-only mount does not refuse connect(2), and an address in memory can change after a filter has looked at it, so
+// the kernel asks the keeper (seccomp user notification), which makes the call itself, on a copy of the address, with the
+// socket file open. Datagrams are sent to a name by calls that are too frequent for this: there are none of them. Where the
+// kernel asks somebody else already, as in some containers, and at LevelRestricted before Landlock ABI 9, a job has
+// connected pairs only. Only in a job's own folders are sockets and FIFOs made at all.
+//
+// An overlay over what is read was tried as well: neither sockets nor FIFOs are reached through it. But a file that is made
+// below it later is not seen where somebody looked for it before (Linux 6.18), and a keeper lives for a minute.
 //
 // # Keepers
 //

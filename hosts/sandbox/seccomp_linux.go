@@ -27,6 +27,9 @@ const (
 const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC |
 	unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNET
 
+// setDeleg is F_SETDELEG of Linux 6.19, which is for folders too.
+const setDeleg = 1024 + 16
+
 const setIDs = unix.S_ISUID | unix.S_ISGID
 
 // refused are calls that no job has a use for and that act on more than the job. Capabilities would be needed for
@@ -78,6 +81,7 @@ var (
 	deny        = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)}
 	unsupported = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.EPROTONOSUPPORT)}
 	lack        = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)}
+	nothing     = bpf.RetConstant{Val: unix.SECCOMP_RET_ERRNO} // success, and nothing done
 	kill9       = bpf.RetConstant{Val: unix.SECCOMP_RET_KILL_PROCESS}
 )
 
@@ -85,6 +89,28 @@ var (
 type rules map[uint32][]bpf.Instruction
 
 func (r rules) on(number uint32, body ...bpf.Instruction) { r[number] = body }
+
+// assemble makes a filter of the rules. A call of another architecture gets the answer given.
+func (r rules) assemble(foreign bpf.Instruction) ([]unix.SockFilter, error) {
+	program := []bpf.Instruction{bpf.LoadAbsolute{Off: offArch, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1}, foreign, bpf.LoadAbsolute{Off: offNumber, Size: 4}}
+	if x32Bit != 0 {
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpLessThan, Val: x32Bit, SkipTrue: 1}, foreign)
+	}
+	tree, err := r.search(slices.Sorted(maps.Keys(r)))
+	if err != nil {
+		return nil, err
+	}
+	raw, err := bpf.Assemble(append(program, tree...))
+	if err != nil {
+		return nil, fmt.Errorf("filter: %w", err)
+	}
+	out := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		out[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	return out, nil
+}
 
 // search is a program that finds the rule of the call in the accumulator, by halves: for each process that starts, the
 // kernel runs the filter once for every call that there is, to learn which of them it always allows. Looking at all rules
@@ -131,6 +157,18 @@ func values(n int, permitted ...uint32) []bpf.Instruction {
 	return append(body, deny, allow)
 }
 
+// limits permits to read and change one's own, save that of core files, which stays and is said to have been changed: at
+// every other value than the keeper's a crash would start the machine's helper for crashes. Programs set it to zero so that
+// no secrets are written to disk, and some of them end if that fails.
+func limits() []bpf.Instruction {
+	return []bpf.Instruction{
+		arg(0), bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, deny,
+		arg(1), bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.RLIMIT_CORE, SkipTrue: 1}, allow,
+		arg(2), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0, SkipTrue: 2},
+		bpf.LoadAbsolute{Off: offArgs + 8*2 + 4, Size: 4}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, nothing, allow,
+	}
+}
+
 // node refuses device nodes and files with a setuid or setgid bit, by the mode in argument n.
 func node(n int) []bpf.Instruction {
 	return []bpf.Instruction{
@@ -151,7 +189,7 @@ func creation(flags, mode int) []bpf.Instruction {
 }
 
 // filter assembles what a job may ask of the kernel.
-func filter(level Level, r reach, abi int) ([]unix.SockFilter, error) {
+func filter(level Level, r reach, n names, supervised bool) ([]unix.SockFilter, error) {
 	p := make(rules)
 	for _, n := range refused {
 		p.on(n, deny)
@@ -175,7 +213,8 @@ func filter(level Level, r reach, abi int) ([]unix.SockFilter, error) {
 	p.on(unix.SYS_IOCTL, arg(1), bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.TIOCSTI, SkipTrue: 1},
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0x541c /* TIOCLINUX */, SkipTrue: 1}, deny, allow)
 	p.on(unix.SYS_PERSONALITY, values(0, 0, 0xffffffff)...)
-	p.on(unix.SYS_PRLIMIT64, values(0, 0)...)
+	p.on(unix.SYS_PRLIMIT64, limits()...)
+	p.on(unix.SYS_SETRLIMIT, arg(0), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.RLIMIT_CORE, SkipTrue: 1}, nothing, allow)
 	if level != LevelFull {
 		for _, n := range onlySelf {
 			p.on(n, values(0, 0)...)
@@ -185,29 +224,21 @@ func filter(level Level, r reach, abi int) ([]unix.SockFilter, error) {
 				bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: which[1], SkipTrue: 2},
 				arg(1), bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, deny, allow)
 		}
+	}
+	if level != LevelFull || !supervised {
 		for _, n := range watching {
 			p.on(n, lack)
 		}
 	}
-	p.sockets(level, r, abi)
-	program := []bpf.Instruction{bpf.LoadAbsolute{Off: offArch, Size: 4},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: auditArch, SkipTrue: 1}, kill9, bpf.LoadAbsolute{Off: offNumber, Size: 4}}
-	if x32Bit != 0 {
-		program = append(program, bpf.JumpIf{Cond: bpf.JumpLessThan, Val: x32Bit, SkipTrue: 1}, kill9)
+	for _, n := range []uint32{unix.SYS_CONNECT, unix.SYS_FLOCK} {
+		p.on(n, unmarked()...)
 	}
-	tree, err := p.search(slices.Sorted(maps.Keys(p)))
-	if err != nil {
-		return nil, err
-	}
-	raw, err := bpf.Assemble(append(program, tree...))
-	if err != nil {
-		return nil, fmt.Errorf("filter: %w", err)
-	}
-	out := make([]unix.SockFilter, len(raw))
-	for i, r := range raw {
-		out[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
-	}
-	return out, nil
+	// A lease holds up whoever opens the file, and a notice by signal (F_NOTIFY) watches a folder as inotify does.
+	p.on(unix.SYS_FCNTL, arg(1), bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.F_SETLEASE, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: setDeleg, SkipTrue: 1},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.F_NOTIFY, SkipTrue: 1}, deny, allow)
+	p.sockets(r, n)
+	return p.assemble(kill9)
 }
 
 // reach is how far the sockets of a job go.
@@ -222,22 +253,51 @@ const (
 // protocols are what Internet sockets may speak. Others are code of the kernel that is loaded when somebody asks for it.
 var protocols = []uint32{0, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6}
 
-// sockets permits those between processes, and those of the Internet where they reach anything. Where neither the mount
-// namespace nor Landlock decides about sockets that have a path, a job could ask a service of the machine to act for it, so
-// it gets connected pairs only, and of these not the kind that can be sent elsewhere.
-func (p rules) sockets(level Level, r reach, abi int) {
+// names says which Unix sockets a job may connect to by a name.
+type names int
+
+const (
+	namesNone names = iota // connected pairs only
+	namesOwn               // its own ones: the keeper decides about each connect
+	namesAny               // what Landlock allows, or all where the job has the network of the machine
+)
+
+// socketTypes are those of Unix sockets that go where they are connected to and nowhere else. A datagram can be sent to
+// any name, which stands in memory, where no filter sees it.
+func socketTypes() []bpf.Instruction {
+	return []bpf.Instruction{arg(1), bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_STREAM, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_SEQPACKET, SkipTrue: 1}, deny, allow}
+}
+
+// unmarked refuses a call that pretends to be one of the keeper.
+func unmarked() []bpf.Instruction {
+	return []bpf.Instruction{bpf.LoadAbsolute{Off: offArgs + 4, Size: 4}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, deny, allow}
+}
+
+// sockets permits those between processes, and those of the Internet where they reach anything. A service of the machine
+// that listens at a Unix socket would act for the job, so a job without the network gets sockets with names only where
+// somebody decides about each connection. Pairs are always of two.
+func (p rules) sockets(r reach, n names) {
 	var families []uint32
-	if level == LevelFull || abi >= abiUnix {
+	if n == namesAny {
 		families = append(families, unix.AF_UNIX)
+		p.on(unix.SYS_SOCKETPAIR, values(0, unix.AF_UNIX)...)
 	} else {
-		p.on(unix.SYS_SOCKETPAIR, arg(1), bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_STREAM, SkipTrue: 2},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_SEQPACKET, SkipTrue: 1}, deny, allow)
-	}
-	if r == reachAll {
-		families = append(families, unix.AF_NETLINK)
+		types := socketTypes()
+		p.on(unix.SYS_SOCKETPAIR, append([]bpf.Instruction{arg(0), bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_UNIX, SkipTrue: 1}, deny}, types...)...)
 	}
 	body := values(0, families...)
+	if n == namesOwn {
+		types := socketTypes()
+		body = append(append([]bpf.Instruction{arg(0), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.AF_UNIX, SkipTrue: uint8(len(types))}}, types...), body...)
+	}
+	if r == reachAll {
+		// Of netlink the addresses and ways of the network, which the C library asks for.
+		route := values(2, unix.NETLINK_ROUTE)
+		route[len(route)-2] = unsupported
+		body = append(append([]bpf.Instruction{arg(0), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: unix.AF_NETLINK, SkipTrue: uint8(len(route))}}, route...), body...)
+	}
 	if r != reachNothing {
 		internet := values(2, protocols...)
 		internet[len(internet)-2] = unsupported // which programs know how to do without

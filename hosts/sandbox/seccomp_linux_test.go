@@ -39,7 +39,7 @@ func TestFilterOfPriorities(t *testing.T) {
 // ask runs the filter of a level over one call, and reports whether it is permitted.
 func ask(t *testing.T, level Level, number uint32, args ...uint32) bool {
 	t.Helper()
-	program, err := filter(level, reachNothing, abiScope)
+	program, err := filter(level, reachNothing, namesNone, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ func RestrictSelf(writable []string) error {
 	if err := onAllThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(fd), 0, 0); err != nil {
 		return selfError("Landlock", err)
 	}
-	program, err := filter(LevelRestricted, reachNothing, abi)
+	program, err := filter(LevelRestricted, reachNothing, namesNone, false)
 	if err != nil {
 		return selfError("seccomp", err)
 	}
