@@ -169,6 +169,16 @@ func Init(ctx context.Context, io workspace.InitOptions, o Options) (InitResult,
 	if closeErr := p.Close(ctx); err == nil {
 		err = closeErr
 	}
+	operator, ownerErr := made.Workspace.Operator()
+	if err == nil {
+		err = ownerErr
+	}
+	if err == nil && operator.UID == 0 {
+		res.Warnings = append(res.Warnings, "the operator is root: jobs run as uid 0, in the sandbox without any capability; --operator USER makes the workspace for a user")
+	}
+	if err == nil {
+		err = made.Workspace.HandOver(operator)
+	}
 	return res, err
 }
 

@@ -15,8 +15,12 @@ func agentsText(plan *workspace.Plan, cfg Config, own []KindLine) []byte {
 	w := plan.Workspace
 	source, inbox := "inbox", w.Rel(w.Inbox())
 	replies := w.Rel(w.RepliesDir()) + "/SOURCE"
-	if plan.Agent != nil {
-		source = plan.Agent.Name
+	if len(plan.Agents) > 1 {
+		inbox += "/USER"
+		replies = w.Rel(w.RepliesDir()) + "/USER"
+	}
+	if len(plan.Agents) == 1 {
+		source = plan.Agents[0].Name
 		inbox, replies = w.Rel(w.InboxOf(source)), w.Rel(w.Replies(source))
 	}
 	var b strings.Builder
@@ -55,7 +59,10 @@ func agentsText(plan *workspace.Plan, cfg Config, own []KindLine) []byte {
 	p("Several proposals go into one file that ends in `.jsonl`, one per line. It is taken when it has not changed for two")
 	p("seconds; write it under another name first and rename it to `NAME.ready.jsonl`, and it is taken at once. Names that begin")
 	p("with `.` or end in `.tmp` are never taken.")
-	if plan.Agent == nil {
+	if len(plan.Agents) > 1 {
+		p("USER is the name of your user.")
+	}
+	if len(plan.Agents) == 0 {
 		p("A folder of your own, `%s/NAME/`, makes NAME your source.", inbox)
 	}
 	p("")
@@ -88,7 +95,7 @@ func agentsText(plan *workspace.Plan, cfg Config, own []KindLine) []byte {
 	p("")
 	p("`%s/ID.json` has the latest answer: `status`, `message`, `exit_code`, the beginning of `stdout`", replies)
 	p("and `stderr`, and `result_path`: the job with its whole result, `artifacts` among it. It is replaced as the job goes on.")
-	if plan.Agent == nil {
+	if len(plan.Agents) == 0 {
 		p("SOURCE is the folder of the inbox that you wrote to, or `inbox`.")
 	}
 	p("")

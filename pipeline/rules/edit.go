@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/runtime/durable"
 	"github.com/sheratan/sheratan/runtime/workspace"
 	"github.com/sheratan/sheratan/schemas"
@@ -58,7 +60,14 @@ func Edit(ctx context.Context, ws *workspace.Workspace, change func(text []byte)
 	if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, old) {
 		return errors.Join(fmt.Errorf("%s: has changed meanwhile; try again", path), err)
 	}
-	return durable.WriteFile(path, text, info.Mode().Perm())
+	if err := durable.WriteFile(path, text, info.Mode().Perm()); err != nil {
+		return err
+	}
+	// Root edits for the operator, who has to be able to read it afterwards.
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return os.Lchown(path, int(st.Uid), int(st.Gid))
+	}
+	return nil
 }
 
 // insert appends an element to the array that is at the path of object members, and makes what is missing of that path.
@@ -206,4 +215,49 @@ func reindent(element, indent, step string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// AddSource gives a source an entry of its own in the config, with the limits of a new one, where it has none.
+func AddSource(ctx context.Context, ws *workspace.Workspace, name string) error {
+	text, err := readConfigFile(ws.Config())
+	if err != nil {
+		return err
+	}
+	cfg, problems := parseConfig(configName, text)
+	if len(problems) > 0 {
+		return &InvalidError{Problems: problems}
+	}
+	if _, ok := cfg.Sources[name]; ok {
+		return nil
+	}
+	entry, err := plainJSON(gates.DefaultSource())
+	if err != nil {
+		return err
+	}
+	return Edit(ctx, ws, func(text []byte) ([]byte, error) {
+		return insertMember(text, "sources", name, inline(entry))
+	})
+}
+
+// insertMember adds a member to an object at the top of the text. Where there is no such object, the defaults hold, and they are
+// written out with it: an object that is there replaces them.
+func insertMember(text []byte, object, name, value string) ([]byte, error) {
+	at, found, err := scan(text, 0, []string{object})
+	if err != nil {
+		return nil, err
+	}
+	member := fmt.Sprintf("%q: %s", name, value)
+	if found < 0 {
+		defaults, err := plainJSON(DefaultConfig().Sources)
+		if err != nil {
+			return nil, err
+		}
+		all := strings.TrimSuffix(string(defaults), "}") + ", " + member + "}"
+		return appendTo(text, at, fmt.Sprintf("%q: %s", object, all)), nil
+	}
+	inner, _, err := scan(text[found:], found, nil)
+	if err != nil {
+		return nil, err
+	}
+	return appendTo(text, inner, member), nil
 }

@@ -6,8 +6,10 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sheratan/sheratan/gates"
@@ -32,11 +34,11 @@ func Init(o workspace.InitOptions) (*Made, error) {
 	if err != nil {
 		return nil, err
 	}
-	agent := ""
-	if plan.Agent != nil {
-		agent = plan.Agent.Name
+	var agents []string
+	for _, a := range plan.Agents {
+		agents = append(agents, a.Name)
 	}
-	cfg, warnings := initialConfig(plan.Workspace, absoluteRoots(plan), agent)
+	cfg, warnings := initialConfig(plan.Workspace, absoluteRoots(plan), agents, homeOf(plan.Operator()))
 	own := initialKinds(&cfg, absoluteRoots(plan), plan.Workspace.Forbidden())
 	lines := kindLines(own, cfg.Gates.Kinds)
 	cfg = cfg.within(plan)
@@ -85,17 +87,26 @@ func absoluteRoots(plan *workspace.Plan) []string {
 	return list
 }
 
-// initialConfig is the config of a new workspace with these roots, which are absolute. agent is the name of a source that
-// gets an entry of its own, "" is none.
-func initialConfig(ws *workspace.Workspace, roots []string, agent string) (cfg Config, warnings []string) {
+// homeOf is the home of a user who is not this one, "" for this one.
+func homeOf(o workspace.Owner) string {
+	u, err := user.LookupId(strconv.Itoa(o.UID))
+	if o.UID == os.Geteuid() || err != nil {
+		return ""
+	}
+	return u.HomeDir
+}
+
+// initialConfig is the config of a new workspace with these roots, which are absolute. agents are names of sources that get an
+// entry of their own, home is where the operator's toolchains keep their things, "" is that of this process.
+func initialConfig(ws *workspace.Workspace, roots []string, agents []string, home string) (cfg Config, warnings []string) {
 	cfg = DefaultConfig()
 	cfg.Gates.Roots = roots
-	if agent != "" {
+	for _, agent := range agents {
 		cfg.Sources[agent] = gates.DefaultSource()
 	}
 	find := finder(roots)
 	cfg.Gates.Exec = initialExec(find)
-	cfg.Sandbox, cfg.Host.Env, warnings = initialSandbox(ws, roots, find, cfg.Gates.Exec)
+	cfg.Sandbox, cfg.Host.Env, warnings = initialSandbox(ws, roots, find, cfg.Gates.Exec, home)
 	if _, _, ok := find("git"); ok {
 		maps.Copy(cfg.Host.Env, carefulGit)
 	}

@@ -15,7 +15,7 @@ import (
 
 // initialSandbox demands the best level that the machine gives, and opens what the toolchains of the rules need. Where it
 // gives none, restricted is demanded all the same: that nothing is confined is for a person to decide.
-func initialSandbox(ws *workspace.Workspace, roots []string, find finding, rules []gates.ExecRule) (s Sandbox, env map[string]string, warnings []string) {
+func initialSandbox(ws *workspace.Workspace, roots []string, find finding, rules []gates.ExecRule, home string) (s Sandbox, env map[string]string, warnings []string) {
 	s = defaultSandbox()
 	facts := sandbox.Probe()
 	switch facts.Level {
@@ -29,7 +29,7 @@ func initialSandbox(ws *workspace.Workspace, roots []string, find finding, rules
 			warnings = append(warnings, text)
 		}
 	}
-	env = s.openGo(ws, find)
+	env = s.openGo(ws, find, home)
 	for _, r := range rules {
 		if !filepath.IsAbs(r.Program) {
 			continue
@@ -58,7 +58,7 @@ func uncovered(ws *workspace.Workspace, roots []string) string {
 // openGo lets jobs read the modules that Go has downloaded, gives them a folder for what they build, and returns the
 // variables that name both. In the empty HOME of a job Go would build the standard library each time, and have no modules.
 // What this user's own builds keep is not for jobs: they could put into it what those builds then use.
-func (s *Sandbox) openGo(ws *workspace.Workspace, find finding) map[string]string {
+func (s *Sandbox) openGo(ws *workspace.Workspace, find finding, home string) map[string]string {
 	env := map[string]string{}
 	program, _, ok := find("go")
 	if !ok {
@@ -67,6 +67,9 @@ func (s *Sandbox) openGo(ws *workspace.Workspace, find finding) map[string]strin
 	names := []string{"GOMODCACHE", "GOROOT"}
 	cmd := exec.Command(program, append([]string{"env"}, names...)...)
 	cmd.Dir = "/" // no go.mod has a say
+	if home != "" {
+		cmd.Env = append(os.Environ(), "HOME="+home)
+	}
 	text, err := cmd.Output()
 	values := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	if err != nil || len(values) != len(names) {

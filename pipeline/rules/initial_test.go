@@ -42,7 +42,7 @@ func TestCaches(t *testing.T) {
 	}
 	dir := t.TempDir()
 	ws := workspace.At(filepath.Join(dir, "ws"))
-	cfg, _ := initialConfig(ws, []string{dir}, "")
+	cfg, _ := initialConfig(ws, []string{dir}, nil, "")
 	if !slices.Contains(cfg.Sandbox.Caches, cfg.Host.Env["GOCACHE"]) {
 		t.Errorf("jobs cannot write to GOCACHE: %+v", cfg.Sandbox)
 	}
@@ -63,7 +63,7 @@ func TestCaches(t *testing.T) {
 		t.Errorf("%v, %v", problems, back.Host.Env)
 	}
 	none := func(string) (string, bool, bool) { return "", false, false }
-	if s, env, _ := initialSandbox(ws, nil, none, nil); len(env)+len(s.Caches)+len(s.Read) > 0 {
+	if s, env, _ := initialSandbox(ws, nil, none, nil, ""); len(env)+len(s.Caches)+len(s.Read) > 0 {
 		t.Errorf("without go: %v, %+v", env, s)
 	}
 }

@@ -125,7 +125,7 @@ func Defaults(ctx context.Context, dir string) (*Rules, error) {
 	}
 	// Where init would make it within a work tree: what is forbidden lies there, and not in the folders of the same names.
 	ws := workspace.At(filepath.Join(abs, "sheratan"))
-	cfg, _ := initialConfig(ws, []string{abs}, "")
+	cfg, _ := initialConfig(ws, []string{abs}, nil, "")
 	kinds, problems := parseKinds(initialKinds(&cfg, []string{abs}, ws.Forbidden()))
 	if len(problems) > 0 {
 		return nil, &InvalidError{Problems: problems}

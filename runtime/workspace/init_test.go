@@ -122,10 +122,10 @@ func TestInitRefuses(t *testing.T) {
 		"root in .git":     {InitOptions{Cwd: target, Roots: []string{full + "/.git"}}, "cannot be a root"},
 		"root missing":     {InitOptions{Cwd: target, Roots: []string{"/nowhere/at/all"}}, "cannot be a root"},
 		"root a file":      {InitOptions{Cwd: target, Roots: []string{full + "/file"}}, "is not a folder"},
-		"agent unknown":    {InitOptions{Cwd: target, Agent: "no-such-user-here"}, "no-such-user-here"},
-		"agent is me":      {InitOptions{Cwd: target, Agent: "root", Owner: &Owner{0, 0}}, "agent root"},
-		"agent is inbox":   {InitOptions{Cwd: target, Agent: "inbox"}, "no valid one"},
-		"agent is a path":  {InitOptions{Cwd: target, Agent: "../x"}, "no valid one"},
+		"agent unknown":    {InitOptions{Cwd: target, Agents: []string{"no-such-user-here"}}, "no-such-user-here"},
+		"agent is me":      {InitOptions{Cwd: target, Agents: []string{"root"}, Owner: &Owner{0, 0}}, "agent root"},
+		"agent is inbox":   {InitOptions{Cwd: target, Agents: []string{"inbox"}}, "no valid one"},
+		"agent is a path":  {InitOptions{Cwd: target, Agents: []string{"../x"}}, "no valid one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := PlanInit(c.o)
@@ -204,7 +204,7 @@ func TestAgentReachesItsFoldersAndNothingElse(t *testing.T) {
 	for name, owner := range map[string]*Owner{"operator is root": nil, "operator is not": {UID: 4711, GID: 4712}} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(base, strings.ReplaceAll(name, " ", "-"))
-			p, _ := makeAt(t, InitOptions{Cwd: base, Dir: dir, Agent: "daemon", Owner: owner})
+			p, _ := makeAt(t, InitOptions{Cwd: base, Dir: dir, Agents: []string{"daemon"}, Owner: owner})
 			if len(p.Warnings) > 0 {
 				t.Errorf("warnings %q", p.Warnings)
 			}
@@ -220,7 +220,7 @@ func TestAgentReachesItsFoldersAndNothingElse(t *testing.T) {
 				t.Fatal(err)
 			}
 			type user struct{ uid, gid int }
-			daemon, nobody := user{p.Agent.UID, p.Agent.GID}, user{65534, 65534}
+			daemon, nobody := user{p.Agents[0].UID, p.Agents[0].GID}, user{65534, 65534}
 			for _, c := range []struct {
 				who     user
 				script  string

@@ -40,8 +40,8 @@ func (p *Plan) Make(files []InitFile) ([]string, error) {
 			return m.made, err
 		}
 	}
-	if p.Agent != nil {
-		if err := m.agent(); err != nil {
+	if len(p.Agents) > 0 {
+		if err := m.agents(); err != nil {
 			return m.made, err
 		}
 	}
@@ -73,7 +73,7 @@ func (m *maker) folders() error {
 	}
 	for _, f := range layout {
 		mode := f.mode
-		if m.plan.Agent != nil {
+		if len(m.plan.Agents) > 0 {
 			mode = f.open
 		}
 		if err := m.folder(f.name, mode, m.plan.owner); err != nil {
@@ -95,7 +95,7 @@ func (m *maker) openRoot(fresh bool) error {
 		}
 		mode = info.Mode().Perm()
 	}
-	if m.plan.Agent != nil {
+	if len(m.plan.Agents) > 0 {
 		mode |= 0o011
 	}
 	if err := os.Chmod(root, mode); err != nil {
@@ -132,11 +132,19 @@ func (m *maker) file(f InitFile) error {
 	return m.own(path, m.plan.owner)
 }
 
-// agent makes the two folders of the agent. They belong to it, and where the operator is not root, to the operator's
+// agents makes the two folders of each agent. They belong to it, and where the operator is not root, to the operator's
 // group; nobody else can look into them. The folder of replies is the agent's too, because who may write there decides
 // nothing: an answer is not read back.
-func (m *maker) agent() error {
-	a := m.plan.Agent
+func (m *maker) agents() error {
+	for _, a := range m.plan.Agents {
+		if err := m.agent(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *maker) agent(a Agent) error {
 	owner, mode := Owner{a.UID, a.GID}, fs.FileMode(0o700)
 	if m.plan.owner.UID != 0 {
 		// Set-group-ID hands the files in it to the group, so that the operator can read them.

@@ -5,22 +5,19 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 
-	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/durable"
 )
 
 // InitOptions say what kind of workspace to make, and where.
 type InitOptions struct {
-	Cwd   string   // the working folder, absolute
-	Dir   string   // where; "" is sheratan/ in Cwd within a git work tree, else Cwd itself
-	Roots []string // the folders in which jobs may work, relative to Cwd; none is work/, or the git work tree where Dir is ""
-	Agent string   // a user that gets an inbox of its own; "" is none
-	Owner *Owner   // who everything is to belong to, where that is not the process's user; only root can say so
+	Cwd    string   // the working folder, absolute
+	Dir    string   // where; "" is sheratan/ in Cwd within a git work tree, else Cwd itself
+	Roots  []string // the folders in which jobs may work, relative to Cwd; none is work/, or the git work tree where Dir is ""
+	Agents []string // users that get an inbox of their own
+	Owner  *Owner   // who everything is to belong to, where that is not the process's user; only root can say so
 }
 
 // Owner is a user and a group.
@@ -36,7 +33,7 @@ type Agent struct {
 type Plan struct {
 	Workspace *Workspace
 	Roots     []string // as the config is to name them: relative to the workspace where they lie in its tree
-	Agent     *Agent
+	Agents    []Agent
 	WorkTree  string // the git work tree around the workspace, "" where there is none
 	Warnings  []string
 
@@ -67,13 +64,16 @@ func PlanInit(o InitOptions) (*Plan, error) {
 	if o.Owner != nil {
 		p.owner = *o.Owner
 	}
+	if os.Geteuid() != 0 && p.owner.UID != os.Geteuid() {
+		return nil, fmt.Errorf("operator: only root can make a workspace for another user (uid %d)", p.owner.UID)
+	}
 	if err := p.checkPlace(); err != nil {
 		return nil, err
 	}
 	if err := p.setRoots(o, cwd, tree, inTree); err != nil {
 		return nil, err
 	}
-	return p, p.setAgent(o.Agent)
+	return p, p.setAgents(o.Agents)
 }
 
 func absolute(cwd, path string) string {
@@ -204,43 +204,25 @@ func splitPath(path string) []string {
 	return names
 }
 
-func (p *Plan) setAgent(name string) error {
-	if name == "" {
-		return nil
-	}
-	if !job.ValidID(name) || name == SourceInbox {
-		return fmt.Errorf("agent %q: the name of the user is also the name of its source, and is no valid one", name)
-	}
-	u, err := user.Lookup(name)
-	if err != nil {
-		return fmt.Errorf("agent %s: %w", name, err)
-	}
-	uid, err := strconv.Atoi(u.Uid)
-	if err != nil {
-		return fmt.Errorf("agent %s: user id %q: %w", name, u.Uid, err)
-	}
-	gid, err := strconv.Atoi(u.Gid)
-	if err != nil {
-		return fmt.Errorf("agent %s: group id %q: %w", name, u.Gid, err)
-	}
-	switch {
-	case uid == p.owner.UID:
-		return fmt.Errorf("agent %s: is the operator's own user; only another user is kept apart from the operator", name)
-	case uid == 0:
-		return fmt.Errorf("agent %s: root cannot be kept out of anything", name)
-	case os.Geteuid() != 0:
-		return fmt.Errorf("agent %s: only root can hand a folder to another user: sudo sheratan init --agent %s", name, name)
-	}
-	p.Agent = &Agent{Name: name, UID: uid, GID: gid}
-	groups, err := groupsOf(u)
-	if err != nil {
-		return err
-	}
-	if dir, ok := blockedAt(filepath.Dir(p.Workspace.Root()), uid, groups); ok {
-		p.warn("%s cannot pass through %s, so it will not reach its inbox: chmod o+x %s", name, dir, dir)
+func (p *Plan) setAgents(names []string) error {
+	for _, name := range names {
+		if slices.ContainsFunc(p.Agents, func(a Agent) bool { return a.Name == name }) {
+			continue
+		}
+		a, warning, err := p.Workspace.AgentUser(name, p.owner.UID)
+		if err != nil {
+			return err
+		}
+		p.Agents = append(p.Agents, a)
+		if warning != "" {
+			p.warn("%s", warning)
+		}
 	}
 	return nil
 }
+
+// Operator is the user to whom everything is to belong.
+func (p *Plan) Operator() Owner { return p.owner }
 
 func (p *Plan) warn(format string, args ...any) {
 	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))

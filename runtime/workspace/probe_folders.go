@@ -75,7 +75,8 @@ func (p *prober) folder(f folder, path string, st *unix.Stat_t) {
 func (p *prober) users() {
 	me := os.Geteuid()
 	if me == 0 {
-		p.add("user", HealthWarn, "run as a user of its own, not as root", "this is root: jobs run as root too")
+		p.add("user", HealthWarn, "make a workspace for a user: sudo sheratan init --operator USER DIR",
+			"the operator is root: jobs run as uid 0, in the sandbox without any capability, and at the level none with all of them")
 	}
 	var agents []string
 	for _, source := range p.sources() {
@@ -106,7 +107,7 @@ func (p *prober) users() {
 		}
 	}
 	if len(agents) == 0 {
-		p.add("separation", HealthWarn, "sudo sheratan init --agent USER DIR gives an agent a user of its own",
+		p.add("separation", HealthWarn, "sudo sheratan agent add USER gives an agent a user of its own",
 			"whoever proposes as uid %d can also decide: the gates guard against mistakes, not malice", me)
 		return
 	}

@@ -21,8 +21,8 @@ type initLine struct {
 
 func newInit(a *app) *cobra.Command {
 	var (
-		roots []string
-		agent string
+		roots, agents []string
+		operator      string
 	)
 	c := &cobra.Command{
 		Use:   "init [DIR]",
@@ -34,26 +34,31 @@ It looks at the machine and writes a configuration with rules for harmless progr
 that it finds, an AGENTS.md that tells agents how to propose, and the ledger with its git repository.`,
 		Example: `sheratan init
 sheratan init /srv/sheratan --root /srv/project
-sudo sheratan init /srv/sheratan --agent crawler`,
+sudo sheratan init /srv/sheratan --operator alice --agent crawler`,
 		Annotations: exits(),
 		Args:        cobra.MaximumNArgs(1),
 	}
 	c.Flags().StringArrayVar(&roots, "root", nil, "let jobs work in `DIR`; may be repeated")
-	c.Flags().StringVar(&agent, "agent", "", "give this `USER` an inbox and replies of its own, and nothing else")
+	c.Flags().StringArrayVar(&agents, "agent", nil, "give this `USER` an inbox and replies of its own, and nothing else; may be repeated")
+	c.Flags().StringVar(&operator, "operator", "", "make it for this `USER`, who decides and as whom jobs run (default who called sudo, else you)")
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
-		return runInit(ctx, a, optional(args), roots, agent)
+		return runInit(ctx, a, optional(args), roots, agents, operator)
 	})
 	return c
 }
 
-func runInit(ctx context.Context, a *app, dir string, roots []string, agent string) error {
+func runInit(ctx context.Context, a *app, dir string, roots, agents []string, operator string) error {
 	if a.env.DirErr != nil {
 		return a.env.DirErr
 	}
 	if dir == "" && a.global.Workspace != "" {
 		dir = a.global.Workspace
 	}
-	made, err := pipeline.Init(ctx, workspace.InitOptions{Cwd: a.env.Dir, Dir: dir, Roots: roots, Agent: agent}, a.options())
+	owner, err := a.operator(operator)
+	if err != nil {
+		return err
+	}
+	made, err := pipeline.Init(ctx, workspace.InitOptions{Cwd: a.env.Dir, Dir: dir, Roots: roots, Agents: agents, Owner: owner}, a.options())
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// household is a workspace that root made for an operator, with agents that have users of their own.
+type household struct {
+	*testing.T
+	bin, base, ws string
+}
+
+// uidOf returns the ids of a user, and skips the test where there is none.
+func uidOf(t *testing.T, name string) (uid, gid uint32) {
+	t.Helper()
+	u, err := user.Lookup(name)
+	if err != nil {
+		t.Skipf("this machine has no user %s", name)
+	}
+	id, err1 := strconv.ParseUint(u.Uid, 10, 32)
+	group, err2 := strconv.ParseUint(u.Gid, 10, 32)
+	if err1 != nil || err2 != nil || id == 0 {
+		t.Skipf("user %s: %s, %s", name, u.Uid, u.Gid)
+	}
+	return uint32(id), uint32(group)
+}
+
+// as runs a program as a user, "" for root.
+func (h *household) as(name string, argv ...string) (out string, code int) {
+	h.Helper()
+	if argv[0] == "sheratan" {
+		argv[0] = h.bin
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = h.base
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + h.base, "SHERATAN_WORKSPACE=" + h.ws, "NO_COLOR=1"}
+	if name != "" {
+		uid, gid := uidOf(h.T, name)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
+	} else {
+		cmd.Env = append(cmd.Env, "SUDO_USER=daemon")
+	}
+	var b bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &b, &b
+	err := cmd.Run()
+	if err != nil && cmd.ProcessState == nil {
+		h.Fatalf("%s: %v", strings.Join(argv, " "), err)
+	}
+	return b.String(), cmd.ProcessState.ExitCode()
+}
+
+func (h *household) must(name string, want int, argv ...string) string {
+	h.Helper()
+	out, code := h.as(name, argv...)
+	if code != want {
+		h.Fatalf("%s: %s: exit %d, want %d:\n%s", name, strings.Join(argv, " "), code, want, out)
+	}
+	return out
+}
+
+// newHousehold makes the workspace as sudo would, with daemon as operator.
+func newHousehold(t *testing.T, agents ...string) *household {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("only root can make a workspace for others")
+	}
+	for _, name := range append(agents, "daemon") {
+		uidOf(t, name)
+	}
+	base, err := os.MkdirTemp("", "sheratan-household-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(base) })
+	h := &household{T: t, base: base, ws: filepath.Join(base, "ws"), bin: filepath.Join(base, "sheratan")}
+	bin, err := exec.LookPath("sheratan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.bin, readFile(t, bin), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, mode := range map[string]os.FileMode{base: 0o755, h.bin: 0o755} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{"sheratan", "init", h.ws}
+	for _, name := range agents {
+		args = append(args, "--agent", name)
+	}
+	if out := h.must("", 0, args...); strings.Contains(out, "operator is root") {
+		t.Errorf("for another operator:\n%s", out)
+	}
+	return h
+}
+
+// propose writes a proposal as an agent would.
+func (h *household) propose(agent, id, payload string) {
+	h.Helper()
+	h.must(agent, 0, "sh", "-c", fmt.Sprintf("printf '%%s' '%s' >%s/runtime/inbox/%s/%s.json",
+		fmt.Sprintf(`{"id": %q, "payload": %s}`, id, payload), h.ws, agent, id))
+}
+
+// allowStatus lets jobs say as whom they run.
+func (h *household) allowStatus() {
+	h.Helper()
+	file := h.ws + "/config/sheratan.json"
+	text := strings.Replace(string(readFile(h.T, file)), `"exec": [`, `"exec": [ {"program": "cat", "args": ["/proc/self/status"], "decision": "allow"},`, 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// TestSudoInit: who called sudo is the operator, everything belongs to that user, and jobs run as that user.
+func TestSudoInit(t *testing.T) {
+	h := newHousehold(t, "nobody")
+	operator, _ := uidOf(t, "daemon")
+	owned := func() {
+		t.Helper()
+		err := filepath.WalkDir(h.ws, func(path string, d os.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return err
+			}
+			uid := info.Sys().(*syscall.Stat_t).Uid
+			agent, _ := uidOf(t, "nobody")
+			ofAgent := strings.HasSuffix(path, "/inbox/nobody") || strings.HasSuffix(path, "/replies/nobody")
+			if ofAgent && uid != agent || !ofAgent && uid != operator && !strings.Contains(path, "/games") {
+				t.Errorf("%s belongs to uid %d", path, uid)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	owned()
+	h.must("daemon", 0, "sheratan", "ledger", "verify")
+	h.allowStatus()
+	h.propose("nobody", "one", `{"kind": "exec", "params": {"argv": ["cat", "/proc/self/status"]}}`)
+	h.must("daemon", 0, "sheratan", "tick")
+	want := fmt.Sprintf("\t%d\t", operator)
+	if out := h.must("daemon", 0, "sheratan", "logs", "one"); !strings.Contains(out, want) {
+		t.Errorf("the job does not run as uid %d: %s", operator, out)
+	}
+
+	// One more agent later; the config stays the operator's.
+	uidOf(t, "games")
+	if out, code := h.as("daemon", "sheratan", "agent", "add", "games"); code == 0 || !strings.Contains(out, "only root") {
+		t.Errorf("without root: exit %d, %s", code, out)
+	}
+	h.must("", 0, "sheratan", "agent", "add", "games")
+	h.must("", 0, "sheratan", "agent", "add", "games")
+	owned()
+	if out := h.must("daemon", 0, "sheratan", "agent", "list"); strings.Count(out, "uid ") != 2 || !strings.Contains(out, "games  uid ") {
+		t.Errorf("agents:\n%s", out)
+	}
+	if n := strings.Count(string(readFile(t, h.ws+"/config/sheratan.json")), `"games"`); n != 1 {
+		t.Errorf("the config names the source %d times", n)
+	}
+	h.propose("games", "two", `{"kind": "noop", "params": {}}`)
+	h.must("daemon", 0, "sheratan", "tick")
+	if out := h.must("games", 0, "cat", h.ws+"/runtime/outbox/replies/games/two.json"); !strings.Contains(out, `"completed"`) {
+		t.Errorf("the reply: %s", out)
+	}
+	for _, path := range []string{"config/sheratan.json", "runtime/inbox/nobody/x.json", "runtime/outbox/replies/nobody/one.json"} {
+		if out, code := h.as("games", "cat", h.ws+"/"+path); code == 0 {
+			t.Errorf("games reads %s: %s", path, out)
+		}
+	}
+	h.must("", 0, "sheratan", "agent", "remove", "games")
+	if _, code := h.as("games", "cat", h.ws+"/runtime/outbox/replies/games/two.json"); code == 0 {
+		t.Error("an agent that was removed reads its replies")
+	}
+	if out, code := h.as("", "sheratan", "agent", "remove", "games"); code == 0 {
+		t.Errorf("twice: %s", out)
+	}
+	h.must("daemon", 0, "sheratan", "ledger", "verify")
+}
+
+// TestRootAsOperator: root has to be named to be the operator under sudo, and init and doctor say what that means.
+func TestRootAsOperator(t *testing.T) {
+	h := newHousehold(t)
+	h.ws = h.base + "/root"
+	out := h.must("", 0, "sheratan", "init", h.ws, "--operator", "root")
+	if !strings.Contains(out, "warning: the operator is root: jobs run as uid 0, in the sandbox without any capability") {
+		t.Errorf("init:\n%s", out)
+	}
+	if out, _ := h.as("", "sheratan", "doctor"); !strings.Contains(out, "the operator is root") {
+		t.Errorf("doctor:\n%s", out)
+	}
+	h.allowStatus()
+	out, code := h.as("", "sheratan", "submit", "--wait", "--", "cat", "/proc/self/status")
+	if code != 0 {
+		t.Skipf("programs do not start here: %s", out)
+	}
+	for line := range strings.Lines(out) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), ":"); ok && strings.HasPrefix(name, "Cap") && strings.Trim(value, "\t0") != "" {
+			t.Errorf("a job of root has %s", line)
+		}
+	}
+	if !strings.Contains(out, "CapEff") {
+		t.Errorf("nothing was looked at:\n%s", out)
+	}
+}
