@@ -233,7 +233,7 @@ func TestInitialRules(t *testing.T) {
 
 // A program that lies in a root could be replaced by a job.
 func TestInitWritesNoRuleForAProgramInARoot(t *testing.T) {
-	cfg, _ := initialConfig(workspace.At(t.TempDir()), []string{"/usr"}, "")
+	cfg, _ := initialConfig(workspace.At(t.TempDir()), []string{"/usr"}, nil, "")
 	for _, r := range cfg.Gates.Exec {
 		if strings.HasPrefix(r.Program, "/usr/") || r.Program == "git" {
 			t.Errorf("%+v", r)
