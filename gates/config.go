@@ -166,7 +166,7 @@ func DefaultConfig() Config {
 			PayloadBytes:    256 << 10,
 			OutputBytes:     1 << 20,
 			QueueDepth:      100_000,
-			DependsOn:       64,
+			DependsOn:       1024,
 			DependencyBytes: 64 << 20,
 			Artifacts:       100,
 			ArtifactBytes:   64 << 20,

@@ -186,7 +186,7 @@ func at(t *testing.T, doc any, pointer string) any {
 }
 
 func TestResources(t *testing.T) {
-	deps := make([]string, 65)
+	deps := make([]string, 1025)
 	for i := range deps {
 		deps[i] = fmt.Sprintf(`"d-%d"`, i)
 	}
@@ -200,6 +200,7 @@ func TestResources(t *testing.T) {
 			`","payload":{"kind":"exec","params":{"argv":["true","` + strings.Repeat("x", 100) + `"]}}}`, nil},
 		{"output", `{"payload":{"kind":"file_read","params":{"path":"x","max_bytes":1048577}}}`, []string{"OUTPUT_EXCEEDED /payload/params/max_bytes"}},
 		{"dependencies", `{"depends_on":[` + strings.Join(deps, ",") + `],"payload":{"kind":"noop","params":{}}}`, []string{"DEPENDENCIES_EXCEEDED /depends_on"}},
+		{"as many dependencies as there may be", `{"depends_on":[` + strings.Join(deps[1:], ",") + `],"payload":{"kind":"noop","params":{}}}`, nil},
 		{"itself, by the id it got", `{"depends_on":["x","job-1"],"payload":{"kind":"noop","params":{}}}`, []string{"DEPENDENCY_CYCLE /depends_on/1"}},
 		{"itself, by the id it asked for", `{"id":"me","depends_on":["me"],"payload":{"kind":"noop","params":{}}}`, []string{"DEPENDENCY_CYCLE /depends_on/0"}},
 		{"priority by name", `{"priority":"critical","payload":{"kind":"noop","params":{}}}`, []string{"PRIORITY_EXCEEDED /priority"}},

@@ -154,14 +154,16 @@ func (in *intake) parse(raw []byte, rest *oversize, prov job.Provenance, lim sch
 	if rest == nil {
 		return newCandidate(raw, prov, in.p.stamp(), lim)
 	}
-	c := &candidate{
-		intake: job.Intake{Schema: job.SchemaIntake, ReceivedAt: in.p.stamp(), Provenance: prov,
-			Raw: &job.Raw{SHA256: rest.sha256, Bytes: rest.size}},
-		parseErr: &schemas.ParseError{Code: schemas.CodeTooLarge,
-			Message: fmt.Sprintf("%d bytes are more than the %d that a proposal may have", rest.size, lim.Bytes)},
-		payloadSHA256: rest.sha256,
+	return tooLarge(prov, in.p.stamp(), rest.sha256, rest.size, fmt.Sprintf("%d bytes are more than the %d that a proposal may have", rest.size, lim.Bytes))
+}
+
+// tooLarge is the candidate for what is too long to be read.
+func tooLarge(prov job.Provenance, now, sha256 string, size int64, message string) *candidate {
+	return &candidate{
+		intake:        job.Intake{Schema: job.SchemaIntake, ReceivedAt: now, Provenance: prov, Raw: &job.Raw{SHA256: sha256, Bytes: size}},
+		parseErr:      &schemas.ParseError{Code: schemas.CodeTooLarge, Message: message},
+		payloadSHA256: sha256,
 	}
-	return c
 }
 
 // unreadable is the candidate for something in the inbox that is not a regular file. It is never opened.

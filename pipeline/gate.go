@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/sheratan/sheratan/gates"
@@ -11,6 +12,7 @@ import (
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
 	"github.com/sheratan/sheratan/runtime/workspace"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // GateOptions say what to gate: the inbox, some files of it, or blocked jobs again.
@@ -100,7 +102,13 @@ func DryRun(ctx context.Context, ws *workspace.Workspace, drafts []Draft, source
 	var lines []GateLine
 	for _, d := range drafts {
 		prov := job.Provenance{Zone: job.ZoneInbox, Source: source, File: workspace.EscapeName(d.Name), OwnerUID: -1}
-		c := newCandidate(d.Data, prov, job.FormatTime(now()), r.ParseLimits())
+		lim := r.ParseLimits()
+		var c *candidate
+		if n := len(d.Data); d.More || n > lim.Bytes {
+			c = tooLarge(prov, job.FormatTime(now()), schemas.Digest(d.Data), int64(n), fmt.Sprintf("it has more than the %d bytes that a proposal may have", lim.Bytes))
+		} else {
+			c = newCandidate(d.Data, prov, job.FormatTime(now()), lim)
+		}
 		if d.Signature != nil {
 			c.signature = &gates.Signature{Armored: d.Signature, Message: d.Data}
 		}

@@ -19,6 +19,7 @@ type Draft struct {
 	Name      string // of the file it came from, for messages; "-" is standard input
 	Line      int    // in that file, from 1; 0 where the file holds one proposal
 	Data      []byte
+	More      bool   // there is more than Data: it is longer than any proposal may be, and only its beginning was read
 	Signature []byte // detached SSH signature over Data, nil for none
 }
 

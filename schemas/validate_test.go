@@ -112,7 +112,7 @@ func TestValidateLongList(t *testing.T) {
 	if took := time.Since(start); took > 1500*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
-	if len(found) != schemas.MaxViolations || found[0].Message != "has 500001 items, at most 1000 are allowed" {
+	if len(found) != schemas.MaxViolations || found[0].Message != "has 500001 items, at most 1024 are allowed" {
 		t.Errorf("%d violations, first %q", len(found), found[0])
 	}
 }

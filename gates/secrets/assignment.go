@@ -6,7 +6,10 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
+
+	"github.com/sheratan/sheratan/gates/words"
 )
 
 // secretNames are the parts of names under which secrets are kept, lower case. A text with one of them is looked at for
@@ -150,8 +153,16 @@ func valueChar(c, quote byte) bool {
 	if quote != 0 {
 		return c != quote && c >= ' ' && c != 0x7f
 	}
-	return c > ' ' && c != 0x7f && !bytes.ContainsRune([]byte("\"'`,;()[]{}<>|"), rune(c))
+	return unquoted[c]
 }
+
+// unquoted are the characters of a value without quotation marks.
+var unquoted = func() (a alphabet) {
+	for c := range a {
+		a[c] = c > ' ' && c < 0x7f && !strings.ContainsRune("\"'`,;()[]{}<>|", rune(c)) || c > 0x7f
+	}
+	return a
+}()
 
 // expression reports whether an unquoted value reads like a name in a program: cfg.Password1, os.Args, db_password. Parts of more
 // than fifteen characters with digits among them are none that somebody would give a name to.
@@ -179,20 +190,18 @@ const leastEntropy, leastEntropyMixed = 3.0, 2.5
 
 // secretLike reports whether a value may be a secret: long and irregular enough, letters and digits, no placeholder.
 func secretLike(value []byte) bool {
-	if len(value) < 10 || placeholder(value) || isPath(value) {
+	return len(value) >= 10 && irregular(value) && !placeholder(value) && !isPath(value)
+}
+
+// irregular reports whether the characters of a value look drawn. It is what tells most values apart, and costs the least.
+func irregular(value []byte) bool {
+	n, spaces := tally(value)
+	if spaces || n[0]+n[1] == 0 || n[2] == 0 && !looksDrawn(n) {
 		return false
 	}
-	var kinds [4]bool // lower case, upper case, digits, others
 	var count [256]int
 	for _, c := range value {
-		if c == ' ' {
-			return false
-		}
-		kinds[kindOf(c)] = true
 		count[c]++
-	}
-	if !(kinds[0] || kinds[1]) || !kinds[2] && !drawn(value) {
-		return false
 	}
 	entropy := 0.0
 	for _, n := range count {
@@ -201,32 +210,51 @@ func secretLike(value []byte) bool {
 			entropy -= p * math.Log2(p)
 		}
 	}
-	if kinds[0] && kinds[1] && kinds[2] {
+	if n[0] > 0 && n[1] > 0 && n[2] > 0 {
 		return entropy >= leastEntropyMixed
 	}
 	return entropy >= leastEntropy
 }
 
-func kindOf(c byte) int {
-	switch {
-	case numerals[c]:
-		return 2
-	case c >= 'a' && c <= 'z':
-		return 0
-	case c >= 'A' && c <= 'Z':
-		return 1
+// kindTable has the kind of each character: lower case, upper case, digits, others.
+var kindTable = func() (kinds [256]uint8) {
+	for c := range kinds {
+		switch {
+		case numerals[c]:
+			kinds[c] = 2
+		case c >= 'a' && c <= 'z':
+			kinds[c] = 0
+		case c >= 'A' && c <= 'Z':
+			kinds[c] = 1
+		default:
+			kinds[c] = 3
+		}
 	}
-	return 3
-}
+	return kinds
+}()
+
+func kindOf(c byte) int { return int(kindTable[c]) }
 
 // drawn reports whether the letters of a value look drawn at random: it is long, and no case is rare. In names that are put
 // together from words fewer than a quarter of the letters are capitals.
 func drawn(value []byte) bool {
-	var n [4]int
+	n, _ := tally(value)
+	return looksDrawn(n)
+}
+
+// tally counts lower case, upper case, digits and others, and reports whether there are spaces.
+func tally(value []byte) (n [4]int, spaces bool) {
 	for _, c := range value {
-		n[kindOf(c)]++
+		n[kindTable[c]&3]++
+		spaces = spaces || c == ' '
 	}
-	return len(value) >= 20 && 10*n[1] >= 3*(n[0]+n[1]) && 10*n[0] >= 2*(n[0]+n[1])
+	return n, spaces
+}
+
+// looksDrawn is drawn for a tally.
+func looksDrawn(n [4]int) bool {
+	letters := n[0] + n[1]
+	return letters+n[2]+n[3] >= 20 && 10*n[1] >= 3*letters && 10*n[0] >= 2*letters
 }
 
 // isPath reports whether a value names a file, as in password_file=/run/secrets/db1. Base64 begins with a slash too now and then: a
@@ -259,23 +287,23 @@ func placeholder(value []byte) bool {
 	if len(value) > 0 && value[0] == '$' || isDate(value) {
 		return true
 	}
-	low := bytes.ToLower(value)
-	switch string(low) {
-	case "password", "pass", "secret", "user", "test", "postgres", "root", "pw", "pwd", "token", "x", "xxx", "***", "%s", "%v", "%q", "%d":
-		return true
-	}
-	for _, r := range references {
-		if bytes.HasPrefix(low, []byte(r)) {
+	if len(value) <= 8 {
+		switch strings.ToLower(string(value)) {
+		case "password", "pass", "secret", "user", "test", "postgres", "root", "pw", "pwd", "token", "x", "xxx", "***", "%s", "%v", "%q", "%d":
 			return true
 		}
 	}
-	for _, p := range placeholders {
-		if bytes.Contains(low, []byte(p)) {
-			return true
-		}
-	}
-	return false
+	found := false
+	placeholderWords().Scan(value, func(word, at int) bool {
+		found = word < len(placeholders) || at == 0
+		return !found
+	})
+	return found
 }
+
+// placeholderWords finds placeholders, and references behind them, in one pass: values overlap where names follow one another, and each is
+// looked at.
+var placeholderWords = sync.OnceValue(func() *words.Set { return words.New(slices.Concat(placeholders, references)) })
 
 // isDate reports whether a value begins with a date, 2026-11-27.
 func isDate(value []byte) bool {

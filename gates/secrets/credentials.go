@@ -4,6 +4,7 @@ package secrets
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -167,6 +168,20 @@ func replace(s string, found []Finding) string {
 
 func redacted(format string) string { return "[redacted " + format + "]" }
 
+// other returns a name that no member has yet: two names that differ only in their credential must not become one. alike counts the names
+// that were alike, so that the next one is not looked for from the beginning.
+func other(members map[string]any, name string, alike map[string]int) string {
+	free := name
+	for _, taken := members[free]; taken; _, taken = members[free] {
+		alike[name]++
+		free = name + "'"
+		if n := alike[name]; n > 1 {
+			free += strconv.Itoa(n)
+		}
+	}
+	return free
+}
+
 // RedactTree returns a copy of a JSON value (as schemas.Parse returns it) without the credentials in its strings and
 // names, and how many there were. What it finds is what gate G4 reports.
 func RedactTree(v any) (any, int) {
@@ -205,11 +220,10 @@ func redactObject(v map[string]any) (any, int) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	alike := make(map[string]int)
 	for _, name := range names {
 		clean, k := Redact(name)
-		for _, taken := out[clean]; taken; _, taken = out[clean] {
-			clean += "'" // two names that differ only in their credential must not become one
-		}
+		clean = other(out, clean, alike)
 		value, m := RedactTree(v[name])
 		if s, ok := v[name].(string); ok && m == 0 && IsMember(name, s) {
 			value, m = redacted(FormatAssignment), 1

@@ -108,8 +108,12 @@ func (w *walk) to(names []string, follow, enter bool) (target, *PathError) {
 		if err == unix.ENOENT {
 			if !last {
 				at.missing = names
-				for i := range names {
-					if err := w.r.named(join(dir.path, strings.Join(names[:i+1], "/"))); err != nil {
+				// All of the folders on the way are beginnings of one text: to put each together would cost the square of the length.
+				path := join(dir.path, strings.Join(names, "/"))
+				end := len(at.path) - len(name) - 1
+				for _, name := range names {
+					end += 1 + len(name)
+					if err := w.r.named(path[:end]); err != nil {
 						return target{}, err
 					}
 				}

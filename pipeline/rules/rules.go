@@ -230,8 +230,8 @@ func (r *Rules) Bucket(source string) string {
 	return "*"
 }
 
-// largestProposal bounds what is read of one proposal where the config does not.
-const largestProposal = 64 << 20
+// LargestProposal bounds what is read of one proposal where the config does not, in bytes.
+const LargestProposal = 64 << 20
 
 // ParseLimits bounds the parsing of proposals. It is wider than the limit for the payload, so that one that is somewhat
 // too large is reported by the gate for resources and not as unreadable.
@@ -239,9 +239,9 @@ func (r *Rules) ParseLimits() schemas.Limits {
 	l := schemas.DefaultLimits
 	switch n := r.Config.Limits.PayloadBytes; {
 	case n == 0:
-		l.Bytes = largestProposal
+		l.Bytes = LargestProposal
 	case n > l.Bytes/2:
-		l.Bytes = min(2*n+64<<10, largestProposal)
+		l.Bytes = min(2*n+64<<10, LargestProposal)
 	}
 	return l
 }

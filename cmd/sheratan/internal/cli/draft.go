@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
@@ -16,6 +18,7 @@ import (
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/kind"
+	"github.com/sheratan/sheratan/pipeline/rules"
 )
 
 // proposalOptions are the flags that make a proposal on the command line.
@@ -178,37 +181,99 @@ func parseSeconds(s string) (int, error) {
 // readDrafts reads a proposal file as the inbox would take it: one proposal, or one per line where the name ends in
 // .jsonl. A signature of a single one lies beside it.
 func (a *app) readDrafts(name string) ([]pipeline.Draft, error) {
+	if strings.HasSuffix(name, ".jsonl") {
+		var list []pipeline.Draft
+		err := a.eachDraft(name, func(batch []pipeline.Draft) error {
+			list = append(list, batch...)
+			return nil
+		})
+		return list, err
+	}
+	d, err := a.readDraft(name)
+	if err == nil && d.More {
+		err = fmt.Errorf("%s: has more than the %d bytes that a proposal may have", name, rules.LargestProposal)
+	}
+	return []pipeline.Draft{d}, err
+}
+
+// open opens a file that is no folder.
+func (a *app) open(name string) (*os.File, error) {
 	path := a.env.path(name)
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil, &pipeline.InputError{File: name, Message: "is a folder",
 			Way: "sheratan submit " + shellWord(strings.TrimSuffix(name, "/")) + "/*.json"}
 	}
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, bare(name, err)
 	}
-	if strings.HasSuffix(name, ".jsonl") {
-		return splitLines(name, data), nil
-	}
-	d := pipeline.Draft{Name: name, Data: data}
-	if d.Signature, err = os.ReadFile(path + ".sig"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, bare(name+".sig", err)
-	}
-	return []pipeline.Draft{d}, nil
+	return f, nil
 }
 
-// splitLines makes one draft of each line that is not empty.
-func splitLines(name string, data []byte) []pipeline.Draft {
-	var list []pipeline.Draft
-	n := 0
-	for line := range bytes.Lines(data) {
-		n++
+// readDraft reads the one proposal of a file, and no more of it than a proposal may have.
+func (a *app) readDraft(name string) (pipeline.Draft, error) {
+	f, err := a.open(name)
+	if err != nil {
+		return pipeline.Draft{}, err
+	}
+	defer f.Close()
+	d := pipeline.Draft{Name: name}
+	if d.Data, err = io.ReadAll(io.LimitReader(f, rules.LargestProposal+1)); err != nil {
+		return d, bare(name, err)
+	}
+	if d.More = len(d.Data) > rules.LargestProposal; d.More {
+		d.Data = d.Data[:rules.LargestProposal]
+	}
+	sig, err := os.Open(a.env.path(name) + ".sig")
+	if errors.Is(err, fs.ErrNotExist) {
+		return d, nil
+	}
+	if err == nil {
+		defer sig.Close()
+		d.Signature, err = io.ReadAll(io.LimitReader(sig, largestSignature))
+	}
+	if err != nil {
+		return d, bare(name+".sig", err)
+	}
+	return d, nil
+}
+
+// largestSignature is far more than any armored SSH signature has, in bytes.
+const largestSignature = 64 << 10
+
+// eachDraft calls fn with the lines of a file that are not empty, so many at a time that a file of any length takes little memory.
+func (a *app) eachDraft(name string, fn func([]pipeline.Draft) error) error {
+	f, err := a.open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r := bufio.NewReader(f)
+	var batch []pipeline.Draft
+	size := 0
+	for n := 1; ; n++ {
+		line, err := readLine(r)
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("line %d: %w", n, bare(name, err))
+		}
 		if line = bytes.TrimSpace(line); len(line) > 0 {
-			list = append(list, pipeline.Draft{Name: name, Line: n, Data: line})
+			batch = append(batch, pipeline.Draft{Name: name, Line: n, Data: line})
+			size += len(line)
+		}
+		if len(batch) > 0 && (err == io.EOF || len(batch) == maxBatch || size >= batchBytes) {
+			if err := fn(batch); err != nil {
+				return err
+			}
+			batch, size = nil, 0
+		}
+		if err == io.EOF {
+			return nil
 		}
 	}
-	return list
 }
+
+// batchBytes bounds the lines that are handled at once, as the write path does.
+const batchBytes = 4 << 20
 
 // bare returns err about name: what went wrong, without the name of the system call and the absolute path.
 func bare(name string, err error) error {

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/schemas"
 )
 
@@ -52,5 +55,41 @@ func TestShellWord(t *testing.T) {
 		if got := shellWord(in); got != want {
 			t.Errorf("shellWord(%q) = %s, want %s", in, got, want)
 		}
+	}
+}
+
+// What is longer than any proposal may be is not read to its end, whatever its length; a list of lines is read a batch at a time.
+func TestDryRunReadsABoundedSize(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	huge := filepath.Join(dir, "huge.json")
+	if err := os.WriteFile(huge, []byte(`{"payload":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(huge, 1<<40); err != nil {
+		t.Skipf("the file system has no sparse files of a terabyte: %v", err)
+	}
+	code, stdout, stderr := runTest(testEnv("gate", "--dry-run", "--json", huge))
+	if code != exitBlocked || !strings.Contains(stdout, `"TOO_LARGE"`) {
+		t.Errorf("exit %d, %.300s, %s", code, stdout, stderr)
+	}
+	code, _, stderr = runTest(testEnv("submit", huge))
+	if code != exitError || stderr == "" {
+		t.Errorf("submit: exit %d, %s", code, stderr)
+	}
+
+	lines := filepath.Join(dir, "many.jsonl")
+	if err := os.WriteFile(lines, []byte(strings.Repeat("{}\n\n", 2*maxBatch)+strings.Repeat(" ", batchBytes)+"\n{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, batches, total, last := &app{env: testEnv().Env}, 0, 0, 0
+	err := a.eachDraft(lines, func(list []pipeline.Draft) error {
+		batches++
+		total += len(list)
+		last = list[len(list)-1].Line
+		return nil
+	})
+	if err != nil || batches != 3 || total != 2*maxBatch+1 || last != 4*maxBatch+2 {
+		t.Errorf("%d batches with %d lines, the last one %d, %v", batches, total, last, err)
 	}
 }

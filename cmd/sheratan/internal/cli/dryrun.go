@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/runtime/workspace"
@@ -43,11 +44,18 @@ func runDryGate(ctx context.Context, a *app, o *gateOptions, args []string) erro
 		d.ws = ws
 	}
 	for _, name := range files {
-		drafts, err := a.readDrafts(name)
+		run := func(drafts []pipeline.Draft) error { return d.run(ctx, drafts) }
+		if strings.HasSuffix(name, ".jsonl") {
+			if err := a.eachDraft(name, run); err != nil {
+				return err
+			}
+			continue
+		}
+		draft, err := a.readDraft(name)
 		if err != nil {
 			return err
 		}
-		if err := d.run(ctx, drafts); err != nil {
+		if err := run([]pipeline.Draft{draft}); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,10 @@ type table struct {
 // block is the number of rows after which a long table is printed and its column widths are fixed.
 const block = 500
 
+// widestPadded is the length of a cell from which on the other rows are not padded to it, where there is no terminal to fit: one text of
+// 200 KB would make every row as long.
+const widestPadded = 100
+
 func (t *table) add(cells ...string) {
 	row := make([]string, len(cells))
 	for i, c := range cells {
@@ -41,7 +45,9 @@ func (t *table) flush(w io.Writer) error {
 			for len(t.width) <= i {
 				t.width = append(t.width, 0)
 			}
-			t.width[i] = max(t.width[i], utf8.RuneCountInString(c))
+			if n := utf8.RuneCountInString(c); t.fit > 0 || n <= widestPadded {
+				t.width[i] = max(t.width[i], n)
+			}
 		}
 	}
 	t.narrow()
@@ -100,7 +106,7 @@ func (t *table) line(b *strings.Builder, row []string, paint func(string) string
 		}
 		b.WriteString(paint(c))
 		if i < last && (t.fit == 0 || room > 0) {
-			b.WriteString(strings.Repeat(" ", t.width[i]-utf8.RuneCountInString(c)+2))
+			b.WriteString(strings.Repeat(" ", max(t.width[i]-utf8.RuneCountInString(c), 0)+2))
 		}
 	}
 	b.WriteByte('\n')

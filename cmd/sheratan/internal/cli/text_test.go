@@ -192,3 +192,29 @@ func TestInsideJobOfAncestor(t *testing.T) {
 		t.Errorf("job of a process that is gone: %q", got)
 	}
 }
+
+// One long cell makes one long row, and no others.
+func TestTableWithALongCell(t *testing.T) {
+	t.Parallel()
+	tb := &table{header: []string{"ID", "ERROR", "KIND"}}
+	long := strings.Repeat("x", 200<<10)
+	tb.add("a", "short", "noop")
+	tb.add("b", long, "noop")
+	tb.add("c", strings.Repeat("y", widestPadded), "noop")
+	var b bytes.Buffer
+	if err := tb.flush(&b); err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.Split(b.String(), "\n")
+	if !strings.Contains(rows[2], long+"  noop") {
+		t.Errorf("the long cell is not whole: %.100s", rows[2])
+	}
+	for _, i := range []int{0, 1, 3} {
+		if n := len(rows[i]); n > widestPadded+20 {
+			t.Errorf("row %d has %d bytes", i, n)
+		}
+	}
+	if at := strings.Index(rows[1], "noop"); at != strings.Index(rows[3], "noop") || at < widestPadded {
+		t.Errorf("the others do not stand below one another: %q", rows[1])
+	}
+}
