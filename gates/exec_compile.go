@@ -7,6 +7,7 @@ import (
 	"regexp/syntax"
 	"strings"
 
+	"github.com/sheratan/sheratan/gates/programs"
 	"github.com/sheratan/sheratan/pipeline/kind"
 )
 
@@ -124,7 +125,7 @@ func (c *execCompiler) program(name string) (*programRules, error) {
 	for _, spelling := range []string{name, program.Path} {
 		c.rules.bySpelling[spelling] = p
 	}
-	if stem(program.Real) == stem(name) {
+	if programs.Stem(program.Real) == programs.Stem(name) {
 		c.rules.bySpelling[program.Real] = p
 	}
 	return p, nil
@@ -132,14 +133,14 @@ func (c *execCompiler) program(name string) (*programRules, error) {
 
 func (c *execCompiler) sameProgram(program Program) *programRules {
 	for _, p := range c.rules.bySpelling {
-		if p.Real == program.Real && stem(p.Name) == stem(program.Name) {
+		if p.Real == program.Real && programs.Stem(p.Name) == programs.Stem(program.Name) {
 			return p
 		}
 	}
 	return nil
 }
 
-func manyInOne(path string) bool { return strings.HasPrefix(runsOthers(path), "is many") }
+func manyInOne(path string) bool { return strings.HasPrefix(programs.RunsOthers(path), "is many") }
 
 func compileExecRule(index int, r ExecRule) (execRule, error) {
 	rule := execRule{index: index, decision: r.Decision, rerun: r.Rerun == "safe", write: r.Write, network: r.Network}

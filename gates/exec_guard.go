@@ -6,12 +6,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/sheratan/sheratan/gates/programs"
 )
 
 // guard refuses a rule that lets a program run any other: the patterns for its arguments are tried on arguments by which that
 // program would do so. A rule that says every argument word for word passes, because it allows no more than it says.
 func (rule *execRule) guard(program string) error {
-	r, ok := runnerOf(program)
+	r, ok := programs.Find(program)
 	if !ok {
 		return nil
 	}
@@ -28,7 +30,7 @@ func (rule *execRule) guard(program string) error {
 		what = "code on standard input"
 	}
 	return fmt.Errorf("%q %s, and the arguments of this rule let a job choose which: they allow %s; write out what is to be allowed, or say \"unsafe\": true",
-		filepath.Base(program), r.why, what)
+		filepath.Base(program), r.Why, what)
 }
 
 // places are the places for arguments in a rule.
@@ -66,40 +68,40 @@ func (p places) from(i int) places {
 
 // runsAny returns arguments that the places allow and by which the program runs what a job wants, nil where there are none.
 // An empty list is code on standard input.
-func (p places) runsAny(r runner) []string {
-	switch r.form {
-	case byCode:
+func (p places) runsAny(r programs.Runner) []string {
+	switch r.Form {
+	case programs.ByCode:
 		return p.takesCode()
-	case byOperand:
+	case programs.ByOperand:
 		return p.takesProgram()
 	}
-	return p.takesProbe(r.probes)
+	return p.takesProbe(r.Probes)
 }
 
 // takesProbe tries each probe at each place. What stands behind a "--" is no option.
-func (p places) takesProbe(list []probe) []string {
+func (p places) takesProbe(list []programs.Probe) []string {
 	for i := range p.count() {
 		at, _ := p.at(i)
 		if at.expr == nil && !at.any && at.literal == "--" {
 			return nil
 		}
 		for _, probe := range list {
-			if probe.first && i > 0 || !at.match(probe.arg) {
+			if probe.First && i > 0 || !at.match(probe.Arg) {
 				continue
 			}
-			if probe.value == "" {
+			if probe.Value == "" {
 				if at.free() {
-					return []string{probe.arg}
+					return []string{probe.Arg}
 				}
 				continue
 			}
 			values := operands
-			if probe.value != "X" {
-				values = []string{probe.value}
+			if probe.Value != "X" {
+				values = []string{probe.Value}
 			}
 			if next, ok := p.at(i + 1); ok && next.free() {
 				if value := next.accepts(values); value != "" {
-					return []string{probe.arg, value}
+					return []string{probe.Arg, value}
 				}
 			}
 		}
@@ -210,7 +212,7 @@ func (p places) takesProgram() []string {
 			}
 			continue
 		}
-		if r, ok := runnerOf(at.literal); ok {
+		if r, ok := programs.Find(at.literal); ok {
 			if found := p.from(i + 1).runsAny(r); found != nil {
 				return append([]string{at.literal}, found...)
 			}

@@ -173,7 +173,7 @@ func TestGuard(t *testing.T) {
 
 // TestGuardKnowsTheNames: every name of the list is one of a program for which "..." is not enough, in another version too.
 func TestGuardKnowsTheNames(t *testing.T) {
-	text, err := os.ReadFile("runners.txt")
+	text, err := os.ReadFile("programs/names.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sheratan/sheratan/gates/programs"
 	"github.com/sheratan/sheratan/hosts/roots"
 	"github.com/sheratan/sheratan/pipeline/kind"
 )
@@ -119,7 +120,7 @@ func (c *execCompiler) ownProgram(k kind.Kind) (Program, error) {
 		return p, fmt.Errorf("/argv/0: %w", err)
 	}
 	for _, path := range []string{name, p.Real} {
-		if why := runsOthers(path); why != "" && !unsafe && !(path == p.Real && manyInOne(path)) {
+		if why := programs.RunsOthers(path); why != "" && !unsafe && !(path == p.Real && manyInOne(path)) {
 			return p, fmt.Errorf("/argv/0: %q %s; write out the options that keep it from that, and say \"unsafe\": true, or take another program", path, why)
 		}
 	}

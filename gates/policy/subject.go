@@ -7,6 +7,7 @@ import (
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 
+	"github.com/sheratan/sheratan/gates/programs"
 	"github.com/sheratan/sheratan/pipeline/job"
 )
 
@@ -19,6 +20,7 @@ import (
 //	provenance  all that the intake stamped; numbers are int
 //	paths       the members of params that are paths of files, lexically cleaned
 //	argv        the command line of exec and of the operator's own kinds, else []
+//	inline_code whether argv gives code to an interpreter, itself or on its standard input
 var variables = []cel.EnvOption{
 	cel.Variable("proposal", cel.MapType(cel.StringType, cel.DynType)),
 	cel.Variable("params", cel.MapType(cel.StringType, cel.DynType)),
@@ -27,6 +29,7 @@ var variables = []cel.EnvOption{
 	cel.Variable("provenance", cel.MapType(cel.StringType, cel.DynType)),
 	cel.Variable("paths", cel.ListType(cel.StringType)),
 	cel.Variable("argv", cel.ListType(cel.StringType)),
+	cel.Variable("inline_code", cel.BoolType),
 }
 
 // View returns which of the params of a job are paths of files, and its command line, [] where it has none.
@@ -83,6 +86,9 @@ func (s *Subject) ResolveName(name string) (any, bool) {
 		return s.paths, true
 	case "argv":
 		return s.argv, true
+	case "inline_code":
+		stdin, _ := s.params["stdin"].(string)
+		return programs.InlineCode(s.argv, stdin), true
 	}
 	return nil, false
 }

@@ -1,4 +1,6 @@
-package gates
+// Package programs knows programs by their names: which of them can be told on their command line to run others, and how, and which
+// command lines give code to an interpreter.
+package programs
 
 import (
 	_ "embed"
@@ -10,48 +12,48 @@ import (
 
 // The list of programs that can be told on their command line to run others. It cannot be complete and does not have to be: it
 // keeps an operator from a mistake, while what a job can do is bounded by the sandbox. Two parts make it: families below, of
-// which we know how they are told, and the names in runners.txt, of which we know only that they can be.
+// which we know how they are told, and the names in names.txt, of which we know only that they can be.
 
-//go:embed runners.txt
+//go:embed names.txt
 var runnerNames string
 
-// form is how a program takes what it runs from its arguments.
-type form uint8
+// Form is how a program takes what it runs from its arguments.
+type Form uint8
 
 const (
-	byOption  form = iota // behind or in an option, or in an argument of its own language
-	byCode                // an interpreter: code in an option or on stdin, before the name of its script
-	byOperand             // a wrapper: its first operand is the program to run
+	ByOption  Form = iota // behind or in an option, or in an argument of its own language
+	ByCode                // an interpreter: code in an option or on stdin, before the name of its script
+	ByOperand             // a wrapper: its first operand is the program to run
 )
 
-// runner says how a program can be told to run any other.
-type runner struct {
-	why    string
-	form   form
-	probes []probe // byOption: what tells it to
+// Runner says how a program can be told to run any other.
+type Runner struct {
+	Why    string
+	Form   Form
+	Probes []Probe // ByOption: what tells it to
 }
 
-// probe is a piece of a command line by which a program would run another one, or write a file anywhere: an argument, or an option
+// Probe is a piece of a command line by which a program would run another one, or write a file anywhere: an argument, or an option
 // and its value. "X" as the value stands for any operand.
-type probe struct {
-	arg, value string
-	first      bool // it means that only as the first argument: a subcommand
+type Probe struct {
+	Arg, Value string
+	First      bool // it means that only as the first argument: a subcommand
 }
 
 type family struct {
 	why    string
-	form   form
-	probes []probe
+	form   Form
+	probes []Probe
 	names  string
 }
 
 var families = []family{
-	{why: "is a shell", form: byCode, names: "sh bash dash zsh ksh mksh lksh pdksh oksh loksh fish csh tcsh ash rbash rzsh yash posh sash rc slsh pwsh nu elvish xonsh osh oil"},
-	{why: "is an interpreter", form: byCode, names: "python pypy jython micropython perl ruby jruby irb node nodejs deno bun php lua luajit texlua tclsh wish expect guile racket " +
+	{why: "is a shell", form: ByCode, names: "sh bash dash zsh ksh mksh lksh pdksh oksh loksh fish csh tcsh ash rbash rzsh yash posh sash rc slsh pwsh nu elvish xonsh osh oil"},
+	{why: "is an interpreter", form: ByCode, names: "python pypy jython micropython perl ruby jruby irb node nodejs deno bun php lua luajit texlua tclsh wish expect guile racket " +
 		"sbcl clisp ecl ghci runghc runhaskell julia R Rscript groovy jshell jjs jrunscript java erl escript iex elixir osascript raku bpython ipython qjs d8 gjs ocaml swipl gprolog"},
 	{why: "runs programs with system()", probes: probes(`BEGIN{system("x")}`, "{x()|getline}", "-f X", "-fx", "-e X", "--source=x", "-i X", "--exec=x", "-E X"), names: "awk gawk mawk nawk original-awk"},
 	{why: "runs programs with the command e", probes: probes("1e x", "s/x/x/e", "-e X", "-e1e x", "-f X", "-fx", "--expression=1e x", "--file=x", "-i", "w /x"), names: "sed gsed ssed"},
-	{why: "runs the program that its arguments name", form: byOperand, names: "env sudo doas su ksu sg runuser pkexec nice nohup timeout time multitime setsid stdbuf ionice taskset chrt chroot unshare nsenter " +
+	{why: "runs the program that its arguments name", form: ByOperand, names: "env sudo doas su ksu sg runuser pkexec nice nohup timeout time multitime setsid stdbuf ionice taskset chrt chroot unshare nsenter " +
 		"setpriv capsh flock watch script unbuffer prlimit softlimit setlock numactl firejail bwrap strace ltrace gdb lldb perf valgrind setarch linux linux32 linux64 i386 x86_64 uname26 " +
 		"systemd-run systemd-inhibit at batch crontab dbus-run-session dbus-launch xvfb-run start-stop-daemon hyperfine entr direnv catchsegv ld.so ld ld-linux ld-linux-x86-64.so ld-linux-aarch64.so ld-musl-x86_64.so " +
 		"proot fakeroot fakechroot choom faketime torsocks torify proxychains proxychains4 tsocks run-parts daemonize daemon ssh-agent sshpass aa-exec cpulimit pexec rlwrap grc genie logsave distcc ccache " +
@@ -80,7 +82,7 @@ var families = []family{
 	{why: "has a command that opens a shell", names: "vi vim vimdiff view rvim rview gvim vimtutor nvim ed red ex emacs emacsclient nano rnano pico micro joe jmacs kak hx helix less zless lessecho more most man pg tmux screen byobu tmate dialog whiptail mail mailx mutt neomutt info pinfo top htop btop busctl journalctl systemctl loginctl timedatectl"},
 	{why: "has a command that runs programs", probes: probes(".shell x", ".system x", `\! x`, "system x", `system("x")`, "-cmd X", "-c X", "-cx", "-e X", "-ex", "--execute=x", "--execute X", "--command=x", "--eval X", "--eval=x", "-f X", "-fx", "--file=x", "--script=x", "--script X", "-z X", "-X X", "-init X", "-o /x", "-o/x", "--pager=x"),
 		names: "sqlite3 sqlite psql mysql mariadb mongo mongosh redis-cli duckdb gnuplot octave maxima gp bc-x tshark tcpdump nmap fzf m4"},
-	{why: "is many programs in one", form: byOperand, names: "busybox toybox coreutils rustup box"},
+	{why: "is many programs in one", form: ByOperand, names: "busybox toybox coreutils rustup box"},
 }
 
 // toolchains run what lies in a root, which is what they are allowed for, and so they need no "unsafe", although the list of names
@@ -93,25 +95,25 @@ var anyProbes = probes("-c X", "-cx", "-e X", "-ex", "-x X", "-f X", "-f/x", "-o
 	"--shell=x", "--plugin=x", "--pager=x", "-oProxyCommand=x", "-wrapper X", "!x", "+!x", ":!x", "@x", "^exec", "system:x", "x y")
 
 // probes reads a list: "--option", "-o VALUE", or "^subcommand".
-func probes(list ...string) []probe {
-	all := make([]probe, len(list))
+func probes(list ...string) []Probe {
+	all := make([]Probe, len(list))
 	for i, text := range list {
 		p := &all[i]
-		p.arg, p.first = strings.CutPrefix(text, "^")
-		if option, value, ok := strings.Cut(p.arg, " "); ok && (strings.HasPrefix(option, "-") || value == "X") {
-			p.arg, p.value = option, value
+		p.Arg, p.First = strings.CutPrefix(text, "^")
+		if option, value, ok := strings.Cut(p.Arg, " "); ok && (strings.HasPrefix(option, "-") || value == "X") {
+			p.Arg, p.Value = option, value
 		}
 	}
 	return all
 }
 
 // runners is the list by name.
-var runners = sync.OnceValue(func() map[string]runner {
-	list := map[string]runner{}
+var runners = sync.OnceValue(func() map[string]Runner {
+	list := map[string]Runner{}
 	for _, f := range families {
-		r := runner{f.why, f.form, f.probes}
-		if f.form == byOption && len(f.probes) == 0 {
-			r.probes = anyProbes
+		r := Runner{f.why, f.form, f.probes}
+		if f.form == ByOption && len(f.probes) == 0 {
+			r.Probes = anyProbes
 		}
 		for _, name := range strings.Fields(f.names) {
 			list[name] = r
@@ -120,26 +122,33 @@ var runners = sync.OnceValue(func() map[string]runner {
 	for line := range strings.Lines(runnerNames) {
 		name := strings.TrimSpace(line)
 		if _, ok := list[name]; !ok && name != "" && !strings.HasPrefix(name, "#") && !toolchains[name] {
-			list[name] = runner{"can run other programs", byOption, anyProbes}
+			list[name] = Runner{"can run other programs", ByOption, anyProbes}
 		}
 	}
 	return list
 })
 
-// runnerOf looks a program up, by name or path, in whatever version and build.
-func runnerOf(program string) (runner, bool) {
-	for _, name := range spellingsOf(filepath.Base(program)) {
+// Find looks a program up, by name or path, in whatever version and build.
+func Find(program string) (Runner, bool) {
+	base := filepath.Base(program)
+	if r, ok := runners()[base]; ok || len(base) > longestName || !strings.ContainsAny(base, "0123456789-.") {
+		return r, ok // most words of a command line end here
+	}
+	for _, name := range spellingsOf(base) {
 		if r, ok := runners()[name]; ok {
 			return r, true
 		}
 	}
-	return runner{}, false
+	return Runner{}, false
 }
 
-// runsOthers says how a program can be told on its command line to run any other, "" where it cannot.
-func runsOthers(program string) string {
-	r, _ := runnerOf(program)
-	return r.why
+// longestName bounds what may be the name of a program, in bytes.
+const longestName = 100
+
+// RunsOthers says how a program can be told on its command line to run any other, "" where it cannot.
+func RunsOthers(program string) string {
+	r, _ := Find(program)
+	return r.Why
 }
 
 // buildPieces are what the names of builds have more than the name of a program: the target of a cross compiler in front, the machine
@@ -169,8 +178,8 @@ func spellingsOf(name string) []string {
 	return list
 }
 
-// stem is the name of a program without folder, version and suffix: python for /usr/bin/python3.12, sqlite for sqlite3.
-func stem(program string) string {
+// Stem is the name of a program without folder, version and suffix: python for /usr/bin/python3.12, sqlite for sqlite3.
+func Stem(program string) string {
 	name := strings.TrimSuffix(filepath.Base(program), ".exe")
 	if s := strings.TrimRight(name, "0123456789.-"); s != "" {
 		return s
