@@ -8,9 +8,12 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/durable"
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
@@ -127,16 +130,25 @@ func judgeAll(ctx context.Context, r *rules.Rules, cands []*candidate, facts []g
 	return errors.Join(errs...)
 }
 
-// storeCandidates stores intake and report of each candidate, with one sync for all, and returns their places in turn.
+// storeCandidates stores intake and report of each candidate, with one sync for all, and returns their places in turn. The
+// names of the claims are brought to the disk beside that: a file that a power loss puts back into the inbox would be claimed
+// again under another name, and without an id of its own be another job.
 func (p *Pipeline) storeCandidates(cands []*candidate) ([]ledger.Ref, error) {
 	docs := make([][]byte, 0, 2*len(cands))
+	claimed := false
 	for _, c := range cands {
 		if err := p.keepPrivate(c); err != nil {
 			return nil, err
 		}
 		docs = append(docs, c.intakeDoc, c.reportDoc)
+		claimed = claimed || c.intake.Provenance.Token != ""
 	}
-	return p.docs.Append(docs)
+	var names errgroup.Group
+	if claimed {
+		names.Go(func() error { return durable.SyncDir(p.ws.ClaimedDir()) })
+	}
+	refs, err := p.docs.Append(docs)
+	return refs, errors.Join(err, names.Wait())
 }
 
 // admit decides one candidate inside the lock.

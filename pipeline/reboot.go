@@ -21,11 +21,13 @@ const unsyncedFor = 2 * time.Minute
 // bootFile names the boot of the machine in which the files of the jobs were last seen to.
 func (p *Pipeline) bootFile() string { return filepath.Join(p.ws.State(), "boot") }
 
-// newBoot reports whether the machine was started again since then. In a new workspace there is nothing to see to.
+// newBoot reports whether the machine may have been started again since then. Where nobody has seen to it yet, other commands
+// may have been at work before. In a new workspace there is nothing to see to.
 func (p *Pipeline) newBoot() (bool, error) {
 	text, err := os.ReadFile(p.bootFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, p.settleBoot()
+		size, err := p.log.Size()
+		return size > 0, err
 	}
 	return err == nil && string(text) != p.runner.Boot, err
 }

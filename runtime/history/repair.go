@@ -144,7 +144,7 @@ func (r *Repository) target(ref plumbing.Hash, refErr error, rec record) (plumbi
 		repair.interrupted = true
 		return next, repair
 	}
-	if _, known := rec.find(ref); known {
+	if _, known := rec.find(ref); known || ref == parent(rec[0].commit) {
 		return restored(fmt.Sprintf("had been set back to %s", ref))
 	}
 	if _, err := openObjects(r.git).commit(ref); isDamage(err) {

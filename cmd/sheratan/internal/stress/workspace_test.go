@@ -28,7 +28,12 @@ type site struct {
 // newSite makes a workspace without rate limits, with slots jobs at a time, and rules for the programs of these tests.
 func newSite(t *testing.T, slots int) *site {
 	t.Helper()
-	dir := t.TempDir()
+	return newSiteIn(t, t.TempDir(), slots)
+}
+
+// newSiteIn is newSite in a folder.
+func newSiteIn(t *testing.T, dir string, slots int) *site {
+	t.Helper()
 	s := &site{t: t, dir: filepath.Join(dir, "ws"), marks: filepath.Join(dir, "left", "marks")}
 	s.must("init", s.dir)
 	t.Cleanup(s.leaveNothing)
