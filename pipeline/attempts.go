@@ -77,7 +77,7 @@ func (p *Pipeline) attemptOf(ev ledger.Event) (a Attempt, ok bool, err error) {
 		}
 		a.Result = job.Result{Schema: job.SchemaResult, JobID: ev.JobID, Attempt: m.Attempt, ExitCode: -1, Status: job.StatusFailed,
 			CompletedAt: ev.Timestamp, Error: m.Reason, ErrorCode: string(ev.Event)}
-		return a, m.Reason != "returned", nil
+		return a, m.Reason != "returned" && m.Reason != reasonHost, nil
 	}
 	ref, ok, err := ledger.RefOf(&ev)
 	if err != nil || !ok {

@@ -124,7 +124,7 @@ func Describe(ev ledger.Event) string {
 	case job.OutcomeUnknown, job.LeaseExpired:
 		var m ledger.Unknown
 		_ = ev.DecodeMeta(&m)
-		return fmt.Sprintf("attempt %d: %s", m.Attempt, m.Reason)
+		return fmt.Sprintf("attempt %d: %s%s", m.Attempt, m.Reason, because(m.Error))
 	default:
 		return strings.ToLower(strings.ReplaceAll(string(ev.Event), "_", " "))
 	}

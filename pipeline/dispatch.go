@@ -226,12 +226,18 @@ func (p *Pipeline) hostSets(k known, r *rules.Rules) ([][]string, error) {
 	var sets [][]string
 	for _, h := range list {
 		if h.ID == LocalHost && !current {
-			h.Capabilities = localCapabilities(r)
+			if h.Capabilities, err = localCapabilities(r); err != nil {
+				return nil, err
+			}
 		}
 		sets = append(sets, h.Capabilities)
 	}
 	if len(sets) == 0 {
-		sets = append(sets, localCapabilities(r))
+		own, err := localCapabilities(r)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, own)
 	}
 	return sets, nil
 }

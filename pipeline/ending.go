@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -18,13 +19,30 @@ func (e *engine) store(ended []*attempt) ([]ledger.Ref, error) {
 	for i, a := range ended {
 		results[i] = a.result
 	}
-	if err := e.runner.using.agent().Sync(results); err != nil {
+	if err := agent.Sync(e.p.ws.Root(), results); err != nil {
 		return nil, err
 	}
 	if err := e.p.keepFollowUps(ended); err != nil {
 		return nil, err
 	}
 	return e.p.storeResults(ended)
+}
+
+// split takes those out of the list that did not begin because of a fault of the machine. Each fault is told once, and with
+// it the first job that met it.
+func (e *engine) split(ended []*attempt) (over, unstarted []*attempt) {
+	for _, a := range ended {
+		if !a.result.NotStarted {
+			over = append(over, a)
+			continue
+		}
+		unstarted = append(unstarted, a)
+		if text := strings.ReplaceAll(a.result.Error, a.row.ID, ""); !e.p.told[text] {
+			e.p.told[text] = true
+			e.p.warn("%s was not started, and is tried again: %s", a.row.ID, a.result.Error)
+		}
+	}
+	return over, unstarted
 }
 
 // forget removes the start markers of attempts whose outcome is in the ledger.

@@ -161,14 +161,15 @@ func (e *engine) step(ctx context.Context) error {
 	draining := ctx.Err() != nil
 	e.runner.hire(ctx)
 	ended, begun := e.runner.drain()
+	ended, unstarted := e.split(ended)
 	now := p.now()
 	begun = started(begun, now)
-	back := append(e.back, e.runner.giveBack(draining, now)...)
+	back := append(e.back, e.runner.giveBack(draining || len(unstarted) > 0, now)...)
 	appetite := 0
 	if !draining {
 		appetite = e.runner.appetite(p.ws.FreeSlots(p.slotLimit(e.rules)))
 	}
-	if len(ended)+len(begun)+len(back) == 0 {
+	if len(ended)+len(unstarted)+len(begun)+len(back) == 0 {
 		worth, err := e.worthLooking(context.WithoutCancel(ctx), appetite)
 		if err != nil || !worth {
 			e.idle = err == nil && (appetite > 0 || e.runner.empty())
@@ -210,6 +211,9 @@ func (e *engine) step(ctx context.Context) error {
 		if err := b.returned(back); err != nil {
 			return err
 		}
+		if err := b.notStarted(unstarted); err != nil {
+			return err
+		}
 		failed, blocked, err := b.sweep(e.rules)
 		if err != nil {
 			return err
@@ -224,7 +228,7 @@ func (e *engine) step(ctx context.Context) error {
 			changed = append(changed, blocked...)
 			also.Blocked += len(blocked)
 		}
-		touched, err = b.rows(ended, begun)
+		touched, err = b.rows(ended, unstarted, begun)
 		return err
 	})
 	if err != nil {
@@ -237,7 +241,7 @@ func (e *engine) step(ctx context.Context) error {
 	if err := e.forget(ended); err != nil {
 		return err
 	}
-	e.idle = len(fresh) == 0 && len(changed) == 0 && (appetite > 0 || e.runner.empty())
+	e.idle = len(fresh)+len(changed)+len(unstarted) == 0 && (appetite > 0 || e.runner.empty())
 	if len(fresh) > 0 {
 		p.warnSandbox(e.rules)
 	}

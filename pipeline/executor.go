@@ -11,14 +11,28 @@ import (
 // executor is the agent that executes attempts under one set of rules. It is closed when nobody uses it any more: neither
 // the runner, which has moved on to other rules, nor an attempt that began under these.
 type executor struct {
-	agent func() *agent.Agent // made when it is first asked for: finding out what the sandbox can do takes its time
-	made  bool                // guarded by the mutex of the runner, as users is
-	users int
+	make  func() (*agent.Agent, error)
+	users int // guarded by the mutex of the runner
+
+	mu    sync.Mutex
+	agent *agent.Agent // made when it is first asked for: finding out what the sandbox can do takes its time
 }
 
 // newExecutor returns an executor that is used once.
 func (p *Pipeline) newExecutor(r *rules.Rules) *executor {
-	return &executor{agent: sync.OnceValue(func() *agent.Agent { return p.newAgent(r) }), users: 1}
+	return &executor{make: func() (*agent.Agent, error) { return p.newAgent(r) }, users: 1}
+}
+
+// get returns the agent. The error is the machine's, and may be gone the next time.
+func (x *executor) get() (*agent.Agent, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.agent != nil {
+		return x.agent, nil
+	}
+	var err error
+	x.agent, err = x.make()
+	return x.agent, err
 }
 
 // release ends one use of an executor.
@@ -27,10 +41,10 @@ func (r *runner) release(x *executor) {
 	x.users--
 	last := x.users == 0
 	r.mu.Unlock()
-	if !last || !x.made {
+	if !last || x.agent == nil {
 		return
 	}
-	if err := x.agent().Close(); err != nil {
+	if err := x.agent.Close(); err != nil {
 		r.p.warn("worker: %v", err)
 	}
 }

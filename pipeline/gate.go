@@ -99,6 +99,10 @@ func DryRun(ctx context.Context, ws *workspace.Workspace, drafts []Draft, source
 	if now == nil {
 		now = timeNow
 	}
+	own, err := localCapabilities(r)
+	if err != nil {
+		return nil, err
+	}
 	var lines []GateLine
 	for _, d := range drafts {
 		prov := job.Provenance{Zone: job.ZoneInbox, Source: source, File: workspace.EscapeName(d.Name), OwnerUID: -1}
@@ -112,7 +116,7 @@ func DryRun(ctx context.Context, ws *workspace.Workspace, drafts []Draft, source
 		if d.Signature != nil {
 			c.signature = &gates.Signature{Armored: d.Signature, Message: d.Data}
 		}
-		if err := c.judge(ctx, r, gates.Facts{Hosts: [][]string{localCapabilities(r)}}); err != nil {
+		if err := c.judge(ctx, r, gates.Facts{Hosts: [][]string{own}}); err != nil {
 			return nil, err
 		}
 		status := job.StatusPending
@@ -157,7 +161,11 @@ func (b *batch) offering(r *rules.Rules) error {
 	if err != nil {
 		return err
 	}
-	now := hosts.LocalHost(LocalHost, r.Config.Host.MaxConcurrent, localCapabilities(r)).Capabilities
+	now, err := localCapabilities(r)
+	if err != nil {
+		return err
+	}
+	now = hosts.LocalHost(LocalHost, r.Config.Host.MaxConcurrent, now).Capabilities
 	b.after = append(b.after, func() { b.p.offering = r.Digest })
 	for _, h := range known {
 		if h.ID == LocalHost && slices.Equal(h.Capabilities, now) {

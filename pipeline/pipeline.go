@@ -72,6 +72,7 @@ type Pipeline struct {
 	toldPack    bool
 	warned      bool // about the sandbox level
 	floor       atomic.Pointer[floor]
+	rest        rest
 	guarded     bool // the end of the documents was looked at
 	uncommitted bool // the last commit failed, and whoever asked for it knows
 }

@@ -197,6 +197,24 @@ func (b *batch) returned(list []*attempt) error {
 	return b.failed
 }
 
+// notStarted records that attempts did not begin because of a fault of the machine. They count for nothing.
+func (b *batch) notStarted(list []*attempt) error {
+	for _, a := range list {
+		row, ok, err := b.tx.Job(a.row.ID)
+		if err != nil {
+			return err
+		}
+		if ok && b.holds(row, a) {
+			b.jobEvent("run", job.LeaseExpired, row.ID, row.TraceID, "approved",
+				ledger.Unknown{Attempt: a.number, Reason: reasonHost, Error: shorten(a.result.Error)}, nil)
+		}
+	}
+	return b.failed
+}
+
+// reasonHost is why a lease ended where the machine could not start the attempt.
+const reasonHost = "host-fault"
+
 // storeResults stores the results of attempts with one sync, and returns their places.
 func (p *Pipeline) storeResults(list []*attempt) ([]ledger.Ref, error) {
 	docs := make([][]byte, len(list))

@@ -78,7 +78,7 @@ func TestLeasedUnderOldRules(t *testing.T) {
 	w.propose(exec("a", "", "true"))
 	r, err := w.p.Rules(t.Context())
 	w.check(err)
-	e := w.p.newEngine(r, queueHead(r), &TickLine{}, nil)
+	e := w.p.newEngine(r, w.p.queueHead(r), &TickLine{}, nil)
 	w.check(w.p.transact(t.Context(), func(b *batch) error {
 		e.runner.queue, _, err = e.source.lease(b, 1)
 		return err
@@ -88,7 +88,7 @@ func TestLeasedUnderOldRules(t *testing.T) {
 	r, err = w.p.Rules(t.Context())
 	w.check(err)
 	old := e.runner.using
-	e.adopt(r, queueHead(r))
+	e.adopt(r, w.p.queueHead(r))
 	if old.users != 0 || e.runner.using.users != 1 {
 		t.Errorf("uses: old %d, new %d", old.users, e.runner.using.users)
 	}

@@ -90,13 +90,13 @@ func (b *batch) retry(row indexRow, count int, at time.Time) {
 		ledger.RetryScheduled{Retry: count, WakeAt: job.FormatTime(at)}, nil)
 }
 
-// claim is the head of the queue, as far as the limit over all sources leaves room.
+// claim is the head of the queue, as far as the limit over all sources leaves room, without the jobs that rest.
 func (b *batch) claim(r *rules.Rules, n int) ([]indexRow, error) {
 	n, err := b.room(r, n)
 	if err != nil {
 		return nil, err
 	}
-	return b.tx.Claim(n)
+	return b.p.rest.claim(b.tx.Reader, n, b.now)
 }
 
 // room is how many of n jobs may be dispatched without there being more than limits.in_flight.

@@ -63,6 +63,11 @@ const (
 
 // appetite is how many jobs the runner should lease now, given that free slots could be had.
 func (r *runner) appetite(free int) int {
+	return r.p.rest.room(r.hunger(free), r.p.now())
+}
+
+// hunger is appetite where the machine starts what it is given.
+func (r *runner) hunger(free int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	slots := min(r.slots+r.leaving+free, r.p.slotLimit(r.rules))
@@ -143,7 +148,7 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 	defer r.leave(slot)
 	for {
 		r.mu.Lock()
-		if len(r.queue) == 0 || ctx.Err() != nil {
+		if len(r.queue) == 0 || ctx.Err() != nil || r.p.rest.room(1, r.p.now()) == 0 {
 			r.slots--
 			r.leaving++
 			r.mu.Unlock()
@@ -158,10 +163,19 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 		r.running[a.row.ID] = a
 		by := r.using
 		by.users++
-		by.made = true
 		r.mu.Unlock()
-		a.result = by.agent().Attempt(run, a.job, a.number, a.deps...)
+		if on, err := by.get(); err == nil {
+			a.result = on.Attempt(run, a.job, a.number, a.deps...)
+		} else {
+			a.result = job.Result{JobID: a.row.ID, Attempt: a.number, Status: job.StatusFailed, Error: err.Error(),
+				ErrorCode: agent.CodeHost, Retryable: true, NotStarted: true}
+		}
 		cancel(nil)
+		if a.result.NotStarted {
+			r.p.rest.fault(a.row.ID, r.p.now())
+		} else {
+			r.p.rest.started(a.row.ID)
+		}
 		r.release(by)
 		r.mu.Lock()
 		r.busy--
@@ -171,7 +185,9 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 		if took == 0 {
 			took = time.Millisecond
 		}
-		r.pace += (took - r.pace) / 4
+		if !a.result.NotStarted {
+			r.pace += (took - r.pace) / 4
+		}
 		r.mu.Unlock()
 		r.signal()
 	}

@@ -30,17 +30,29 @@ func given(f sandbox.Facts, level sandbox.Level) bool {
 }
 
 // sandboxCapabilities are the levels that programs on this machine have: theirs, and the weaker ones.
-func sandboxCapabilities(r *rules.Rules) (list []string) {
-	level := levelOf(r)
-	if level == sandbox.LevelNone || rules.Below(string(level), r.Config.Sandbox.Minimum) || !given(sandbox.Probe(), level) {
-		return nil // nothing starts, or nothing is confined
+//
+// The error is the machine's, which is out of something and cannot be asked now.
+func sandboxCapabilities(r *rules.Rules) (list []string, err error) {
+	level := sandbox.Level(r.Config.Sandbox.Level)
+	if level == sandbox.LevelNone {
+		return nil, nil // nothing is confined
+	}
+	facts := sandbox.Probe()
+	if facts.Fault != nil {
+		return nil, facts.Fault
+	}
+	if level == "" {
+		level = facts.Level
+	}
+	if level == sandbox.LevelNone || rules.Below(string(level), r.Config.Sandbox.Minimum) || !given(facts, level) {
+		return nil, nil // nothing starts, or nothing is confined
 	}
 	for _, l := range []sandbox.Level{sandbox.LevelFull, sandbox.LevelRestricted} {
 		if !rules.Below(string(level), string(l)) {
 			list = append(list, sandboxCapability+string(l))
 		}
 	}
-	return list
+	return list, nil
 }
 
 // demand says why no program of a job may start at a level: it is below what the config, the source or the job itself

@@ -28,19 +28,24 @@ func timeNow() time.Time { return time.Now() }
 
 // localCapabilities are what this machine offers: the kinds that it can run, the programs of the exec rules, and the levels
 // of the sandbox.
-func localCapabilities(r *rules.Rules) []string {
+func localCapabilities(r *rules.Rules) ([]string, error) {
 	var list []string
 	for _, k := range r.Gates.Kinds() {
 		if p, own := r.Gates.KindProgram(k.Name); !own || p.Real != "" {
 			list = append(list, k.Name)
 		}
 	}
-	return append(append(list, programs(r)...), sandboxCapabilities(r)...)
+	levels, err := sandboxCapabilities(r)
+	return append(append(list, programs(r)...), levels...), err
 }
 
 // localHost tells the index of this machine, in the event that a host is known by.
 func (b *batch) localHost(r *rules.Rules) error {
-	caps := hosts.LocalHost(LocalHost, r.Config.Host.MaxConcurrent, localCapabilities(r)).Capabilities
+	caps, err := localCapabilities(r)
+	if err != nil {
+		return err
+	}
+	caps = hosts.LocalHost(LocalHost, r.Config.Host.MaxConcurrent, caps).Capabilities
 	doc, err := marshalCapabilities(caps)
 	if err != nil {
 		return err
@@ -55,12 +60,19 @@ func (b *batch) localHost(r *rules.Rules) error {
 	return b.failed
 }
 
-// newAgent makes the executor of this host under the rules.
-func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
-	level := levelOf(r)
+// newAgent makes the executor of this host under the rules. The error is the machine's, which cannot say now what it has to
+// confine jobs with.
+func (p *Pipeline) newAgent(r *rules.Rules) (*agent.Agent, error) {
+	level := sandbox.Level(r.Config.Sandbox.Level)
 	facts := sandbox.Facts{Level: level}
 	if level != sandbox.LevelNone {
 		facts = sandbox.Probe()
+	}
+	if facts.Fault != nil {
+		return nil, facts.Fault
+	}
+	if level == "" {
+		level = facts.Level
 	}
 	models := sync.OnceValue(func() *relay.Relay { return p.models(r) })
 	return agent.New(agent.Options{
@@ -98,7 +110,7 @@ func (p *Pipeline) newAgent(r *rules.Rules) *agent.Agent {
 		Redact: func(s string) string { out, _ := secrets.Redact(s); return out },
 		Now:    p.opts.Now,
 		Worker: p.opts.Worker,
-	})
+	}), nil
 }
 
 // baseEnv is the environment of every job: nothing of the operator's but where programs and the language are found, and

@@ -37,7 +37,9 @@ func (p *Pipeline) tellStrays(scan *workspace.Scanner) {
 	maps.DeleteFunc(p.strays, func(path string, s workspace.Stray) bool { return !exists(p.ws.StrayPath(s)) })
 	for _, s := range list {
 		p.warn("%s", s)
-		p.strays[s.Path] = s
+		if !s.Passing {
+			p.strays[s.Path] = s
+		}
 	}
 	b, err := json.Marshal(p.strays)
 	if err == nil {

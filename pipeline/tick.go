@@ -86,7 +86,14 @@ type ticker struct {
 	wrote     int       // p.wrote at the last commit
 }
 
+// leastRoom is what a tick wants to be able to write before it begins, in bytes: proposals cannot come in where nothing can
+// be written, so that a tick would find nothing to do and seem to be content.
+const leastRoom = 4 << 10
+
 func (t *ticker) run(ctx context.Context) error {
+	if err := durable.Room(t.p.ws.State(), leastRoom); err != nil {
+		return err
+	}
 	if err := t.p.Recover(ctx); err != nil {
 		return err
 	}
@@ -97,7 +104,7 @@ func (t *ticker) run(ctx context.Context) error {
 	if err := t.p.announce(ctx, r); err != nil {
 		return err
 	}
-	t.engine = t.p.newEngine(r, queueHead(r), &t.line, nil)
+	t.engine = t.p.newEngine(r, t.p.queueHead(r), &t.line, nil)
 	defer func() { t.engine = nil }()
 	if err := t.retain(ctx, t.p.now()); err != nil {
 		return err
@@ -115,10 +122,10 @@ func (t *ticker) run(ctx context.Context) error {
 }
 
 // queueHead is the source of a tick: what is next in the queue, dispatched and leased to this process in one step.
-func queueHead(r *rules.Rules) source {
+func (p *Pipeline) queueHead(r *rules.Rules) source {
 	return source{
 		any: func(x *index.Reader) (bool, error) {
-			rows, err := x.Claim(1)
+			rows, err := p.rest.claim(x, 1, p.now())
 			return len(rows) > 0, err
 		},
 		lease: func(b *batch, n int) ([]*attempt, []string, error) {
@@ -159,7 +166,7 @@ func (t *ticker) reload(ctx context.Context, now time.Time) error {
 	if err != nil || r.Digest == t.engine.rules.Digest {
 		return err
 	}
-	t.engine.adopt(r, queueHead(r))
+	t.engine.adopt(r, t.p.queueHead(r))
 	return t.p.transact(ctx, func(b *batch) error { return b.configured(r) })
 }
 
@@ -221,7 +228,11 @@ func (t *ticker) worthWaiting(ctx context.Context, now time.Time) time.Time {
 		next, ok, err = r.NextWake()
 		return err
 	})
-	if err != nil || !ok || next.Sub(now) > t.o.Linger {
+	again := t.p.rest.next(now, t.o.Linger)
+	if err != nil || !ok || !again.IsZero() && again.Before(next) {
+		next = again
+	}
+	if next.Sub(now) > t.o.Linger {
 		return time.Time{}
 	}
 	return next

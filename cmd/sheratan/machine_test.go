@@ -136,6 +136,14 @@ func TestFullDisk(t *testing.T) {
 	s.must("tick")
 	fill := filepath.Join(base, "fill")
 	size := 0
+	// With nothing to do: who could have proposed something?
+	if err := os.WriteFile(fill, make([]byte, 4<<20), 0o644); err == nil {
+		t.Fatal("the disk does not get full")
+	}
+	s.fails(1, []string{"no space left on device", base, "hint: sheratan doctor"}, "tick")
+	if err := os.Remove(fill); err != nil {
+		t.Fatal(err)
+	}
 	// First no space at all, then a little more each time, so that it runs out at another step.
 	for i, free := range []int{0, 4, 8, 16, 24, 32, 48, 64} {
 		id := "job" + string(rune('a'+i))

@@ -29,6 +29,7 @@ const (
 	CodeStartFailed = "START_FAILED" // it could not be started
 	CodeSandbox     = "SANDBOX"      // it could not be confined as demanded, and did not start
 	CodeDisk        = "DISK"         // it was ended because its files took more of the disk than the limit
+	CodeHost        = "HOST_FAULT"   // the machine could not start it, and nothing of it ran; no result of a job has this one
 	CodeRefused     = "REFUSED"      // by the rules of this host, now
 	CodeOutput      = "OUTPUT"       // its output could not be stored
 	CodeWorkFolder  = "WORK_FOLDER"  // its folder or start marker could not be made
@@ -48,6 +49,7 @@ type Agent struct {
 	workers workers
 	keepers sandbox.Keepers
 	closed  closedFiles
+	spares  spares
 }
 
 // New returns an agent. Close it.
@@ -77,6 +79,7 @@ func (a *Agent) Close() error {
 	a.workers.close()
 	a.keepers.Close()
 	a.folders.close()
+	a.spares.close()
 	return nil
 }
 
@@ -96,7 +99,13 @@ func (a *Agent) Attempt(ctx context.Context, j job.Job, attempt int, deps ...Dep
 			err = failed(CodePanic, false, "the agent failed: %v", p)
 		}
 		a.conclude(&res, err, start)
-		a.settle(j, &res)
+		if !res.NotStarted {
+			a.settle(j, &res)
+			return
+		}
+		if err := Forget(a.opt.WorkDir, j.ID, attempt); err != nil {
+			res.Error += "; start marker: " + err.Error()
+		}
 	}()
 	err = a.execute(ctx, j, deps, &res)
 	return res
@@ -118,7 +127,7 @@ func (a *Agent) conclude(res *job.Result, err *failure, start time.Time) {
 	if res.ExitCode == 0 && err.code != CodeOutput {
 		res.ExitCode = -1
 	}
-	res.Error, res.ErrorCode, res.Retryable = a.opt.Redact(err.text), err.code, err.retryable
+	res.Error, res.ErrorCode, res.Retryable, res.NotStarted = a.opt.Redact(err.text), err.code, err.retryable, err.unstarted
 }
 
 func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *job.Result) *failure {
@@ -196,13 +205,16 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 		where = "."
 	}
 	dir, cwd, err := a.opt.Roots.OpenDir(where)
+	if sandbox.Fault(err) {
+		return hostFault("%v", err)
+	}
 	if err != nil {
 		return pathFailure(err)
 	}
 	defer dir.Close()
 	folder, err := a.folders.take()
 	if err != nil {
-		return failed(CodeWorkFolder, true, "%v", err)
+		return hostFault("work folder: %v", err)
 	}
 	defer a.folders.give(folder)
 	env := a.env(id, attemptMark(a.opt.WorkDir, id, res.Attempt), folder.path, cwd, p.Env)
@@ -212,10 +224,14 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 		}
 		env = append(env, depsEnv(folder.path))
 	}
-	if err := a.mark(id, res.Attempt); err != nil {
-		return failed(CodeWorkFolder, true, "%v", err)
+	stdout, stderr, err := a.captures(id, res.Attempt, p.limit)
+	if err != nil {
+		return hostFault("output: %v", err)
 	}
-	stdout, stderr := a.captures(id, res.Attempt, p.limit)
+	defer a.spares.give(stdout, stderr)
+	if err := a.mark(id, res.Attempt); err != nil {
+		return hostFault("%v", err)
+	}
 	mark := attemptMark(a.opt.WorkDir, id, res.Attempt)
 	cmd := &sandbox.Cmd{
 		Path: path, Argv: p.Argv, Dir: dirPath(dir, cwd), Env: env, Mark: mark,
@@ -223,7 +239,7 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 	}
 	if a.opt.Sandbox != sandbox.LevelNone {
 		if cmd.Confine, err = a.confine(j, path, folder.path); err != nil {
-			return failed(CodeSandbox, false, "%v", err)
+			return unlessFault(err, CodeSandbox, false)
 		}
 		cmd.Keepers = &a.keepers
 	}
@@ -246,7 +262,10 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 		if start.Reason == sandbox.ReasonConfine {
 			code = CodeSandbox
 		}
-		fail = failed(code, start.Temporary(), "%v", start)
+		fail = failed(code, false, "%v", start)
+		if start.Temporary() {
+			return hostFault("%v", start)
+		}
 	}
 	return a.collect(ctx, j, folder.path, cwd, res, a.store(res, stdout, stderr, fail))
 }

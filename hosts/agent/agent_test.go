@@ -77,7 +77,7 @@ func TestExec(t *testing.T) {
 	if len(r.Programs) != 1 || !strings.HasPrefix(r.Programs[0], sh+" ") {
 		t.Fatal(r.Programs)
 	}
-	if err := f.Sync([]job.Result{r}); err != nil {
+	if err := Sync(f.ws, []job.Result{r}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -267,8 +267,9 @@ func TestOutputText(t *testing.T) {
 
 func TestOutputCannotBeStored(t *testing.T) {
 	f := newFixture(t)
-	put(t, filepath.Join(f.ws, "runtime/outbox/results"), "a file where a folder belongs")
-	r := f.do(t, "exec", sh("echo hello; echo more"), 5)
+	results := filepath.Join(f.ws, "runtime/outbox/results")
+	// The folder was in order when the job began.
+	r := f.do(t, "exec", sh("rm -r "+results+" && touch "+results+" && echo hello; echo more"), 5)
 	want(t, r, CodeOutput, "not a directory")
 	if r.Stdout.Path != "" || !r.Retryable {
 		t.Fatal(dump(r))
@@ -291,7 +292,7 @@ func TestAttemptsKeepTheirOutput(t *testing.T) {
 		if filepath.Base(r.Stdout.Path) != step.path {
 			t.Errorf("attempt %d: %s, want %s", i+1, r.Stdout.Path, step.path)
 		}
-		if err := f.Sync([]job.Result{r}); err != nil {
+		if err := Sync(f.ws, []job.Result{r}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -34,7 +34,7 @@ func TestArtifacts(t *testing.T) {
 	if len(got) != 3 || len(r.Artifacts) != 3 || got["a/b/x.txt"] != "1\n" || got["a/b/y.txt"] != "22\n" || got["top"] != "4\n" {
 		t.Error(dump(r))
 	}
-	if err := f.Sync([]job.Result{r}); err != nil {
+	if err := Sync(f.ws, []job.Result{r}); err != nil {
 		t.Error(err)
 	}
 }

@@ -70,7 +70,7 @@ func BenchmarkSync(b *testing.B) {
 			results = append(results, f.Attempt(b.Context(), j, 1))
 		}
 		start := time.Now()
-		if err := f.Sync(results); err != nil {
+		if err := Sync(f.ws, results); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(time.Since(start).Microseconds())/batch, "µs-sync/job")

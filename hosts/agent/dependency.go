@@ -53,7 +53,7 @@ func (a *Agent) provide(folder string, deps []Dependency) *failure {
 	top := filepath.Join(folder, depsFolder)
 	p := provision{left: a.opt.DependencyBytes, limited: a.opt.DependencyBytes > 0}
 	if err := p.folder(top); err != nil {
-		return failed(CodeWorkFolder, true, "%v", err)
+		return unlessFault(err, CodeWorkFolder, true)
 	}
 	for _, d := range deps {
 		if fail := p.add(filepath.Join(top, d.ID), d); fail != nil {
@@ -106,7 +106,7 @@ func (p *provision) add(dir string, d Dependency) *failure {
 		err = os.WriteFile(filepath.Join(dir, "result.json"), append(d.Result, '\n'), 0o400)
 	}
 	if err != nil {
-		return failed(CodeWorkFolder, true, "%v", err)
+		return unlessFault(err, CodeWorkFolder, true)
 	}
 	p.left -= int64(len(d.Result))
 	for _, f := range d.Files {
@@ -141,7 +141,7 @@ func (p *provision) copyFile(f DependencyFile, to string) *failure {
 		err = p.emptyFile(to)
 	}
 	if err != nil {
-		return failed(CodeWorkFolder, true, "%v", err)
+		return unlessFault(err, CodeWorkFolder, true)
 	}
 	if f.Path == "" {
 		return nil
@@ -152,7 +152,7 @@ func (p *provision) copyFile(f DependencyFile, to string) *failure {
 		return failed(CodeDependencyGone, false, "%s is not there any more", f.Path)
 	}
 	if err != nil {
-		return failed(CodeDependencyDigest, false, "%v", err)
+		return unlessFault(err, CodeDependencyDigest, false)
 	}
 	defer in.Close()
 	info, err := in.Stat()
@@ -161,7 +161,7 @@ func (p *provision) copyFile(f DependencyFile, to string) *failure {
 	}
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
 	if err != nil {
-		return failed(CodeWorkFolder, true, "%v", err)
+		return unlessFault(err, CodeWorkFolder, true)
 	}
 	defer out.Close()
 	var from io.Reader = in
@@ -174,7 +174,7 @@ func (p *provision) copyFile(f DependencyFile, to string) *failure {
 		err = out.Close()
 	}
 	if err != nil {
-		return failed(CodeWorkFolder, true, "%v", err)
+		return unlessFault(err, CodeWorkFolder, true)
 	}
 	if p.left -= n; p.limited && p.left < 0 {
 		return nil

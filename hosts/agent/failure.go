@@ -14,12 +14,28 @@ type failure struct {
 	code      string
 	text      string
 	retryable bool
+	unstarted bool // nothing of the job ran, for a reason that is the machine's
 }
 
 func (f *failure) Error() string { return f.text }
 
 func failed(code string, retryable bool, format string, args ...any) *failure {
 	return &failure{code: code, retryable: retryable, text: fmt.Sprintf(format, args...)}
+}
+
+// hostFault is why an attempt did not begin where the machine is at fault and not the job. The attempt counts for nothing.
+func hostFault(format string, args ...any) *failure {
+	f := failed(CodeHost, true, format, args...)
+	f.unstarted = true
+	return f
+}
+
+// unlessFault is a failure with a code, unless err is a fault of the machine.
+func unlessFault(err error, code string, retryable bool) *failure {
+	if sandbox.Fault(err) {
+		return hostFault("%v", err)
+	}
+	return failed(code, retryable, "%v", err)
 }
 
 // outcome says what a program's end means.

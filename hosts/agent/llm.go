@@ -42,9 +42,14 @@ func (a *Agent) llm(ctx context.Context, j job.Job, p kind.LLM, deps []Dependenc
 	}
 	folder, err := a.folders.take()
 	if err != nil {
-		return failed(CodeWorkFolder, true, "%v", err)
+		return hostFault("work folder: %v", err)
 	}
 	defer a.folders.give(folder)
+	stdout, stderr, err := a.captures(j.ID, res.Attempt, a.opt.Limit)
+	if err != nil {
+		return hostFault("output: %v", err)
+	}
+	defer a.spares.give(stdout, stderr)
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	reply, err := a.opt.Ask(limited, p.Model, req)
@@ -61,7 +66,6 @@ func (a *Agent) llm(ctx context.Context, j job.Job, p kind.LLM, deps []Dependenc
 		name, text = AnswerJSON, Unfenced(text)
 	}
 	fail = a.judgeAnswer(limited, j, p, reply.Finish, text, timeout)
-	stdout, stderr := a.captures(j.ID, res.Attempt, a.opt.Limit)
 	if _, err := stdout.Write([]byte(text)); err != nil {
 		return failed(CodeOutput, true, "%v", err)
 	}

@@ -39,6 +39,7 @@ func (a *Agent) mark(id string, attempt int) error {
 		err = os.WriteFile(marker, nil, 0o600)
 	}
 	if err != nil {
+		os.Remove(marker) // one that was made all the same would tell of a start
 		return fmt.Errorf("start marker: %w", err)
 	}
 	return nil
@@ -47,7 +48,7 @@ func (a *Agent) mark(id string, attempt int) error {
 // Marked reports whether an attempt was started and not forgotten: its job may have had effects.
 func Marked(workDir, id string, attempt int) (bool, error) {
 	_, err := os.Lstat(markerPath(workDir, id, attempt))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return false, nil
 	}
 	return err == nil, err
@@ -57,7 +58,7 @@ func Marked(workDir, id string, attempt int) (bool, error) {
 // Nothing to remove is no error.
 func Forget(workDir, id string, attempt int) error {
 	err := os.Remove(markerPath(workDir, id, attempt))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil
 	}
 	return err

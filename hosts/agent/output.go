@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -17,10 +18,96 @@ import (
 // headBytes is more than textBytes, so that a credential across that boundary is whole when it is looked for.
 const headBytes = textBytes + 1<<10
 
-func (a *Agent) captures(id string, attempt int, limit int64) (stdout, stderr *sandbox.Capture) {
+// captures makes sure that what an attempt writes can be kept: that there is a folder for it, and room, and as many files as
+// it takes. The error is the machine's, and nothing has to begin for it. Give the spares back in the end.
+func (a *Agent) captures(id string, attempt int, limit int64) (stdout, stderr *sandbox.Capture, err error) {
 	outPath, errPath := a.opt.Output(id, attempt)
-	return &sandbox.Capture{Path: outPath, Limit: limit, HeadLimit: headBytes},
-		&sandbox.Capture{Path: errPath, Limit: limit, HeadLimit: headBytes}
+	if err := roomFor(filepath.Dir(outPath)); err != nil {
+		return nil, nil, err
+	}
+	stdout = &sandbox.Capture{Path: outPath, Limit: limit, HeadLimit: headBytes}
+	stderr = &sandbox.Capture{Path: errPath, Limit: limit, HeadLimit: headBytes}
+	return stdout, stderr, a.spares.take(filepath.Dir(outPath), stdout, stderr)
+}
+
+// spares are files for outputs, made before anybody knows whether there is something to write, and without a name until
+// then. Most jobs write nothing, or on one stream, so that a file is made about as often as one is used.
+type spares struct {
+	mu   sync.Mutex
+	idle []*os.File
+	held map[*sandbox.Capture]*os.File
+	none bool // the file system has no files without a name; those for outputs are made when they are written
+}
+
+// take gives a file to each of the captures.
+func (s *spares) take(dir string, captures ...*sandbox.Capture) error {
+	for i, c := range captures {
+		f, err := s.open(dir)
+		if err != nil {
+			s.give(captures[:i]...)
+			return err
+		}
+		if f == nil {
+			return nil
+		}
+		s.mu.Lock()
+		if s.held == nil {
+			s.held = map[*sandbox.Capture]*os.File{}
+		}
+		s.held[c] = f
+		s.mu.Unlock()
+		c.Ready = func(path string) (*os.File, error) {
+			if err := nameFile(f, path); err != nil {
+				return nil, err
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			delete(s.held, c)
+			return f, nil
+		}
+	}
+	return nil
+}
+
+// open returns a file without a name, nil where there are none.
+func (s *spares) open(dir string) (*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.idle); n > 0 {
+		f := s.idle[n-1]
+		s.idle = s.idle[:n-1]
+		return f, nil
+	}
+	if s.none {
+		return nil, nil
+	}
+	f, err := unnamedFile(dir)
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EISDIR) {
+		s.none = true
+		return nil, nil
+	}
+	return f, err
+}
+
+// give takes back what the captures did not use.
+func (s *spares) give(captures ...*sandbox.Capture) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range captures {
+		if f := s.held[c]; f != nil {
+			delete(s.held, c)
+			s.idle = append(s.idle, f)
+		}
+	}
+}
+
+func (s *spares) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.idle {
+		f.Close()
+	}
+	s.idle = nil
 }
 
 // store puts the outputs into the result. Where they could not be stored, a success is none.
@@ -69,9 +156,9 @@ func (a *Agent) text(c *sandbox.Capture) string {
 	return s[:end]
 }
 
-// Sync puts the output files and artifacts of results, and their names, on disk. It belongs before the events that name them, once
+// Sync puts the output files and artifacts of results, whose paths are relative to the workspace, and their names, on disk. It belongs before the events that name them, once
 // for a batch: the first file pays for the file system's journal, the others find it written.
-func (a *Agent) Sync(results []job.Result) error {
+func Sync(workspace string, results []job.Result) error {
 	var folders []string
 	var files []*os.File
 	defer func() {
@@ -81,7 +168,7 @@ func (a *Agent) Sync(results []job.Result) error {
 	}()
 	for i := range results {
 		for _, out := range results[i].Files() {
-			f, err := os.Open(filepath.Join(a.opt.Workspace, filepath.FromSlash(out.Path)))
+			f, err := os.Open(filepath.Join(workspace, filepath.FromSlash(out.Path)))
 			if err != nil {
 				return fmt.Errorf("output of job %s: %w", results[i].JobID, err)
 			}
@@ -102,7 +189,7 @@ func (a *Agent) Sync(results []job.Result) error {
 		return err
 	}
 	files = nil
-	return a.syncFolders(folders)
+	return syncFolders(workspace, folders)
 }
 
 func syncAll(files []*os.File) error {
@@ -118,10 +205,10 @@ func syncAll(files []*os.File) error {
 }
 
 // syncFolders syncs each folder and those above it up to the workspace, which may be as new.
-func (a *Agent) syncFolders(folders []string) error {
+func syncFolders(workspace string, folders []string) error {
 	done := map[string]bool{}
 	for _, dir := range folders {
-		for ; !done[dir] && len(dir) >= len(a.opt.Workspace); dir = filepath.Dir(dir) {
+		for ; !done[dir] && len(dir) >= len(workspace); dir = filepath.Dir(dir) {
 			done[dir] = true
 			f, err := os.Open(dir)
 			if err != nil {

@@ -11,6 +11,53 @@ import (
 // before its descriptors are closed.
 func dirPath(dir *os.File, _ string) string { return "/proc/self/fd/" + strconv.Itoa(int(dir.Fd())) }
 
+// leastRoom is how much of the disk has to be free where outputs are kept, in bytes.
+const leastRoom = 64 << 10
+
+// roomFor makes a folder for outputs, where there is none, and reports where it could not take any.
+func roomFor(dir string) error {
+	var st unix.Statfs_t
+	err := unix.Statfs(dir, &st)
+	if err == unix.ENOENT {
+		if err = os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		err = unix.Statfs(dir, &st)
+	}
+	if err == nil {
+		err = unix.Access(dir, unix.W_OK|unix.X_OK)
+	}
+	// Who is root may also use what is kept for it. A file system without a size has no blocks.
+	free := st.Bavail
+	if os.Geteuid() == 0 {
+		free = st.Bfree
+	}
+	if err == nil && st.Blocks > 0 && int64(free)*st.Bsize < leastRoom {
+		err = unix.ENOSPC
+	}
+	if err != nil {
+		return &os.PathError{Op: "write into", Path: dir, Err: err}
+	}
+	return nil
+}
+
+// unnamedFile makes a file in the file system of dir that has no name, and is gone when it is closed without one.
+func unnamedFile(dir string) (*os.File, error) {
+	return os.OpenFile(dir, os.O_WRONLY|unix.O_TMPFILE, 0o644)
+}
+
+// nameFile gives it one, in place of what an earlier attempt left there.
+func nameFile(f *os.File, path string) error {
+	from := "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
+	err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+	if err == unix.EEXIST {
+		if err = os.Remove(path); err == nil {
+			err = unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.AT_SYMLINK_FOLLOW)
+		}
+	}
+	return err
+}
+
 // startWriteback makes the disk begin, so that syncing many files is waiting for one.
 func startWriteback(f *os.File) {
 	unix.SyncFileRange(int(f.Fd()), 0, 0, unix.SYNC_FILE_RANGE_WRITE)

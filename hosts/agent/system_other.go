@@ -2,11 +2,21 @@
 
 package agent
 
-import "os"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
 
 func dirPath(_ *os.File, absolute string) string { return absolute }
 
 func startWriteback(*os.File) {}
+
+func roomFor(dir string) error { return os.MkdirAll(dir, 0o755) }
+
+func unnamedFile(string) (*os.File, error) { return nil, unix.EOPNOTSUPP }
+
+func nameFile(*os.File, string) error { return unix.EOPNOTSUPP }
 
 func datasync(f *os.File) error { return f.Sync() }
 

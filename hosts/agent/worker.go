@@ -68,7 +68,7 @@ func serve(r *roots.Roots, denied error, req request, w *bufio.Writer) error {
 	done := frame{Done: true}
 	var fail *failure
 	if denied != nil {
-		fail = failed(CodeSandbox, false, "%v", denied)
+		fail = unlessFault(denied, CodeSandbox, false)
 	} else {
 		fail = perform(r, req, f)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -63,24 +64,31 @@ func (a *Agent) files(ctx context.Context, id string, params any, timeout time.D
 	start := time.Now()
 	w, err := a.workers.take()
 	if err != nil {
-		return failed(CodeWorker, true, "worker: %v", err)
+		return unlessFault(fmt.Errorf("worker: %w", err), CodeWorker, true)
 	}
-	if writes {
-		if err := a.mark(id, res.Attempt); err != nil {
-			a.workers.give(w)
-			return failed(CodeWorkFolder, true, "%v", err)
+	stdout, stderr, err := a.captures(id, res.Attempt, a.opt.Limit)
+	if err == nil && writes {
+		if err = a.mark(id, res.Attempt); err != nil {
+			a.spares.give(stdout, stderr)
 		}
 	}
-	stdout, stderr := a.captures(id, res.Attempt, a.opt.Limit)
+	if err != nil {
+		a.workers.give(w)
+		return hostFault("%v", err)
+	}
+	defer a.spares.give(stdout, stderr)
 	last, usable, err := w.ask(ctx, req, stdout, start.Add(timeout))
 	res.DurationMS = time.Since(start).Milliseconds()
-	if usable {
+	if usable && last.Code != CodeHost {
 		a.workers.give(w)
 	} else {
 		w.kill()
 	}
 	if err != nil {
 		return a.store(res, stdout, stderr, workerFailure(ctx, err, timeout))
+	}
+	if last.Code == CodeHost {
+		return hostFault("worker: %s", last.Error)
 	}
 	stdout.Bytes = max(stdout.Bytes, last.Total)
 	var fail *failure

@@ -125,9 +125,13 @@ func sigmask(set, old *uint64) {
 		uintptr(unsafe.Pointer(old)), 8, 0, 0)
 }
 
-// limit adds one.
+// limit adds one. Where we are held to less ourselves, so is the job.
 func (j *birth) limit(resource int, value int64) {
 	v := uint64(value)
+	var own unix.Rlimit
+	if unix.Getrlimit(resource, &own) == nil {
+		v = min(v, own.Max)
+	}
 	j.limits[j.limitCount] = limit{resource: resource, value: unix.Rlimit{Cur: v, Max: v}}
 	j.limitCount++
 }

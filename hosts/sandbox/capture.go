@@ -21,6 +21,9 @@ type Capture struct {
 	Path      string
 	Limit     int64 // 0 is DefaultOutputLimit
 	HeadLimit int   // 0 is nothing
+	// Ready gives the file Path a name and returns it, where it was made before it was known to be needed. Where it fails, or
+	// is nil, the file is made when there is something to write.
+	Ready func(path string) (*os.File, error)
 
 	Head  []byte // the beginning
 	Bytes int64  // written by the process
@@ -49,7 +52,7 @@ func (c *Capture) Write(p []byte) (int, error) {
 		c.Head = append(c.Head, p[:min(room, len(p))]...)
 	}
 	if c.file == nil {
-		if c.file, c.Err = create(c.Path); c.Err != nil {
+		if c.file, c.Err = c.create(); c.Err != nil {
 			return n, nil
 		}
 		c.hash = sha256.New()
@@ -61,8 +64,14 @@ func (c *Capture) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// create replaces what an earlier attempt left at path.
-func create(path string) (*os.File, error) {
+// create replaces what an earlier attempt left at the path.
+func (c *Capture) create() (*os.File, error) {
+	if c.Ready != nil {
+		if f, err := c.Ready(c.Path); err == nil {
+			return f, nil
+		}
+	}
+	path := c.Path
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC | syscall.O_NOFOLLOW
 	f, err := os.OpenFile(path, flags, 0o644)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -21,28 +21,34 @@ func (a *attempt) startConfined() error {
 	}
 	s, err := c.request()
 	if err != nil {
-		return &StartError{Path: c.Dir, Reason: ReasonDir, Err: err}
+		return c.failed(c.Dir, ReasonDir, err)
 	}
 	if err := a.pipes(); err != nil {
-		return &StartError{Path: c.Path, Reason: ReasonResources, Err: err}
+		return c.failed(c.Path, ReasonOther, err)
 	}
-	if a.keeper, err = a.hire(); err != nil {
-		a.keeper = nil
-		if p, ok := errors.AsType[*problem](err); ok {
-			return c.unconfined(p.Primitive, p)
+	for started := false; !started; {
+		if a.keeper, err = a.hire(); err != nil {
+			a.keeper = nil
+			if p, ok := errors.AsType[*problem](err); ok {
+				return c.unconfined(p.Primitive, p)
+			}
+			return c.unconfined("keeper", err)
 		}
-		if c.reason(err) == ReasonResources {
-			return &StartError{Path: c.Path, Reason: ReasonResources, Err: err}
+		// What came before is about the sandbox; the time of the job begins now.
+		a.report.Started = time.Now()
+		// Only a failure is answered: waiting for a yes would wake two processes once more for each job.
+		err := send(a.keeper.ctl, msgStart, s.encode(), a.childEnds[:]...)
+		if err != nil {
+			a.keeper.broken = true
+			if !a.keeper.used {
+				return c.unconfined("keeper", err)
+			}
+			a.release() // it waited for work, and somebody killed it; another one will do
+			a.keeper = nil
 		}
-		return c.unconfined("keeper", err)
+		started = err == nil
 	}
-	// What came before is about the sandbox; the time of the job begins now.
-	a.report.Started = time.Now()
-	// Only a failure is answered: waiting for a yes would wake two processes once more for each job.
-	if err := send(a.keeper.ctl, msgStart, s.encode(), a.childEnds[:]...); err != nil {
-		a.keeper.broken = true
-		return c.unconfined("keeper", err)
-	}
+	a.keeper.used = true
 	if c.Timeout > 0 {
 		a.termAt = a.report.Started.Add(c.Timeout)
 	}
@@ -80,21 +86,23 @@ func (a *attempt) release() {
 	}
 }
 
+// unconfined is the error of a process that could not be confined: for lack of a primitive, unless the machine is only out
+// of what it takes at this moment.
 func (c *Cmd) unconfined(primitive string, err error) *StartError {
-	return &StartError{Path: c.Path, Reason: ReasonConfine, Primitive: primitive, Err: err}
+	e := c.failed(c.Path, ReasonConfine, err)
+	if e.Reason == ReasonConfine {
+		e.Primitive = primitive
+	}
+	return e
 }
 
 // birthFailed says what it means that a new process got as far as at.
 func (c *Cmd) birthFailed(at step, errno syscall.Errno) *StartError {
 	switch at {
 	case stepExec:
-		return &StartError{Path: c.Path, Reason: c.reason(errno), Err: errno}
+		return c.failed(c.Path, c.reason(errno), errno)
 	case stepDir:
-		return &StartError{Path: c.Dir, Reason: ReasonDir, Err: errno}
-	case stepClone:
-		if reason := c.reason(errno); reason == ReasonResources {
-			return &StartError{Path: c.Path, Reason: reason, Err: errno}
-		}
+		return c.failed(c.Dir, ReasonDir, errno)
 	}
 	return c.unconfined(at.primitive(), errno)
 }

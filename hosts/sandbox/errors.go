@@ -16,6 +16,8 @@ type StartError struct {
 	// Primitive names what the system lacks, or would not do, where Reason is ReasonConfine: "Landlock", "seccomp",
 	// "user namespace" and so on.
 	Primitive string
+	// Lack names what the machine is out of, and the limit that it met, where Reason is ReasonResources.
+	Lack string
 }
 
 // Reason is why a program could not be started.
@@ -31,28 +33,78 @@ const (
 	ReasonTooLong   Reason = "arguments and environment are too long"
 	ReasonBusy      Reason = "somebody is writing to it"
 	ReasonResources Reason = "the machine is out of processes, memory or files"
+	ReasonFault     Reason = "a disk or device of the machine gave an error"
 	ReasonConfine   Reason = "cannot be confined"
 	ReasonOther     Reason = "cannot start"
 )
 
 // Error names the operand, the reason and the system's own word.
-func (e *StartError) Error() string { return fmt.Sprintf("%s: %s: %v", e.Path, e.Reason, e.Err) }
+func (e *StartError) Error() string {
+	reason := string(e.Reason)
+	if e.Lack != "" {
+		reason = "the machine is out of " + e.Lack
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Path, reason, e.Err)
+}
 
 // Unwrap returns the system's error.
 func (e *StartError) Unwrap() error { return e.Err }
 
 // Temporary reports whether starting it again later could succeed.
-func (e *StartError) Temporary() bool { return e.Reason == ReasonBusy || e.Reason == ReasonResources }
+func (e *StartError) Temporary() bool {
+	return e.Reason == ReasonBusy || e.Reason == ReasonResources || e.Reason == ReasonFault
+}
+
+// lacks are the errors of a machine that is out of something, which says nothing about what it has a sandbox from.
+var lacks = []struct {
+	errno syscall.Errno
+	lack  string
+}{
+	{syscall.EMFILE, "open files for this process (ulimit -n; LimitNOFILE= of a service)"},
+	{syscall.ENFILE, "open files (sysctl fs.file-max)"},
+	{syscall.EAGAIN, "processes (ulimit -u; TasksMax= of a service, pids.max of its cgroup; sysctl kernel.pid_max)"},
+	{syscall.ENOMEM, "memory"},
+	{syscall.ENOSPC, "space: a disk, or a limit below /proc/sys/user, is full"},
+	{syscall.EDQUOT, "disk quota"},
+	{syscall.ETIMEDOUT, "processor time"},
+}
+
+// Lack names what the machine is out of where that is what err says, "" where it says something else.
+func Lack(err error) string {
+	for _, l := range lacks {
+		if errors.Is(err, l.errno) {
+			return l.lack
+		}
+	}
+	return ""
+}
+
+// Fault reports whether err is one of the machine, and not of what was asked of it: it is out of something, or a device
+// failed.
+func Fault(err error) bool {
+	return Lack(err) != "" || errors.Is(err, syscall.EIO)
+}
+
+// failed is the error of a start for a reason. A fault of the machine is its own reason, wherever it was met.
+func (c *Cmd) failed(path string, reason Reason, err error) *StartError {
+	e := &StartError{Path: path, Reason: reason, Err: err, Lack: Lack(err)}
+	switch {
+	case e.Lack != "":
+		e.Reason = ReasonResources
+	case Fault(err):
+		e.Reason = ReasonFault
+	}
+	return e
+}
 
 // startError finds out why path did not start. The system gives one number for what can have several causes.
 func (c *Cmd) startError(err error) *StartError {
-	e := &StartError{Path: c.Path, Reason: ReasonOther, Err: err}
-	if info, dirErr := os.Stat(c.Dir); dirErr != nil || !info.IsDir() {
-		e.Path, e.Reason = c.Dir, ReasonDir
-		return e
+	if !Fault(err) {
+		if info, dirErr := os.Stat(c.Dir); dirErr != nil || !info.IsDir() {
+			return c.failed(c.Dir, ReasonDir, err)
+		}
 	}
-	e.Reason = c.reason(err)
-	return e
+	return c.failed(c.Path, c.reason(err), err)
 }
 
 // reason is why an exec failed.
@@ -71,9 +123,6 @@ func (c *Cmd) reason(err error) Reason {
 		return ReasonTooLong
 	case errors.Is(err, syscall.ETXTBSY):
 		return ReasonBusy
-	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EMFILE),
-		errors.Is(err, syscall.ENFILE):
-		return ReasonResources
 	}
 	return ReasonOther
 }

@@ -13,6 +13,9 @@ type Facts struct {
 	UnprivilegedBPF bool     `json:"unprivileged_bpf"` // open to every user, which is a weakness
 	Missing         []string `json:"missing"`          // Gaps as lines, for people
 	Gaps            []Gap    `json:"gaps"`
+	// Fault is why none of this can be relied on: the machine was out of something while it was looked at. nil is that it
+	// can.
+	Fault error `json:"-"`
 }
 
 // Gap is something that the system lacks.

@@ -93,7 +93,7 @@ type problem struct {
 func (k *keeper) run() int {
 	kind, payload, _, err := receive(keeperControl)
 	if err != nil || kind != msgSetup || json.Unmarshal(payload, &k.setup) != nil {
-		return 2
+		return 3 // 2 is the Go runtime's own
 	}
 	if p := k.prepare(); p != nil {
 		text, _ := json.Marshal(p)

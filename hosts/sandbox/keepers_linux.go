@@ -8,9 +8,11 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,6 +41,7 @@ type held struct {
 	pid, ctl int
 	key      string
 	made     time.Time
+	used     bool // it has started a job
 	broken   bool
 }
 
@@ -188,7 +191,10 @@ func fork(level Level, c *Confinement) (*held, error) {
 	})
 	if err != nil {
 		unix.Close(pair[0])
-		if level == LevelFull && errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EINVAL) {
+		if errors.Is(err, unix.ENOSPC) && forbidden() {
+			err = unix.EPERM
+		}
+		if level == LevelFull && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EINVAL)) {
 			return nil, trouble(missingNamespace(), err)
 		}
 		return nil, err
@@ -216,6 +222,18 @@ func namespaces(level Level, network bool) *syscall.SysProcAttr {
 		attr.AmbientCaps = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP, unix.CAP_NET_ADMIN}
 	}
 	return attr
+}
+
+// forbidden reports whether the machine allows no namespaces of some kind at all. The kernel says the same where they are
+// only all in use.
+func forbidden() bool {
+	for _, kind := range []string{"user", "pid", "mnt", "ipc", "uts", "net"} {
+		b, err := os.ReadFile("/proc/sys/user/max_" + kind + "_namespaces")
+		if err == nil && strings.TrimSpace(string(b)) == "0" {
+			return true
+		}
+	}
+	return false
 }
 
 // administers reports whether namespaces can be made without a user namespace.
@@ -256,7 +274,7 @@ func (h *held) setup(level Level, c *Confinement) error {
 			err = p
 		}
 	} else if err != nil {
-		err = trouble("keeper", err)
+		err = h.stillborn(err)
 	}
 	if err != nil {
 		h.close()
@@ -264,6 +282,32 @@ func (h *held) setup(level Level, c *Confinement) error {
 	}
 	unix.SetsockoptTimeval(h.ctl, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{})
 	return nil
+}
+
+// stillborn says what it means that a keeper did not get ready, of which err is all that its connection told. One that was
+// killed, or that the Go runtime ended with its status 2, did not get the memory or the threads that it needed.
+func (h *held) stillborn(err error) error {
+	if errors.Is(err, unix.EAGAIN) {
+		return &problem{Primitive: "keeper", Text: fmt.Sprintf("not ready within %v", handshake), Errno: unix.ETIMEDOUT}
+	}
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		// It is not reaped yet: close does that, and its number must not become somebody else's before.
+		var info struct {
+			signo, errno, code, _ int32
+			pid, uid, status      int32
+			_                     [100]byte
+		}
+		got := unix.Waitid(unix.P_PID, h.pid, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if got != nil || info.pid == 0 {
+			continue
+		}
+		const exited, killed = 1, 2 // CLD_EXITED, CLD_KILLED
+		if info.code == killed && info.status == int32(unix.SIGKILL) || info.code == exited && info.status == 2 {
+			return &problem{Primitive: "keeper", Text: "it was ended before it was ready", Errno: unix.ENOMEM}
+		}
+		break
+	}
+	return trouble("keeper", err)
 }
 
 // close ends the keeper. One that is broken gets the time to end its job.

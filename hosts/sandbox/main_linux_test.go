@@ -32,6 +32,12 @@ func attemptMain(name string) int {
 	if name == "own sockets" {
 		return ownSockets()
 	}
+	if level, ok := strings.CutPrefix(name, "exhausted "); ok {
+		return exhaustedMain(Level(level))
+	}
+	if name == "probe-exhausted" {
+		return probeExhaustedMain()
+	}
 	if name == "self" {
 		p := strings.Split(os.Getenv("SELF"), "\n")
 		return selfMain(p[0], p[1], p[2])

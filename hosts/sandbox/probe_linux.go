@@ -13,12 +13,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Probe finds out, once in the life of this process, what the machine offers. Levels are tried by making a keeper for
+// Probe finds out, once in the life of this process, what the machine offers. What it finds while the machine is out of
+// something is no fact about the machine: Facts.Fault says so, and the next call looks again. Levels are tried by making a keeper for
 // each, which goes through all that a job goes through up to its exec: there are too many switches (sysctls, modules,
 // seccomp of a container) to go by versions and settings.
-func Probe() Facts { return probe() }
+func Probe() Facts {
+	probed.Lock()
+	defer probed.Unlock()
+	if !probed.done {
+		probed.facts = probe()
+		probed.done = probed.facts.Fault == nil
+	}
+	return probed.facts
+}
 
-var probe = sync.OnceValue(func() Facts {
+var probed struct {
+	sync.Mutex
+	done  bool
+	facts Facts
+}
+
+func probe() Facts {
 	f := Facts{Level: LevelNone, Missing: []string{}, Gaps: []Gap{}}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {
@@ -57,10 +72,16 @@ var probe = sync.OnceValue(func() Facts {
 		f.Missing = append(f.Missing, g.String())
 	}
 	return f
-})
+}
 
 // gap adds why a level cannot be had, unless that is known.
 func (f *Facts) gap(err error, level Level) {
+	if Fault(err) {
+		f.Fault = fmt.Errorf("finding out what this machine confines jobs with: %w", err)
+		if lack := Lack(err); lack != "" {
+			f.Fault = fmt.Errorf("finding out what this machine confines jobs with: it is out of %s: %w", lack, err)
+		}
+	}
 	g := Gap{Primitive: "keeper", Level: level, Lost: err.Error()}
 	if p, ok := errors.AsType[*problem](err); ok {
 		g.Primitive, g.Lost, g.Enable = p.Primitive, p.Errno.Error(), enable[p.Primitive]

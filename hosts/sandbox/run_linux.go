@@ -116,7 +116,7 @@ func (a *attempt) start() error {
 	c := a.cmd
 	a.report.Started = time.Now()
 	if err := a.pipes(); err != nil {
-		return &StartError{Path: c.Path, Reason: ReasonResources, Err: err}
+		return c.failed(c.Path, ReasonOther, err)
 	}
 	attr := &syscall.ProcAttr{
 		Dir:   c.Dir,

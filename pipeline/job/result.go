@@ -38,4 +38,6 @@ type Result struct {
 	Retryable      bool       `json:"retryable"`            // whether repeating the attempt could succeed
 	Programs       []string   `json:"programs,omitempty"`   // "PATH SHA256" of what was executed
 	DeduplicatedOf string     `json:"deduplicated_of,omitempty"`
+
+	NotStarted bool `json:"-"` // the machine could not start the attempt, and nothing of it ran: it is no attempt
 }

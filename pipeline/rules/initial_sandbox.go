@@ -18,6 +18,9 @@ import (
 func initialSandbox(ws *workspace.Workspace, roots []string, find finding, rules []gates.ExecRule, home string) (s Sandbox, env map[string]string, warnings []string) {
 	s = defaultSandbox()
 	facts := sandbox.Probe()
+	if facts.Fault != nil {
+		warnings = append(warnings, facts.Fault.Error()+"; whether this machine gives the level "+string(sandbox.LevelFull)+" is not known, and it is not demanded")
+	}
 	switch facts.Level {
 	case sandbox.LevelFull:
 		s.Minimum = string(sandbox.LevelFull)

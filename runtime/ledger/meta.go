@@ -193,8 +193,9 @@ type Cancelled struct {
 // Unknown is the meta of OUTCOME_UNKNOWN and LEASE_EXPIRED.
 type Unknown struct {
 	Attempt int    `json:"attempt"`
-	Reason  string `json:"reason"`         // runner-died, reboot, returned, expired
-	Kept    int64  `json:"kept,omitempty"` // bytes of output files that it left, which no result names
+	Reason  string `json:"reason"`          // runner-died, reboot, returned, expired, host-fault
+	Kept    int64  `json:"kept,omitempty"`  // bytes of output files that it left, which no result names
+	Error   string `json:"error,omitempty"` // of a machine that could not start it: nothing of it ran
 }
 
 // HostMeta is the meta of HOST_ENROLLED, HOST_ONLINE, HOST_OFFLINE and HOST_DRAINED.

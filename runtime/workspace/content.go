@@ -89,8 +89,11 @@ func readContent(path string, limit int64) (Content, error) {
 // unopened describes what could not be opened.
 func unopened(path string, cause error) (Content, error) {
 	wrapped := &fs.PathError{Op: "open", Path: path, Err: cause}
-	if cause == unix.ENOENT || cause == unix.ENOTDIR {
+	switch cause {
+	case unix.ENOENT, unix.ENOTDIR:
 		return Content{}, wrapped
+	case unix.EMFILE, unix.ENFILE, unix.ENOMEM:
+		return Content{}, wrapped // says nothing about the file: it is not to be taken for one that cannot be read
 	}
 	var st unix.Stat_t
 	if err := retry(func() error { return unix.Lstat(path, &st) }); err != nil {

@@ -32,6 +32,8 @@ type Stray struct {
 	Text   string // what is wrong with it
 	Size   int64
 	Change int64 // its mtime, in nanoseconds since 1970; with Size it tells whether it is what it was
+
+	Passing bool `json:"-"` // it is the machine that is out of something, so that this is news each time
 }
 
 // StrayPath is the absolute path of a stray.
@@ -147,6 +149,9 @@ func (s *Scanner) folder(e Entry) (Entry, bool) {
 		return e, false
 	default:
 		s.note(e, "cannot be listed: "+err.Error())
+		if n := len(s.strays); n > 0 && (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM)) {
+			s.strays[n-1].Passing = true
+		}
 		return e, false
 	}
 }

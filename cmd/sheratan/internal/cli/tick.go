@@ -23,6 +23,9 @@ that are due within --linger, and prints nothing when there was nothing to do. S
 --loop stays and wakes when files come in or jobs end. SIGTERM drains it: running jobs finish, no new ones
 begin. SIGINT ends the running jobs too.
 
+A job that the machine could not start (it is out of files, processes, memory or disk) stays in the queue; a
+warning says what ran out. Where nothing can be written, as on a full disk, the tick says so and exits 1.
+
 The exit code says whether the tick did its work, whatever became of the jobs.`,
 		Example: `sheratan tick
 sheratan tick --loop
