@@ -109,6 +109,7 @@ func (p *Pipeline) newAgent(r *rules.Rules) (*agent.Agent, error) {
 
 		Redact: func(s string) string { out, _ := secrets.Redact(s); return out },
 		Now:    p.opts.Now,
+		Warn:   p.warn,
 		Worker: p.opts.Worker,
 	}), nil
 }

@@ -57,6 +57,9 @@ func New(opt Options) *Agent {
 	if opt.Redact == nil {
 		opt.Redact = func(s string) string { return s }
 	}
+	if opt.Warn == nil {
+		opt.Warn = func(string, ...any) {}
+	}
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
@@ -67,7 +70,7 @@ func New(opt Options) *Agent {
 		opt.Sandbox = sandbox.LevelNone
 	}
 	a := &Agent{opt: opt}
-	a.folders.dir = opt.WorkDir
+	a.folders.dir, a.folders.warn = opt.WorkDir, opt.Warn
 	a.workers.argv = opt.Worker
 	a.workers.spec, a.workers.paths = opt.Roots.Spec(), opt.Roots.Paths()
 	a.workers.restrict = opt.Sandbox != sandbox.LevelNone
@@ -194,6 +197,9 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 		}
 	}
 	path, digest, err := a.opt.Resolve(j, p.kind, p.Argv)
+	if sandbox.Fault(err) {
+		return hostFault("%v", err)
+	}
 	if err != nil {
 		again, ok := errors.AsType[temporary](err)
 		return failed(CodeRefused, ok && again.Temporary(), "%v", err)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,12 +16,24 @@ import (
 // folders hands out private folders. A folder is locked (flock on the directory) for as long as this process lives, so
 // that several processes share a WorkDir, and the folder of one that died is free at once.
 type folders struct {
-	dir string
+	dir  string
+	warn func(format string, args ...any)
 
-	mu   sync.Mutex
-	free []*folder
-	next int // number to try first
+	mu       sync.Mutex
+	free     []*folder
+	next     int // number to try first
+	looked   bool
+	cleaning int           // folders that are emptied beside the work
+	stop     chan struct{} // ends that; what is left then is for the next process
+	wg       sync.WaitGroup
 }
+
+// Bounds of emptying a folder: how long an attempt, or the one that comes next, waits for that before it is done beside
+// the work, and how many are at a time. With more, whoever left so much waits for its end.
+const (
+	emptyFor    = time.Second
+	cleaningMax = 4
+)
 
 // folder is a directory with the directories home and tmp in it and nothing else, all three empty otherwise and open.
 type folder struct {
@@ -41,6 +54,12 @@ func (f *folders) take() (*folder, error) {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return nil, err
 	}
+	if !f.looked {
+		f.looked = true
+		if left := f.leftovers(); len(left) > 0 {
+			f.background(func() { f.takeUp(left) })
+		}
+	}
 	for tries := 0; tries < 10000; tries++ {
 		path := filepath.Join(f.dir, strconv.Itoa(f.next))
 		f.next++
@@ -53,29 +72,133 @@ func (f *folders) take() (*folder, error) {
 		}
 		made := &folder{path: path}
 		made.dirs[0] = dir
-		if err := made.reset(); err != nil {
-			made.close()
-			continue // what lies there cannot be removed; the next one will do
+		if err := made.reset(&removal{until: time.Now().Add(emptyFor), stop: f.stop}); err != nil {
+			f.leave(made, err)
+			continue // the next one will do
 		}
 		return made, nil
 	}
 	return nil, fmt.Errorf("%s: all folders are taken or cannot be cleaned", f.dir)
 }
 
-// give takes a folder back, emptied. One that cannot be emptied is let go.
+// give takes a folder back, emptied. One that takes longer is emptied beside the work, one that cannot be emptied is let go.
 func (f *folders) give(d *folder) {
-	if !d.pristine() && d.reset() != nil {
-		d.close()
-		return
+	if !d.pristine() {
+		r := &removal{until: time.Now().Add(emptyFor), stop: f.stop}
+		f.mu.Lock()
+		if f.cleaning >= cleaningMax {
+			r.until = time.Time{}
+		}
+		f.mu.Unlock()
+		if err := d.reset(r); err != nil {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.leave(d, err)
+			return
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.free = append(f.free, d)
 }
 
+// leave has somebody else go on with a folder that could not be emptied in time, or lets it go for another reason, which it
+// tells. The mutex is held.
+func (f *folders) leave(d *folder, err error) {
+	if !errors.Is(err, errMore) {
+		d.close()
+		f.warn("%s: what a job left there cannot be removed: %v", d.path, err)
+		return
+	}
+	f.cleaning++
+	f.background(func() {
+		err := d.reset(&removal{stop: f.stop})
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.cleaning--
+		if err == nil {
+			f.free = append(f.free, d)
+			return
+		}
+		d.close()
+		if !errors.Is(err, errMore) {
+			f.warn("%s: what a job left there cannot be removed: %v", d.path, err)
+		}
+	})
+}
+
+// background does something beside the work, until close. The mutex is held.
+func (f *folders) background(do func()) {
+	if f.stop == nil {
+		f.stop = make(chan struct{})
+	}
+	f.wg.Go(do)
+}
+
+// leftovers lists the folders that look as if somebody had left something in them, or were at work there.
+func (f *folders) leftovers() (left []string) {
+	entries, _ := os.ReadDir(f.dir)
+	for _, e := range entries {
+		path := filepath.Join(f.dir, e.Name())
+		if _, err := strconv.Atoi(e.Name()); err == nil && !clean(path) {
+			left = append(left, path)
+		}
+	}
+	return left
+}
+
+// takeUp empties what earlier processes left. Folders that somebody has are locked.
+func (f *folders) takeUp(left []string) {
+	for _, path := range left {
+		dir, err := lockDir(path)
+		if err != nil || dir == nil {
+			continue
+		}
+		d := &folder{path: path}
+		d.dirs[0] = dir
+		if err := d.reset(&removal{stop: f.stop}); err != nil && !errors.Is(err, errMore) {
+			f.warn("%s: what a job left there cannot be removed: %v", path, err)
+		}
+		d.close()
+	}
+}
+
+// clean reports whether a folder looks as if nobody had left anything in it.
+func clean(path string) bool {
+	for i, name := range inner {
+		dir, err := openDir(filepath.Join(path, name))
+		if err != nil {
+			return false
+		}
+		n := entries(dir)
+		dir.Close()
+		if n != [...]int{2, 0, 0}[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// close waits a moment for folders that are still being emptied; what is left then is for the next process.
 func (f *folders) close() {
+	emptied := make(chan struct{})
+	go func() {
+		f.wg.Wait()
+		close(emptied)
+	}()
+	select {
+	case <-emptied:
+	case <-time.After(emptyFor):
+	}
+	f.mu.Lock()
+	if f.stop != nil {
+		close(f.stop)
+	}
+	f.mu.Unlock()
+	<-emptied
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.stop = nil
 	for _, d := range f.free {
 		d.close()
 	}
@@ -170,7 +293,7 @@ func entries(f *os.File) int {
 }
 
 // reset makes the folder as it should be.
-func (d *folder) reset() error {
+func (d *folder) reset(r *removal) error {
 	for i := 1; i < len(d.dirs); i++ {
 		if d.dirs[i] != nil {
 			d.dirs[i].Close()
@@ -183,38 +306,18 @@ func (d *folder) reset() error {
 	if err := d.dirs[0].Chmod(0o700); err != nil {
 		return err
 	}
-	names, err := os.ReadDir(d.path)
-	if err != nil {
+	if err := r.empty(d.dirs[0]); err != nil {
 		return err
-	}
-	for _, e := range names {
-		if err := removeAll(filepath.Join(d.path, e.Name())); err != nil {
-			return err
-		}
 	}
 	for i := 1; i < len(d.dirs); i++ {
 		path := filepath.Join(d.path, inner[i])
 		if err := os.Mkdir(path, 0o700); err != nil {
 			return err
 		}
+		var err error
 		if d.dirs[i], err = openDir(path); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// removeAll is os.RemoveAll for trees in which a job took itself the right to write, as module caches do.
-func removeAll(path string) error {
-	err := os.RemoveAll(path)
-	if err == nil || !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	filepath.WalkDir(path, func(p string, e fs.DirEntry, _ error) error {
-		if e != nil && e.IsDir() {
-			os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	return os.RemoveAll(path)
 }

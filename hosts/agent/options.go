@@ -54,9 +54,10 @@ type Options struct {
 	Ask func(ctx context.Context, model string, req relay.Request) (relay.Answer, error)
 	// Prompt returns a question that the operator has written, by its name; nil knows none.
 	Prompt func(name string) (text string, ok bool)
-	Redact func(string) string // takes credentials out of text; nil changes nothing
-	Now    func() time.Time    // nil is time.Now
-	Worker []string            // argv that ends in WorkerMain; argv[0] is an absolute path
+	Redact func(string) string              // takes credentials out of text; nil changes nothing
+	Now    func() time.Time                 // nil is time.Now
+	Warn   func(format string, args ...any) // tells a person; nil tells nobody
+	Worker []string                         // argv that ends in WorkerMain; argv[0] is an absolute path
 }
 
 // Access is what one job may do.

@@ -57,7 +57,12 @@ func TestLeftBehind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {
-				if err := removeAll(f.ws + "/work"); err != nil {
+				dir, err := openDir(f.ws + "/work")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer dir.Close()
+				if err := (&removal{}).empty(dir); err != nil {
 					t.Fatal(err)
 				}
 				put(t, f.ws+"/work/a", "x")

@@ -53,7 +53,8 @@ func (a *attempt) startConfined() error {
 		a.termAt = a.report.Started.Add(c.Timeout)
 	}
 	if c.Confine.Limits.Disk > 0 && c.Confine.Work != "" {
-		a.usage = newQuota(c.Confine.Work, c.Confine.Limits.Disk, a.keeper.pid, a.report.Started)
+		a.usage = newQuota(c.Confine.Work, c.Confine.Limits.Disk, a.keeper.pid)
+		a.lookAt = a.report.Started.Add(quotaFirst)
 	}
 	return nil
 }
@@ -202,6 +203,18 @@ func (a *attempt) finishConfined() {
 }
 
 func (a *attempt) swept() {
+	// A keeper is done, or gives up, in that time; one that says nothing was stopped.
+	fds := []unix.PollFd{{Fd: int32(a.keeper.ctl), Events: unix.POLLIN}}
+	for deadline := time.Now().Add(2 * dying); ; {
+		n, err := unix.Poll(fds, max(int(time.Until(deadline).Milliseconds()), 1))
+		if n > 0 {
+			break
+		}
+		if err != unix.EINTR {
+			a.lose()
+			return
+		}
+	}
 	kind, payload, _, err := receive(a.keeper.ctl)
 	if err == nil && kind != msgSwept {
 		err = errMessage

@@ -154,6 +154,48 @@ func TestConfinedDisk(t *testing.T) {
 	})
 }
 
+// A job that makes what it uses hard to count keeps nobody from ending it at its timeout.
+func TestTimeoutWhileCounting(t *testing.T) {
+	each(t, func(t *testing.T, level Level) {
+		for name, script := range map[string]string{
+			"deep":  `i=0; while [ $i -lt 3000 ]; do mkdir d && cd d || exit 3; i=$((i+1)); done; sleep 60`,
+			"wide":  `i=0; while [ $i -lt 20 ]; do mkdir $i; (cd $i; seq 1 1000 | xargs touch); i=$((i+1)); done; sleep 60`,
+			"files": `i=0; while [ $i -lt 40 ]; do perl -e 'my @f; open($f[$_], "<", "/dev/null") for 0..900; sleep 60' & i=$((i+1)); done; sleep 60`,
+		} {
+			c := confined(t, level, script)
+			c.Confine.Limits.Disk = 1 << 30
+			c.Timeout = 2 * time.Second
+			begin := time.Now()
+			r := run(t, c)
+			if !r.TimedOut || r.OverDisk || time.Since(begin) > 15*time.Second {
+				t.Errorf("%s: after %v: %+v %s", name, time.Since(begin), r, c.Stderr.Head)
+			}
+		}
+	})
+}
+
+// Counting is bounded: a look at a folder that cannot be counted in time ends in time, and says that it did not see all.
+func TestUsageBounds(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 500 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	u := usage{enough: 1 << 30, until: time.Now().Add(-time.Second)}
+	if u.folder(dir); !u.hidden {
+		t.Errorf("out of time: %+v", u)
+	}
+	u = usage{enough: 1 << 30, until: time.Now().Add(time.Minute)}
+	if u.folder(dir); u.hidden || u.bytes < 500*inodeCost {
+		t.Errorf("in time: %+v", u)
+	}
+	u = usage{enough: 100 * inodeCost, until: time.Now().Add(time.Minute)}
+	if u.folder(dir); u.bytes <= u.enough || u.bytes > 2*u.enough+1<<16 {
+		t.Errorf("more than enough: %+v", u)
+	}
+}
+
 func TestConfinedCPU(t *testing.T) {
 	each(t, func(t *testing.T, level Level) {
 		c := confined(t, level, "while :; do :; done")

@@ -12,11 +12,12 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }
 
 // poll waits for something to happen, until deadline where that is set, and moves what there is to move.
 func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
-	fds := [5]unix.PollFd{
+	fds := [6]unix.PollFd{
 		{Fd: int32(a.outputs[0].fd), Events: unix.POLLIN},
 		{Fd: int32(a.outputs[1].fd), Events: unix.POLLIN},
 		{Fd: int32(a.pidfd), Events: unix.POLLIN},
 		{Fd: int32(a.stdin), Events: unix.POLLOUT},
+		{Fd: -1, Events: unix.POLLIN},
 		{Fd: -1, Events: unix.POLLIN},
 	}
 	if a.keeper != nil {
@@ -27,6 +28,9 @@ func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
 	}
 	if cancellable {
 		fds[4].Fd = int32(a.cancel)
+	}
+	if a.usage != nil && !a.overDisk {
+		fds[5].Fd = int32(a.usage.said)
 	}
 	var timeout *unix.Timespec
 	if !deadline.IsZero() {
@@ -50,6 +54,7 @@ func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
 	} else if fds[2].Revents != 0 {
 		a.ended = true
 	}
+	a.overDisk = a.overDisk || fds[5].Revents != 0
 	return fds[4].Revents != 0
 }
 

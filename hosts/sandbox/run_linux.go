@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -17,12 +19,13 @@ type attempt struct {
 	pid   int // also the number of the process group; 0 where a keeper has the process
 	pidfd int
 
-	keeper   *held // of a confined process
-	own      bool  // the keeper is for this process only
-	sweeping bool  // the keeper was told to kill everything
-	others   bool  // it says that processes are left
-	failed   error // it says that the process could not be started
-	usage    quota
+	keeper   *held     // of a confined process
+	own      bool      // the keeper is for this process only
+	sweeping bool      // the keeper was told to kill everything
+	others   bool      // it says that processes are left
+	failed   error     // it says that the process could not be started
+	usage    *quota    // nil is no limit
+	lookAt   time.Time // when that begins to look; zero when it does
 
 	stdin         int // our end, -1 when all of Stdin is written
 	input         []byte
@@ -33,6 +36,7 @@ type attempt struct {
 	killed        bool
 	giveUpAt      time.Time // zero unless a keeper was told to kill
 	ended         bool      // the pidfd says so
+	overDisk      bool      // the quota says so
 	report        Report
 	childEnds     [3]int // given to the child
 	deadlineTimer unix.Timespec
@@ -100,6 +104,9 @@ func (a *attempt) close() {
 		closeFD(s.fd)
 	}
 	closeFD(a.stdin)
+	if a.usage != nil {
+		a.usage.end()
+	}
 	closeFD(a.cancel)
 	closeFD(a.pidfd)
 	a.release()
@@ -178,15 +185,20 @@ func (a *attempt) watch() {
 		if a.killed {
 			deadline = a.giveUpAt
 		}
-		look := a.usage.next
-		if !look.IsZero() && !a.killed && (deadline.IsZero() || look.Before(deadline)) {
-			deadline = look
+		if !a.lookAt.IsZero() && !a.killed && (deadline.IsZero() || a.lookAt.Before(deadline)) {
+			deadline = a.lookAt
 		}
 		cancelled := a.poll(deadline, !a.report.Cancelled)
 		now := time.Now()
+		if !a.lookAt.IsZero() && !now.Before(a.lookAt) && !a.ended {
+			a.lookAt = time.Time{}
+			if a.usage.begin() != nil {
+				a.lookAt = now.Add(quotaFirst)
+			}
+		}
 		switch {
 		case a.ended:
-		case !a.killed && a.usage.exceeded(now):
+		case !a.killed && a.overDisk:
 			a.report.OverDisk = true
 			a.report.Stopped = a.members()
 			a.kill(now)
@@ -212,18 +224,34 @@ func (a *attempt) watch() {
 	a.report.Duration = time.Since(a.report.Started)
 }
 
+// namesFor is how long the names of processes are looked for that are to be ended: they are for people, and come before
+// the end.
+const namesFor = 20 * time.Millisecond
+
 // members are the names of the first few processes of the job that there are now.
 func (a *attempt) members() (names []string) {
-	session := a.pid
-	if a.keeper != nil {
-		session = 0 // its number in another namespace
-	}
-	for _, pid := range list(a.cmd.Mark, session) {
-		if len(names) == namesKept {
-			break
-		}
+	until := time.Now().Add(namesFor)
+	more := func(pid int) bool {
 		names = append(names, comm(pid))
+		return len(names) < namesKept && time.Now().Before(until)
 	}
+	if a.keeper == nil {
+		eachOf(a.cmd.Mark, a.pid, more)
+		return names
+	}
+	last := ""
+	descend(a.keeper.pid, func(task string) bool {
+		process, _, _ := strings.Cut(task[len("/proc/"):], "/")
+		if process == last {
+			return time.Now().Before(until) // another thread
+		}
+		last = process
+		pid, err := strconv.Atoi(process)
+		if st, ok := readStat(process); err != nil || !ok || !st.alive {
+			return time.Now().Before(until)
+		}
+		return more(pid)
+	})
 	return names
 }
 

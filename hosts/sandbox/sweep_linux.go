@@ -76,13 +76,21 @@ func kill(pid int, mark string, session int, deadline time.Time) fate {
 // list returns the living processes that belong to an attempt.
 func list(mark string, session int) []int {
 	var pids []int
+	eachOf(mark, session, func(pid int) bool {
+		pids = append(pids, pid)
+		return true
+	})
+	return pids
+}
+
+// eachOf calls each with the living processes that belong to an attempt, until it says no.
+func eachOf(mark string, session int, each func(pid int) bool) {
 	self := os.Getpid()
 	for _, name := range processes() {
-		if pid, err := strconv.Atoi(name); err == nil && pid != self && belongs(name, mark, session) {
-			pids = append(pids, pid)
+		if pid, err := strconv.Atoi(name); err == nil && pid != self && belongs(name, mark, session) && !each(pid) {
+			return
 		}
 	}
-	return pids
 }
 
 func processes() []string {
