@@ -2,6 +2,7 @@
 
 GO          ?= go
 BIN         := bin/sheratan
+CASES       ?= ../shared/cases/gates
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
@@ -32,9 +33,10 @@ check:
 criteria:
 	@scripts/criteria.sh "$(GO)"
 
-## secrets: how many credentials are found, by family, and how many look-alikes are taken for one
+## secrets: how many credentials are found, by family, how many look-alikes are taken for one, and the same of other projects' samples
 secrets:
 	$(GO) test ./gates/secrets -run TestSecrets -count=1 -v
+	$(GO) run ./scripts/secretsuites $(if $(wildcard $(CASES)),-cases $(CASES))
 
 ## aimock: second opinions over HTTP from a server written by others, which npm installs for the test
 aimock:

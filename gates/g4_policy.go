@@ -64,17 +64,15 @@ func (e *evaluation) credentials(v *verdict, t text) {
 		e.secrets = true
 		v.add(CodeCredential, t.pointer, "the text has a credential (%s)", f.Format)
 	}
-	of := ""
-	switch {
-	case len(found) > 0 || t.name:
-	case secrets.IsMember(t.member, t.value):
-		of = t.member
-	case secrets.IsArgument(t.before, t.value):
-		of = t.before[1]
+	if len(found) > 0 || t.name {
+		return
 	}
-	if of != "" {
+	if secrets.IsMember(t.member, t.value) {
 		e.secrets = true
-		v.add(CodeCredential, t.pointer, "the value of %q looks like a credential (%s)", clip(of, 80), secrets.FormatAssignment)
+		v.add(CodeCredential, t.pointer, "the value of %q looks like a credential (%s)", clip(t.member, 80), secrets.FormatAssignment)
+	} else if _, format, ok := secrets.IsArgument(t.before, t.value); ok {
+		e.secrets = true
+		v.add(CodeCredential, t.pointer, "the argument looks like a credential (%s)", format)
 	}
 }
 

@@ -295,7 +295,7 @@ func TestPolicyGate(t *testing.T) {
 		{"marker with hidden characters", writeOf("notes.md", "dis\u200bable the g\u00adates"), []string{"MARKER /payload/params/content"}},
 		{"marker in fullwidth letters", writeOf("notes.md", "ｓｕｄｏ"), []string{"MARKER /payload/params/content"}},
 		{"marker over arguments", execOf("true", "as", "root"), []string{"MARKER /payload/params/argv"}},
-		{"credential in a value", writeOf("a.md", "key AKIAIOSFODNN7EXAMPLE"), []string{"CREDENTIAL /payload/params/content"}},
+		{"credential in a value", writeOf("a.md", "key AK"+"IAQ3EGUYTLC6WAZ5MX"), []string{"CREDENTIAL /payload/params/content"}},
 		{"credential in a name", `{"ghp_0123456789abcdefghijABCDEFGHIJ012345":1,"payload":{"kind":"noop","params":{}}}`,
 			[]string{"CREDENTIAL /[redacted github-token]"}},
 		{"credential in an id", `{"id":"glpat-abcdefghij0123456789","payload":{"kind":"noop","params":{}}}`, []string{"CREDENTIAL /id"}},

@@ -15,8 +15,8 @@ type text struct {
 	value   string
 	name    bool
 	place   place
-	member  string    // the name of the member whose value it is
-	before  [2]string // the two strings before it in a list
+	member  string   // the name of the member whose value it is
+	before  []string // the strings before it in a list
 }
 
 // walk goes over all strings and names of a proposal, once. It remembers those that are not plain, and collects all of
@@ -33,8 +33,8 @@ type walk struct {
 // step is a part of the way from the document to a string; it becomes a pointer only where one is needed.
 type step struct {
 	name   string
-	index  int       // in an array; -1 for a member
-	before [2]string // the strings before it in the array
+	index  int      // in an array; -1 for a member
+	before []string // the strings before it in the array, where visit is set
 }
 
 // contentMembers are the params of built-in kinds that hold text which is not read as a name.
@@ -91,13 +91,18 @@ func (w *walk) value(v any, p place) {
 	case string:
 		w.text(v, false, p)
 	case []any:
-		var before [2]string
+		var before []string
 		for i, x := range v {
 			w.path = append(w.path, step{index: i, before: before})
 			w.value(x, p)
 			w.leave()
-			s, _ := x.(string)
-			before = [2]string{before[1], s}
+			if w.visit != nil {
+				s, ok := x.(string)
+				if !ok {
+					s = string(rune(separator))
+				}
+				before = append(before, s)
+			}
 		}
 		w.normal = append(w.normal, separator)
 	case map[string]any:

@@ -17,19 +17,32 @@ type Finding struct {
 	Start, End int    // bytes
 }
 
-// FormatAssignment is the format of what is a secret by its name and irregularity, not by an issuer's form.
-const FormatAssignment = "secret-assignment"
+// FormatAssignment is the format of what is a secret by its name and irregularity, not by an issuer's form; FormatCommand that of a
+// password among the arguments of a program.
+const (
+	FormatAssignment = "secret-assignment"
+	FormatCommand    = "command-password"
+)
 
 // detector finds credentials. It is built when it is first needed, once.
 var detector = sync.OnceValue(func() *words.Set { return words.New(beginnings()) })
 
-// beginnings lists what every credential has one of: the prefixes of formats, in that order, then secretNames.
+// beginnings lists what every credential has one of: the prefixes of issuers, in that order, then secretNames, programs, and the words
+// of rules.
 func beginnings() []string {
-	list := make([]string, 0, len(formats)+len(secretNames))
+	rules := ruleWords()
+	list := make([]string, 0, len(formats)+len(secretNames)+len(commands)+len(rules))
 	for _, f := range formats {
 		list = append(list, strings.ToLower(f.prefix))
 	}
-	return append(list, secretNames...)
+	list = append(list, secretNames...)
+	for _, c := range commands {
+		list = append(list, strings.ToLower(c.program))
+	}
+	for _, w := range rules {
+		list = append(list, w.word)
+	}
+	return list
 }
 
 // Suspect reports whether a text may hold a credential, after one cheap pass over it; Find says whether it does. The text may be
@@ -43,27 +56,52 @@ func Suspect(text []byte) bool {
 	return suspicion
 }
 
-// Find returns the credentials in a text, in order, none overlapping another.
+// Find returns the credentials in a text, in order, none overlapping another. It also looks at the text without the characters that
+// nobody sees.
 func Find(text []byte) []Finding {
+	found := find(text)
+	if seen, places := visible(text); seen != nil {
+		for _, f := range find(seen) {
+			found = append(found, Finding{f.Format, places.start(f.Start), places.end(f.End)})
+		}
+	}
+	return merge(found)
+}
+
+// find is Find without other views.
+func find(text []byte) []Finding {
 	var found []Finding
 	issued, covered := 0, 0 // where the findings end so far: what lies inside one is not looked at again
+	rules := ruleWords()
 	detector().Scan(text, func(word, at int) bool {
 		var f Finding
 		var ok bool
-		switch {
-		case word < len(formats) && at >= issued:
-			f.Format = formats[word].name
-			f.Start, f.End, ok = formats[word].match(text, at)
+		switch n := word - len(formats); {
+		case n < 0:
+			if at >= issued {
+				f.Format = formats[word].name
+				f.Start, f.End, ok = formats[word].match(text, at)
+				ok = ok && !sampled(text[f.Start:f.End])
+			}
 			if ok {
 				issued = max(issued, f.End)
 			}
-		case word >= len(formats) && at >= covered:
+		case at < covered:
+		case n < len(secretNames):
 			f.Format = FormatAssignment
-			f.Start, f.End, ok = assignment(text, at, secretNames[word-len(formats)])
+			f.Start, f.End, ok = assignment(text, at, secretNames[n])
+		case n < len(secretNames)+len(commands):
+			f.Format = FormatCommand
+			f.Start, f.End, ok = commands[n-len(secretNames)].match(text, at)
+		default:
+			w := &rules[n-len(secretNames)-len(commands)]
+			f.Format, f.Start, f.End, ok = w.match(text, at)
 		}
 		if ok {
 			found = append(found, f)
-			covered = max(covered, f.End)
+			if f.Format != FormatCommand {
+				covered = max(covered, f.End)
+			}
 		}
 		return true
 	})
@@ -92,7 +130,7 @@ func merge(found []Finding) []Finding {
 			out = append(out, f)
 			continue
 		}
-		if last.Format == FormatAssignment {
+		if last.Format == FormatAssignment || last.Format == FormatCommand {
 			last.Format = f.Format
 		}
 		last.End = max(last.End, f.End)
@@ -122,22 +160,32 @@ func IsMember(name, value string) bool {
 	return false
 }
 
-// IsArgument reports whether an argument of a command is a secret by the two before it: --token X, -u user:X, sshpass -p X.
-func IsArgument(before [2]string, argument string) bool {
-	if !strings.HasPrefix(before[1], "-") || len(before[1]) > 64 || len(argument) > valueBytes {
-		return false
+// IsArgument reports whether an argument of a command is a secret, or ends with one, by what stands before it: --token X, -u user:X,
+// mysql -pX. It returns where in the argument the secret begins.
+func IsArgument(before []string, argument string) (start int, format string, ok bool) {
+	if len(before) == 0 || argument == "" || len(argument) > valueBytes {
+		return 0, "", false
 	}
-	text := before[1] + " "
-	if len(before[0]) <= 64 {
-		text = before[0] + " " + text
+	first, size := len(before), 0
+	for first > 0 && size+len(before[first-1]) < commandBytes {
+		first--
+		size += len(before[first]) + 1
 	}
-	for _, f := range Find([]byte(text + argument)) {
-		if f.End > len(text) {
-			return true
+	line := make([]byte, 0, size+len(argument))
+	for _, word := range before[first:] {
+		line = append(append(line, word...), ' ')
+	}
+	at := len(line)
+	for _, f := range Find(append(line, argument...)) {
+		if f.End > at {
+			return max(0, f.Start-at), f.Format, true
 		}
 	}
-	return false
+	return 0, "", false
 }
+
+// noArgument stands in a list for what is no string.
+const noArgument = "\x1f"
 
 // Redact replaces every credential in s by [redacted FORMAT], and returns how many there were. It looks again at what it
 // made, because what stood beside a credential may be recognised only when that is gone.
@@ -199,14 +247,19 @@ func RedactTree(v any) (any, int) {
 
 func redactList(v []any) (any, int) {
 	out, n := make([]any, len(v)), 0
-	var before [2]string
+	before := make([]string, 0, len(v))
 	for i, x := range v {
 		y, k := RedactTree(x)
-		s, _ := x.(string)
-		if k == 0 && IsArgument(before, s) {
-			y, k = redacted(FormatAssignment), 1
+		s, isText := x.(string)
+		if !isText {
+			s = noArgument
 		}
-		before = [2]string{before[1], s}
+		if k == 0 {
+			if start, format, ok := IsArgument(before, s); ok {
+				y, k = s[:start]+redacted(format), 1
+			}
+		}
+		before = append(before, s)
 		out[i] = y
 		n += k
 	}

@@ -147,6 +147,10 @@ func TestArguments(t *testing.T) {
 	for _, argv := range [][]any{
 		{"vault", "login", "--token", secret}, {"curl", "-u", "admin:" + secret, "https://example.org"}, {"curl", "--user", "admin:" + secret},
 		{"sshpass", "-p", secret, "ssh", "host"}, {"app", "--client-secret", secret}, {"app", "--api-key", secret},
+		{"curl", "-uadmin:" + secret, "https://example.org"}, {"curl", "-s", "-X", "POST", "-u", "admin:" + secret}, {"mysql", "-h", "db", "-uroot", "-p" + secret, "shop"},
+		{"docker", "login", "-u", "bot", "-p", secret, "registry.example.org"}, {"sshpass", "-p" + secret, "ssh", "host"}, {"openssl", "rsa", "-passin", "pass:" + secret},
+		{"redis-cli", "-h", "cache", "-a", secret}, {"ldapsearch", "-D", "cn=a", "-w", secret}, {"aws", "configure", "set", "aws_secret_access_key", secret},
+		{"keytool", "-list", "-storepass", secret}, {"smbclient", "//host/share", "-U", "ann%" + secret}, {"npm", "config", "set", "//registry.example.org/:_authToken", secret},
 	} {
 		clean, n := RedactTree(argv)
 		if text := fmt.Sprint(clean); n != 1 || strings.Contains(text, secret) || len(clean.([]any)) != len(argv) {
@@ -155,7 +159,8 @@ func TestArguments(t *testing.T) {
 	}
 	for _, argv := range [][]any{
 		{"mkdir", "-p", "build-" + secret}, {"app", "--token-file", "/run/" + secret}, {"docker", "run", "-u", "1000:1000"}, {"app", "--password-stdin", secret},
-		{"app", "token", secret}, {"--token"}, {"git", "push", "-u", "origin:main2"}, {1, nil, "--token", true, secret},
+		{"app", "token", secret}, {"--token"}, {"git", "push", "-u", "origin:main2"}, {1, nil, "--token", true, secret}, {"mysql", "-P3306", "-p", "shop2"},
+		{"docker", "run", "-p8080:8080", "web1"}, {"curl", "-u", "$USER:$PASS1"}, {"mysql", "-p$MYSQL_PWD"}, {"docker", "login", "-u", "bot", "--password-stdin"},
 	} {
 		if clean, n := RedactTree(argv); n != 0 {
 			t.Errorf("%v: %v", argv, clean)
@@ -205,10 +210,12 @@ func TestRedactIsStable(t *testing.T) {
 func TestHostileTexts(t *testing.T) {
 	for _, piece := range []string{"sk-", "-eyJ", "://", "://a:", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "password=", "password", ":AA", "1:AA", "8Q~",
 		"xoxb-", "bearer ", "hooks.slack.com/services/", "a", "AKIA", ".atlasv1.", "SG.", "_token='", "chpasswd", "|a:chpasswd", "--token ", "login a password ", "-u ", "-u a:", ":5432:", ":5432:a:b:", "<password>", "?sig=",
-		"sshpass -p ", "aaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaa.", "pat00000000000000.0", "://a1b2c3d4e5f6g7h8i9j0@a/1", "pass=", "a.", "token"} {
+		"sshpass -p ", "aaaaaaaaaaaaaaaaaaaaaaaaaa.aaaaaa.", "pat00000000000000.0", "://a1b2c3d4e5f6g7h8i9j0@a/1", "pass=", "a.", "token", "twitter=",
+		"ldapadd -w ", "mysql -p ", "_pass=", "snyk.oauth_token=", "xoxe.xoxb-\u200b", "kind: secret\ndata:\n", "${token:-", "token\nvalue:", "a\u200b"} {
 		text := []byte(strings.Repeat(piece, 1<<20/len(piece)))
 		start := time.Now()
 		Find(text)
+		t.Logf("%q: %v for 64 KB", piece, time.Since(start)/16)
 		if d := time.Since(start); d > 20*time.Second { // what grows with the square takes minutes
 			t.Errorf("1 MiB of %q takes %v", piece, d)
 		}

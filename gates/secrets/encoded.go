@@ -40,6 +40,12 @@ func findEncoded(text []byte, depth int) []Finding {
 // unknown stands for a character that cannot be part of a credential, and ends whatever stands before it.
 const unknown = 1
 
+// nothing stands for a character that nobody sees, and is left out.
+const nothing = 2
+
+// lineSigns are what the escapes of line breaks stand for: some secrets are told by the line before them.
+var lineSigns = map[byte]byte{'n': '\n', 'r': '\r', 't': '\t'}
+
 // narrow takes pairs of bytes for characters of UTF-16, in either order, and keeps those of ASCII. Pairs of zeros are left out,
 // which makes it good for UTF-32 as well.
 func narrow(text []byte) []byte {
@@ -72,14 +78,18 @@ func unescape(text []byte) (out []byte, changed bool) {
 				c, n = hexEscape(text, i, 2, 4)
 			case 'x', 'X':
 				c, n = hexEscape(text, i, 2, 2)
-			case 'n', 'r', 't', 'b', 'f':
+			case 'n', 'r', 't':
+				c, n = lineSigns[text[i+1]], 2
+			case 'b', 'f':
 				c, n = ' ', 2
 			case '/', '"', '\'', '\\':
 				c, n = text[i+1], 2
 			}
 		}
 		changed = changed || n > 1
-		out = append(out, c)
+		if c != nothing || n == 1 {
+			out = append(out, c)
+		}
 		i += n
 	}
 	return out, changed
@@ -101,7 +111,10 @@ func hexEscape(text []byte, i, head, digits int) (c byte, n int) {
 			return text[i], 1
 		}
 	}
-	if value > 0x7f {
+	switch {
+	case unseen(rune(value)):
+		return nothing, head + digits
+	case value > 0x7f:
 		return unknown, head + digits
 	}
 	return byte(value), head + digits

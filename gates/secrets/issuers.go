@@ -1,5 +1,7 @@
 package secrets
 
+import "bytes"
+
 // alphabet is a set of bytes.
 type alphabet [256]bool
 
@@ -74,6 +76,20 @@ func monotonous(text []byte) bool {
 	return true
 }
 
+// sampled reports whether something of an issuer's form only shows that form.
+func sampled(value []byte) bool {
+	if documented[string(value)] {
+		return true
+	}
+	low := bytes.ToLower(value)
+	for _, part := range []string{"example", "xxxxxxxx", "your_", "your-", "_here_", "********", "........", "########"} {
+		if bytes.Contains(low, []byte(part)) {
+			return true
+		}
+	}
+	return false
+}
+
 // spelled reports whether text has s at that place, in this case.
 func spelled(text []byte, at int, s string) bool {
 	return len(text)-at >= len(s) && string(text[at:at+len(s)]) == s
@@ -95,6 +111,7 @@ var formats = []format{
 	token("aws-access-key-id", "AKIA", upperNum, 16, 16),
 	token("aws-access-key-id", "ASIA", upperNum, 16, 16),
 	token("aws-access-key-id", "ABIA", upperNum, 16, 16),
+	token("aws-access-key-id", "ACCA", upperNum, 16, 16),
 	token("aws-session-token", "IQoJb3JpZ2luX2Vj", base64Std, 100, 0),
 	token("aws-session-token", "FwoGZXIvYXdz", base64Std, 100, 0),
 	token("aws-bedrock-key", "ABSK", base64Std, 100, 0),
@@ -121,7 +138,7 @@ var formats = []format{
 	token("sonar-token", "squ_", hexDigits, 40, 40),
 	token("sonar-token", "sqp_", hexDigits, 40, 40),
 	token("sonar-token", "sqa_", hexDigits, 40, 40),
-	token("sourcegraph-token", "sgp_", letters("0123456789abcdef_"), 40, 0),
+	token("sourcegraph-token", "sgp_", letters("0123456789abcdefABCDEF_local"), 40, 0),
 	token("slack-token", "xoxb-", urlSafe, 20, 0),
 	token("slack-token", "xoxp-", urlSafe, 20, 0),
 	token("slack-token", "xoxa-", urlSafe, 20, 0),
@@ -130,6 +147,8 @@ var formats = []format{
 	token("slack-token", "xoxe.", dotted, 20, 0),
 	token("slack-app-token", "xapp-", urlSafe, 20, 0),
 	{"slack-webhook", "hooks.slack.com/services/", webhook("hooks.slack.com/services/", 40)},
+	{"slack-webhook", "hooks.slack.com/workflows/", webhook("hooks.slack.com/workflows/", 40)},
+	{"slack-webhook", "hooks.slack.com/triggers/", webhook("hooks.slack.com/triggers/", 40)},
 	{"discord-webhook", "discord.com/api/webhooks/", webhook("discord.com/api/webhooks/", 60)},
 	{"discord-webhook", "discordapp.com/api/webhooks/", webhook("discordapp.com/api/webhooks/", 60)},
 	{"teams-webhook", "webhook.office.com/webhookb2/", webhook("webhook.office.com/webhookb2/", 100)},
@@ -153,7 +172,7 @@ var formats = []format{
 	token("xai-key", "xai-", alnum, 60, 0),
 	token("replicate-token", "r8_", alnum, 37, 40),
 	token("perplexity-key", "pplx-", alnum, 40, 0),
-	token("hugging-face-token", "hf_", alnum, 30, 0),
+	token("hugging-face-token", "hf_", alnum, 30, 40),
 	token("nvidia-key", "nvapi-", urlSafe, 50, 0),
 	token("tavily-key", "tvly-", urlSafe, 28, 0),
 	token("pinecone-key", "pcsk_", urlSafe, 50, 0),
@@ -251,8 +270,11 @@ var formats = []format{
 	{"user-password", "-u ", userOption("-u ")},
 	{"user-password", "--user ", userOption("--user ")},
 	{"user-password", "chpasswd", chpasswd},
-	{"sshpass-password", "sshpass -p", sshpass},
+	{"kubernetes-secret", "kind:", kubernetesSecret},
+	{"sql-password", "identified by ", identifiedBy},
+	{"razorpay-key", "rzp_live_", razorpayKey},
 	{"authorization-header", "authorization: token ", authorization("authorization: token ")},
+	{"authorization-header", "authorization: api-token ", authorization("authorization: api-token ")},
 	{"authorization-header", "bearer ", authorization("bearer ")},
 	{"authorization-header", "basic ", authorization("basic ")},
 }

@@ -6,7 +6,7 @@ import "bytes"
 
 // nextValue is the value at i, with its quotation marks or without, if it may be a secret.
 func nextValue(text []byte, i int) (start, end int, ok bool) {
-	start, end, ok = value(text, i, false)
+	start, end, ok = value(text, i, false, anything)
 	return start, end, ok && secretLike(text[start:end])
 }
 
@@ -87,9 +87,89 @@ func chpasswd(text []byte, at int) (int, int, bool) {
 	return start, end, secretLike(text[start:end])
 }
 
-// sshpass is the password of sshpass -p PASSWORD.
-func sshpass(text []byte, at int) (int, int, bool) {
-	return nextValue(text, blanks(text, at+len("sshpass -p")))
+// identifiedBy is the password of IDENTIFIED BY 'password' in SQL, with or without the word that says how it is written.
+func identifiedBy(text []byte, at int) (int, int, bool) {
+	i := blanks(text, at+len("identified by "))
+	if n := len("password "); len(text)-i > n && bytes.EqualFold(text[i:i+n], []byte("password ")) {
+		i = blanks(text, i+n)
+	}
+	if i == len(text) || text[i] != '\'' && text[i] != '"' {
+		return 0, 0, false
+	}
+	start, end, ok := value(text, i, false, quotedOnly)
+	return start, end, ok && chosen(text[start:end])
+}
+
+// razorpayKey is a key of that service with no more than fourteen characters, which have letters of both cases.
+func razorpayKey(text []byte, at int) (int, int, bool) {
+	start := at + len("rzp_live_")
+	end := run(text, start, alnum, 14)
+	return at, end, spelled(text, at, "rzp_live_") && end == start+14 && !monotonous(text[start:end])
+}
+
+// kubernetesSecret is the data of a manifest of that kind, from its first value to its last.
+func kubernetesSecret(text []byte, at int) (start, end int, ok bool) {
+	i := blanks(text, at+len("kind:"))
+	i, _ = quote(text, i)
+	if n := len("secret"); len(text)-i < n || !bytes.EqualFold(text[i:i+n], []byte("secret")) || i+n < len(text) && wordChars[text[i+n]] {
+		return 0, 0, false
+	}
+	for _, window := range [][2]int{{i, min(len(text), i+manifestBytes)}, {max(0, at-manifestBytes), at}} {
+		part := text[window[0]:window[1]]
+		n := dataAt(part)
+		if n < 0 {
+			continue
+		}
+		if from, to := manifestValues(part[n+len("data:"):]); to > 0 {
+			base := window[0] + n + len("data:")
+			return base + from, base + to, true
+		}
+	}
+	return 0, 0, false
+}
+
+// dataAt finds the line data:, which is not metadata:.
+func dataAt(part []byte) int {
+	for at := 0; ; {
+		n := bytes.Index(part[at:], []byte("data:"))
+		if n < 0 {
+			return -1
+		}
+		if at += n; at == 0 || part[at-1] <= ' ' {
+			return at
+		}
+		at += len("data:")
+	}
+}
+
+// manifestBytes bounds how much of a manifest is looked at, before the line with its kind and behind it.
+const manifestBytes = 2048
+
+// manifestValues are the places of the first and the last value in Base64 in the lines name: value, or in blocks, until a line that is
+// not indented.
+func manifestValues(part []byte) (from, to int) {
+	at := 0
+	for line := range bytes.SplitSeq(part, []byte("\n")) {
+		here := at
+		at += len(line) + 1
+		body := bytes.TrimRight(line, " \t\r")
+		if len(body) > 0 && body[0] != ' ' && body[0] != '\t' && here > 0 {
+			break
+		}
+		if trimmed := bytes.TrimLeft(body, " \t"); len(trimmed) == 0 || trimmed[0] == '#' {
+			continue
+		}
+		start := bytes.LastIndexAny(body, " \t") + 1
+		value := bytes.Trim(body[start:], "\"'")
+		core := bytes.TrimRight(value, "=")
+		if len(value) >= 10 && run(core, 0, base64Std, 0) == len(core) && len(value)%4 == 0 {
+			if to == 0 {
+				from = here + start
+			}
+			to = here + len(body)
+		}
+	}
+	return from, to
 }
 
 // dottedTokens calls found with the tokens that only their parts tell, in order: a bot's of Discord, and a personal one of Airtable.

@@ -113,11 +113,30 @@ func privateKey(text []byte, at int) (int, int, bool) {
 	if end < 0 || !bytes.Contains(label[:end], []byte("PRIVATE KEY")) {
 		return 0, 0, false
 	}
+	body := at + len("-----BEGIN ") + end + len("-----")
 	mark := []byte("-----END " + string(label[:end]) + "-----")
-	if i := bytes.Index(text[at:], mark); i >= 0 {
-		return at, at + i + len(mark), true
+	if !written(text[body:]) {
+		return 0, 0, false
+	}
+	if i := bytes.Index(text[body:], mark); i >= 0 {
+		return at, body + i + len(mark), true
 	}
 	return at, len(text), true
+}
+
+// written reports whether there is a key between the marks of a PEM block, and not words that say where one belongs.
+func written(body []byte) bool {
+	for at := 0; at < min(len(body), 256); at++ {
+		if c := body[at]; c == '\\' || c <= ' ' || c == '"' || c == '\'' || c == ',' || c == '+' || c == '`' || c == '#' || c == '*' {
+			if c == '\\' {
+				at++
+			}
+			continue
+		}
+		end := run(body, at, base64Std, 0)
+		return end == len(body) && end-at >= 4 || end-at >= 16 || end-at >= 4 && end < len(body) && body[end] == ':' // a header, Proc-Type: 4,ENCRYPTED
+	}
+	return false
 }
 
 // puttyKey is a PuTTY key file, to its end.
@@ -135,10 +154,7 @@ func urlPassword(text []byte, at int) (int, int, bool) {
 	for i := start; i < len(text) && i-start < 512; i++ {
 		switch c := text[i]; {
 		case c == '@':
-			if colon < 0 || i == colon+1 || placeholder(text[colon+1:i]) {
-				return 0, 0, false
-			}
-			return colon + 1, i, true
+			return colon + 1, i, colon >= 0 && likelyURLPassword(text[colon+1:i])
 		case c == ':' && colon < 0:
 			colon = i
 		case c <= ' ' || c == '/' || c == '?' || c == '#' || c == '"' || c == '\'' || c == '`' || c == '<' || c >= 0x7f:
@@ -146,6 +162,11 @@ func urlPassword(text []byte, at int) (int, int, bool) {
 		}
 	}
 	return 0, 0, false
+}
+
+// likelyURLPassword reports whether what stands in the place of a password in a URL is one. Short words there are those of examples.
+func likelyURLPassword(value []byte) bool {
+	return !placeholder(value) && !monotonous(value) && (len(value) >= 8 || chosen(value))
 }
 
 // authorization is the value of an HTTP header of that name.

@@ -148,4 +148,27 @@ var harmless = []harmlessForm{
 	{"prose", "numbers", 1, text("token: 1234567890123, password attempts: 10000000001")},
 	{"prose", "mail", 1, text("reset the password: ann.example2@example.org")},
 	{"prose", "port", 1, text("http://host:8080/a@b, ssh://git@host:2222/a.git")},
+
+	{"references", "secret-arn", 1, text(`secret_arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:MyTestSecret-a1b2c3"`)},
+	{"references", "credentials-id", 3, func(m maker) string {
+		return "usernamePassword(credentialsId: '" + m.uuid() + "', usernameVariable: 'U')"
+	}},
+	{"references", "client-token", 3, func(m maker) string { return `"ClientToken": "` + m.uuid() + `"` }},
+	{"references", "credential-source", 1, text("credential_source=Ec2InstanceMetadata")},
+	{"references", "package", 1, text("Maven - io.jsonwebtoken:jjwt-jackson-0.11.2")},
+
+	{"examples", "aws-key", 1, text("AK" + "IAIOSFODNN7EXAMPLE and wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")},
+	{"examples", "rfc7617", 1, text(`Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==`)},
+	{"examples", "url", 1, text("http://foo:bar@localhost:8080/")},
+	{"examples", "pem", 1, text("-----BEGIN SSH PRIVATE KEY-----\n<base64 encoded key here>\n-----END SSH PRIVATE KEY-----")},
+	{"examples", "openshift", 1, text("--token=sha256~XXXXXXXXXX_PUT_YOUR_TOKEN_HERE_XXXXXXXXXXXX")},
+	{"examples", "shell-default", 1, text(`ADMIN_PASSWORD="${E2E_ADMIN_PASSWORD:-e2e-admin-pass}"`)},
+	{"examples", "masked", 1, text("password: Zk7q********b8, token=abc1...x9z2, api_key: sk-1234****")},
+	{"examples", "header-without-key", 1, text("curl -H 'Authorization: Bearer' -H 'X-Api-Key: ' https://api.example.org")},
+
+	{"code", "go-identifier", 1, text("var rsaPrivateKey = test1024Key")},
+	{"code", "test-variable", 1, text("config.Certificates[0].PrivateKey = testRSA2048PrivateKey")},
+	{"code", "escaped-newline", 1, text(`env = 'GEMINI_API_KEY=home\nOTHER_VAR=secret'`)},
+	{"code", "hf-identifier", 1, text("(id)hf_requiredCharacteristicTypesForDisplayMetadata;")},
+	{"code", "words-in-words", 1, text("SetSysctl = \"vxqs08kfuf6ja2ldbs12jtff\"; rookTable = 00a1b2c3d4")},
 }

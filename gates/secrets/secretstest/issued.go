@@ -104,4 +104,11 @@ var issued = []form{
 	{"keys", "pkcs8-encrypted", func(m maker) string { return m.pem("ENCRYPTED PRIV"+"ATE KEY", 600) }},
 	{"keys", "openssh", func(m maker) string { return m.pem("OPENSSH PRIV"+"ATE KEY", 300) }},
 	{"keys", "pgp", func(m maker) string { return m.pem("PGP PRIV"+"ATE KEY BLOCK", 500) }},
+
+	{"services", "easypost-test", func(m maker) string { return "EZ" + "TK" + m.of(mixed, 54) }},
+	{"chat", "slack-trigger", func(m maker) string {
+		return "https://hooks.slack.com/tri" + "ggers/T" + m.of(caps, 10) + "/" + m.of(digit, 13) + "/" + m.of(hex, 32)
+	}},
+	{"payment", "razorpay", func(m maker) string { return "rzp" + "_live_" + m.of(mixed, 14) }},
+	{"source hosting", "gitlab-runner", func(m maker) string { return "GR134" + "8941" + m.of(mixed, 20) }},
 }
