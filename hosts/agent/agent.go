@@ -222,7 +222,11 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 	if err != nil {
 		return hostFault("work folder: %v", err)
 	}
-	defer a.folders.give(folder)
+	defer func() {
+		if res.Leaked == 0 {
+			a.folders.give(folder)
+		} // else it stays locked as long as this process lives: what would not die may yet wake up in there
+	}()
 	env := a.env(id, attemptMark(a.opt.WorkDir, id, res.Attempt), folder.path, cwd, p.Env)
 	if len(deps) > 0 {
 		if fail := a.provide(folder.path, deps); fail != nil {

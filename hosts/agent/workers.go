@@ -38,6 +38,8 @@ type workerProcess struct {
 	out   *os.File
 	r     *bufio.Reader
 	roots []os.FileInfo // as they were when it started
+
+	forget func() // that it is ours
 }
 
 func (a *Agent) files(ctx context.Context, id string, params any, timeout time.Duration, res *job.Result) *failure {
@@ -164,6 +166,7 @@ func (w *workers) close() {
 	defer w.mu.Unlock()
 	for _, p := range w.idle {
 		p.in.Close()
+		p.forget()
 		p.cmd.Wait()
 		p.out.Close()
 	}
@@ -199,6 +202,7 @@ func (w *workers) start(spec roots.Spec, data int64) (*workerProcess, error) {
 		out.Close()
 		return nil, err
 	}
+	p.forget = sandbox.Known(p.cmd.Process.Pid)
 	if err := writeLine(in, hello{Roots: spec, Restrict: w.restrict, Data: data}); err != nil {
 		p.kill()
 		return nil, err
@@ -211,7 +215,10 @@ func (p *workerProcess) kill() {
 	p.cmd.Process.Kill()
 	p.in.Close()
 	p.out.Close()
-	go p.cmd.Wait()
+	go func() {
+		p.cmd.Wait()
+		p.forget()
+	}()
 }
 
 // ask sends one request and copies the answer's data to out, until the deadline or the end of ctx. usable reports

@@ -193,9 +193,14 @@ func (a *attempt) finishConfined() {
 		a.swept()
 	}
 	if a.report.Lost {
+		// What it kept is ours when it is dead, and not before.
+		unix.Kill(a.keeper.pid, unix.SIGKILL)
+		unix.Waitid(unix.P_PID, a.keeper.pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		s := endAdopted()
 		killed, left := sweep(a.cmd.Mark, 0)
-		a.report.Survivors += killed
-		a.report.Leaked += left
+		a.report.Survivors += s.killed + killed
+		a.report.Leaked += s.left + left
+		a.report.Killed = s.names
 	}
 	if a.held() {
 		a.drain(a.cmd.waitDelay())

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,12 +70,14 @@ func TestConfinedRun(t *testing.T) {
 // TestConfinedMemory: where memory runs out, jobs are ended first.
 func TestConfinedMemory(t *testing.T) {
 	own, err := os.ReadFile("/proc/self/oom_score_adj")
-	if err != nil || string(own) == oomScore+"\n" {
+	n, numErr := strconv.Atoi(strings.TrimSpace(string(own)))
+	if err != nil || numErr != nil || n >= 1000 {
 		t.Fatalf("the score of this process is %q: %v", own, err)
 	}
+	want := strconv.Itoa(min(n+oomScore, 1000)) + "\n"
 	each(t, func(t *testing.T, level Level) {
 		c := confined(t, level, "cat /proc/self/oom_score_adj")
-		if r := run(t, c); r.ExitCode != 0 || string(c.Stdout.Head) != oomScore+"\n" {
+		if r := run(t, c); r.ExitCode != 0 || string(c.Stdout.Head) != want {
 			t.Errorf("%q %+v", c.Stdout.Head, r)
 		}
 	})

@@ -47,6 +47,9 @@ type keeper struct {
 	program    []unix.SockFilter
 	supervisor supervisor
 
+	score              int // where the OOM killer is told of us, -1 is not
+	ownScore, jobScore []byte
+
 	pid     int // of the job, 0 is none
 	pidfd   int
 	over    bool // it has ended
@@ -201,7 +204,15 @@ func (k *keeper) launch(s *start) (at step, errno syscall.Errno) {
 	j.path, j.argv, j.env = path, &argv[0], &env[0]
 	k.over, k.outcome = false, ended{}
 	k.supervisor.begin()
-	if k.pid, err = j.start(k.flags); err != nil {
+	// The job inherits its score. Without capabilities, as we are by now, we get our own back.
+	if k.score >= 0 {
+		unix.Pwrite(k.score, k.jobScore, 0)
+	}
+	k.pid, err = j.start(k.flags)
+	if k.score >= 0 {
+		unix.Pwrite(k.score, k.ownScore, 0)
+	}
+	if err != nil {
 		k.pid = 0
 		b := err.(*birthError)
 		return b.step, b.errno

@@ -43,6 +43,7 @@ type held struct {
 	made     time.Time
 	used     bool // it has started a job
 	broken   bool
+	forget   func()
 }
 
 // Close ends the keepers that wait. No job may be running.
@@ -183,6 +184,12 @@ func fork(level Level, c *Confinement) (*held, error) {
 		return nil, err
 	}
 	defer unix.Close(null)
+	if level != LevelFull {
+		if err := adopt(); err != nil {
+			unix.Close(pair[0])
+			return nil, trouble("subreaper", err)
+		}
+	}
 	Seal()
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{keeperName}, &syscall.ProcAttr{
 		Dir: "/", Env: []string{"GOMAXPROCS=1", "GOTRACEBACK=none"},
@@ -199,7 +206,7 @@ func fork(level Level, c *Confinement) (*held, error) {
 		}
 		return nil, err
 	}
-	return &held{pid: pid, ctl: pair[0], made: time.Now()}, nil
+	return &held{pid: pid, ctl: pair[0], made: time.Now(), forget: Known(pid)}, nil
 }
 
 // namespaces says where a keeper starts. At LevelRestricted it must not be killed before it has killed its job, so that
@@ -313,6 +320,7 @@ func (h *held) stillborn(err error) error {
 // close ends the keeper. One that is broken gets the time to end its job.
 func (h *held) close() {
 	unix.Close(h.ctl)
+	defer h.forget()
 	if h.broken {
 		for deadline := time.Now().Add(dying + time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			if pid, err := unix.Wait4(h.pid, nil, unix.WNOHANG, nil); pid == h.pid || err == unix.ECHILD {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +15,27 @@ const secureBits = 1<<0 | 1<<1 | // NOROOT
 	1<<2 | 1<<3 | // NO_SETUID_FIXUP
 	1<<6 | 1<<7 // NO_CAP_AMBIENT_RAISE
 
-// oomScore makes a process look as if it had half the memory of the machine beside its own.
-const oomScore = "500"
+// oomScore makes a job look as if it had half the memory of the machine beside its own.
+const oomScore = 500
+
+// openScore opens the place where the kernel is told whom to end first where memory runs out: jobs before what else is on
+// the machine, and their keeper not before them, since it ends what else a job has started. A kernel that does not take
+// it confines no less.
+func (k *keeper) openScore() {
+	k.score = -1
+	b, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil {
+		return
+	}
+	own, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return
+	}
+	k.ownScore, k.jobScore = []byte(strconv.Itoa(own)), []byte(strconv.Itoa(min(own+oomScore, 1000)))
+	if fd, err := unix.Open("/proc/self/oom_score_adj", unix.O_WRONLY|unix.O_CLOEXEC, 0); err == nil {
+		k.score = fd
+	}
+}
 
 func trouble(primitive string, err error) *problem {
 	p := &problem{Primitive: primitive, Text: err.Error(), Errno: unix.EINVAL}
@@ -29,9 +49,7 @@ func trouble(primitive string, err error) *problem {
 // goes all the way to exec, which it does with nothing to execute.
 func (k *keeper) prepare() *problem {
 	swallow()
-	// Jobs inherit it: where memory runs out, the kernel ends them before what else is on the machine. A kernel that does
-	// not take it confines no less.
-	_ = os.WriteFile("/proc/self/oom_score_adj", []byte(oomScore), 0)
+	k.openScore()
 	k.abi = landlockABI()
 	switch {
 	case k.abi == 0:

@@ -3,10 +3,12 @@
 package sandbox
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -208,37 +210,80 @@ func TestHelperConfinedRunner(t *testing.T) {
 	run(t, c)
 }
 
-// TestKeeperDies kills the keeper in the middle of a job: that is no end of a job, and nothing is left either.
+// TestKeeperDies kills the keeper in the middle of a job: that is no end of a job, and nothing is left either, also not of
+// what has neither the environment nor the session of the job.
 func TestKeeperDies(t *testing.T) {
-	need(t, LevelFull)
-	tag := tag(t)
-	c := confined(t, LevelFull, "setsid sleep "+tag+" & sleep "+tag)
-	c.Keepers = new(Keepers)
-	defer c.Keepers.Close()
-	go func() {
-		for range 500 {
-			if len(tagged(tag)) >= 2 {
+	each(t, func(t *testing.T, level Level) {
+		tag := tag(t)
+		c := confined(t, level, "setsid sleep "+tag+" & setsid env -i /bin/sh -c '(sleep "+tag+" & sleep "+tag+") >/dev/null 2>&1' & sleep "+tag)
+		c.Keepers = new(Keepers)
+		defer c.Keepers.Close()
+		go func() {
+			for range 1000 {
+				if len(tagged(tag)) >= 4 {
+					break
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			for _, pid := range children() {
+				if cmdline, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline"); strings.HasPrefix(string(cmdline), keeperName) {
+					unix.Kill(pid, unix.SIGKILL)
+				}
+			}
+		}()
+		r, err := c.Run(t.Context())
+		if err != nil || !r.Lost || r.Signal == 0 || r.Leaked != 0 {
+			t.Errorf("%+v %v", r, err)
+		}
+		if left := tagged(tag); len(left) > 0 {
+			t.Error(left)
+		}
+		if r := run(t, func() *Cmd { d := confined(t, level, "true"); d.Keepers = c.Keepers; return d }()); r.ExitCode != 0 {
+			t.Errorf("the next job: %+v", r)
+		}
+	})
+}
+
+// TestScores: where memory runs out, a job is ended before its keeper, and cannot change that.
+func TestScores(t *testing.T) {
+	each(t, func(t *testing.T, level Level) {
+		if level == LevelFull {
+			t.Skip("the kernel ends with the keeper all that it kept; and the score is not to be read here") // no /proc of others
+		}
+		c := confined(t, level, "sleep 60")
+		c.Keepers = new(Keepers)
+		defer c.Keepers.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan Report)
+		go func() {
+			r, _ := c.Run(ctx)
+			ended <- r
+		}()
+		score := func(pid int) int {
+			b, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/oom_score_adj")
+			n, _ := strconv.Atoi(strings.TrimSpace(string(b)))
+			return n
+		}
+		own := score(os.Getpid())
+		var job []int
+		for range 1000 {
+			if job = list(c.Mark, 0); len(job) > 0 {
 				break
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
-		for _, pid := range children() {
-			if comm(pid) != "sh" {
-				p, _ := os.FindProcess(pid)
-				p.Kill()
-			}
+		if len(job) == 0 {
+			t.Fatal("the job was not found")
 		}
-	}()
-	r, err := c.Run(t.Context())
-	if err != nil || !r.Lost || r.Signal == 0 {
-		t.Errorf("%+v %v", r, err)
-	}
-	if left := tagged(tag); len(left) > 0 {
-		t.Error(left)
-	}
-	if r := run(t, func() *Cmd { d := confined(t, LevelFull, "true"); d.Keepers = c.Keepers; return d }()); r.ExitCode != 0 {
-		t.Errorf("the next job: %+v", r)
-	}
+		st, _ := os.ReadFile("/proc/" + strconv.Itoa(job[0]) + "/stat")
+		keeper, _ := strconv.Atoi(strings.Fields(string(st[strings.LastIndexByte(string(st), ')')+2:]))[1])
+		if score(keeper) != own || score(job[0]) != min(own+oomScore, 1000) {
+			t.Errorf("keeper %d, job %d, and this process %d", score(keeper), score(job[0]), own)
+		}
+		cancel()
+		<-ended
+	})
 }
 
 // TestSweepWithoutScope ends what jobs left the way that it is done where neither a pid namespace nor a Landlock scope
