@@ -77,8 +77,8 @@ func allowedControl(r rune, p place) bool {
 	return false
 }
 
-// classify returns the flaw of one character. Its neighbours decide whether a joiner or a selector is part of an emoji.
-func classify(r, before, after rune, p place) flaw {
+// classify returns the flaw of one character by itself.
+func classify(r rune, p place) flaw {
 	switch {
 	case r < 0x7f && r >= ' ':
 		return noFlaw
@@ -92,8 +92,6 @@ func classify(r, before, after rune, p place) flaw {
 		return bidi
 	case r >= 0xe0000 && r <= 0xe007f:
 		return tag
-	case (r == 0x200d || r == 0xfe0f) && p >= argument && pictograph(before) && (r == 0xfe0f || pictograph(after)):
-		return noFlaw
 	case Unseen(r):
 		return invisible
 	case unicode.Is(unicode.Zs, r):
@@ -102,6 +100,36 @@ func classify(r, before, after rune, p place) flaw {
 		return unassigned
 	}
 	return noFlaw
+}
+
+// each calls visit for each character of a text with its flaw, which depends on those around it: what joins the characters of an emoji or
+// the letters of a word stands where it belongs. In identifiers nothing of the kind does.
+func each(text []rune, p place, visit func(i int, f flaw)) {
+	for i := 0; i < len(text); i++ {
+		if p > identifier {
+			if n := emojiAt(text[i:]); n > 1 {
+				for end := i + n; i < end; i++ {
+					visit(i, noFlaw)
+				}
+				i--
+				continue
+			}
+		}
+		f := classify(text[i], p)
+		switch {
+		case f == noFlaw || p == identifier:
+		case f == invisible && invisibleInPlace(text, i):
+			f = noFlaw
+		case f == space && p >= argument && spaceInPlace(text, i):
+			f = noFlaw
+		case text[i] == '\r' && p >= argument && i+1 < len(text) && text[i+1] == '\n':
+			f = noFlaw // a line break, as two characters
+		}
+		if flawCodes[f][inContent(p)] == "" {
+			f = noFlaw
+		}
+		visit(i, f)
+	}
 }
 
 var assigned = []*unicode.RangeTable{unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cf}
@@ -115,11 +143,6 @@ func Unseen(r rune) bool {
 	}
 	return unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) ||
 		unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
-}
-
-// pictograph reports whether r may be part of an emoji.
-func pictograph(r rune) bool {
-	return unicode.Is(unicode.So, r) || r == 0xfe0f || r >= 0x1f3fb && r <= 0x1f3ff
 }
 
 // inspection is what was found in one string.
@@ -141,22 +164,17 @@ func (in *inspection) any() bool {
 // inspect looks at every character of s.
 func inspect(s string, p place) inspection {
 	var in inspection
-	before, n := rune(0), 0
-	for i, r := range s {
-		n++
-		after := rune(0)
-		if r >= 0x80 {
-			after, _ = utf8.DecodeRuneInString(s[i+utf8.RuneLen(r):])
+	text := []rune(s)
+	each(text, p, func(i int, f flaw) {
+		if f == noFlaw {
+			return
 		}
-		if f := classify(r, before, after, p); f != noFlaw && flawCodes[f][inContent(p)] != "" {
-			if in.found[f] == 0 {
-				in.first[f], in.at[f] = r, n
-			}
-			in.found[f]++
+		if in.found[f] == 0 {
+			in.first[f], in.at[f] = text[i], i+1
 		}
-		before = r
-	}
-	if p != content && !norm.NFC.IsNormalString(s) {
+		in.found[f]++
+	})
+	if p != content && !normalised(s) {
 		in.found[notNFC] = 1
 	}
 	return in
@@ -172,22 +190,17 @@ func inContent(p place) int {
 // clean returns s without what inspect finds in it.
 func clean(s string, p place) string {
 	var b strings.Builder
-	before := rune(0)
-	for i, r := range s {
-		after := rune(0)
-		if r >= 0x80 {
-			after, _ = utf8.DecodeRuneInString(s[i+utf8.RuneLen(r):])
-		}
-		switch f := classify(r, before, after, p); {
-		case f == noFlaw || flawCodes[f][inContent(p)] == "":
-			b.WriteRune(r)
-		case f == space:
+	text := []rune(s)
+	each(text, p, func(i int, f flaw) {
+		switch f {
+		case noFlaw:
+			b.WriteRune(text[i])
+		case space:
 			b.WriteByte(' ')
 		}
-		before = r
-	}
-	if p == content {
-		return b.String()
+	})
+	if mended := b.String(); p == content || normalised(mended) {
+		return mended
 	}
 	return norm.NFC.String(b.String())
 }
@@ -199,7 +212,7 @@ func cleanMessage(s string) string {
 		switch {
 		case r == '\n' || r == '\t':
 			b.WriteByte(' ')
-		case r == utf8.RuneError || classify(r, 0, 0, identifier) != noFlaw:
+		case r == utf8.RuneError || classify(r, identifier) != noFlaw:
 			fmt.Fprintf(&b, "<U+%04X>", r)
 		default:
 			b.WriteRune(r)
