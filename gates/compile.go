@@ -46,6 +46,7 @@ type Rules struct {
 	prompts   []string
 	env       []string // allowed names, and prefixes with *
 	roots     PathChecker
+	base      string // the first root
 	exec      *execRules
 	programs  []Program
 	policies  *policy.Set
@@ -75,7 +76,7 @@ type kindRule struct {
 // Compile checks everything that can be wrong with the rules. The error joins one for each place in the config, which it
 // names by its JSON Pointer, and for each policy rule; there are no rules then.
 func Compile(cfg Config, env Environment) (*Rules, error) {
-	r := &Rules{config: cfg, roots: env.Roots, prompts: env.Prompts}
+	r := &Rules{config: cfg, roots: env.Roots, base: env.Base, prompts: env.Prompts}
 	var faults []error
 	add := func(errs ...error) { faults = append(faults, errs...) }
 

@@ -1,10 +1,12 @@
 package gates_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -148,6 +150,66 @@ func TestProgramInRoot(t *testing.T) {
 	}
 	if _, err := compile(allow("./sub/run.sh"), func() gates.ExecRule { r := allow(filepath.Join(work, "sub/run.sh")); r.InRoot = false; return r }()); err == nil {
 		t.Error("two rules that do not agree on it load")
+	}
+}
+
+// TestClosedArguments: an argument that names a closed folder is refused in every spelling, relative to the folder that the job works
+// in, with ".." and through links.
+func TestClosedArguments(t *testing.T) {
+	b := newBench(t, nil)
+	work, elsewhere := filepath.Join(b.dir, "work"), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(elsewhere, "deep/er"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"out": filepath.Join(elsewhere, "deep/er"), "sub/up": "..", "../side": "runtime"} {
+		if err := os.Symlink(target, filepath.Join(work, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	back, err := filepath.Rel(elsewhere, b.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		arg, cwd string
+		closed   bool
+	}{
+		{filepath.Join(b.dir, "config/sheratan.json"), "", true},
+		{"../config/sheratan.json", "", true},
+		{work + "/../config/x", "", true},
+		{"../runtime", "", true},
+		{"../side/inbox", "", true},
+		{"--file=../config/sheratan.json", "", true},
+		{"../../config/x", "sub", true},
+		{"sub/../../config/x", "", true},
+		{"sub/up/../config/x", "", true}, // the kernel goes up from where the link leads
+		{"out/../../" + back + "/config/x", "", true},
+		{"./.././/config", "", true},
+		{"../config", work + "/sub", false}, // that is work/config
+		{"config/x", "", false},
+		{"../other/x", "", false},
+		{"../../config/x", "", false},
+		{"x..y", "", false},
+		{"...", "", false},
+		{strings.Repeat("../", 2000) + "config", "", false}, // longer than any path
+	} {
+		params := map[string]any{"argv": []string{"true", tt.arg}}
+		if tt.cwd != "" {
+			params["cwd"] = tt.cwd
+		}
+		raw, err := json.Marshal(map[string]any{"payload": map[string]any{"kind": "exec", "params": params}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed := false
+		for _, g := range b.rules.Evaluate(t.Context(), input(string(raw))).Gates {
+			for _, r := range g.Reasons {
+				closed = closed || r.Code == "FORBIDDEN_PATH" && r.Pointer == "/payload/params/argv/1"
+			}
+		}
+		if closed != tt.closed {
+			t.Errorf("%q in %q: closed %t, want %t", tt.arg, tt.cwd, closed, tt.closed)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package gates
 import (
 	"cmp"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -198,15 +199,58 @@ func (e *evaluation) closedArgument(v *verdict, cwd, arg, pointer string) {
 		if text == "" {
 			continue
 		}
-		if !filepath.IsAbs(text) {
-			text = filepath.Join(cwd, text)
-		}
-		var fault *roots.PathError
-		if err := e.rules.roots.Check(text); errors.As(err, &fault) && fault.Code == roots.ForbiddenPath && !namesGit(text) {
-			v.add(string(fault.Code), "/payload/params"+pointer, "%s", fault.Message)
-			return
+		for _, path := range e.rules.places(cwd, text) {
+			var fault *roots.PathError
+			if err := e.rules.roots.Check(path); errors.As(err, &fault) && fault.Code == roots.ForbiddenPath && !namesGit(path) {
+				v.add(string(fault.Code), "/payload/params"+pointer, "%s", fault.Message)
+				return
+			}
 		}
 	}
+}
+
+// places are the absolute paths that an argument may stand for in a folder: with its ".." taken as text, and as the kernel takes
+// them, behind the links before them.
+func (r *Rules) places(cwd, text string) []string {
+	if len(text) > longestPath {
+		return nil // no system opens it
+	}
+	if !filepath.IsAbs(text) {
+		if !filepath.IsAbs(cwd) {
+			if cwd = filepath.Join(r.base, cwd); r.base == "" {
+				return []string{filepath.Join(cwd, text)}
+			}
+		}
+		text = cwd + "/" + text // not joined: that would take the ".." as text
+	}
+	list := []string{filepath.Clean(text)}
+	if !strings.Contains(text, "..") {
+		return list
+	}
+	if real := followed(text); real != list[0] {
+		list = append(list, real)
+	}
+	return list
+}
+
+// longestPath is PATH_MAX.
+const longestPath = 4096
+
+// followed goes along a path as the kernel does, as far as it exists: a ".." leads from where a link led.
+func followed(path string) string {
+	at := "/"
+	for _, name := range strings.Split(path, "/") {
+		if at = filepath.Join(at, name); name == "" || name == "." || name == ".." {
+			continue
+		}
+		if _, err := os.Readlink(at); err != nil {
+			continue // no link
+		}
+		if real, err := filepath.EvalSymlinks(at); err == nil {
+			at = real
+		}
+	}
+	return at
 }
 
 // namesGit reports whether a part of the path is .git, in any case.

@@ -67,6 +67,7 @@ func (b *bench) compile(cfg gates.Config) (*gates.Rules, error) {
 		Kinds:    kind.Builtin(),
 		Policies: b.files,
 		Roots:    b.roots,
+		Base:     filepath.Join(b.dir, "work"),
 		Resolve:  resolve,
 		Digest:   func(string) (string, error) { return "00", nil },
 	})

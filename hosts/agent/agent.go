@@ -175,6 +175,9 @@ func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *
 	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)
 }
 
+// writes reports whether a job may change what is in the roots.
+func (a *Agent) writes(j job.Job) bool { return a.opt.Access != nil && a.opt.Access(j).WriteRoots }
+
 // temporary is an error that may be gone at the next attempt.
 type temporary interface {
 	error
@@ -233,6 +236,11 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 			return fail
 		}
 		env = append(env, depsEnv(folder.path))
+	}
+	if isGit(path) && !a.writes(j) {
+		if env, err = withQuietGit(ctx, path, p.Argv, cwd, env); err != nil {
+			return failed(CodeRefused, false, "%v", err)
+		}
 	}
 	stdout, stderr, err := a.captures(id, res.Attempt, p.limit)
 	if err != nil {

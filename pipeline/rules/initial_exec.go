@@ -54,11 +54,11 @@ var harmless = []gates.ExecRule{
 // elsewhere, do not match.
 var toolchains = []gates.ExecRule{
 	{Program: "git", Args: []string{`status`, each(`-s|-b|-sb|--short|--branch|--porcelain(=v[12])?`)}, Match: forms{{"status", "--short"}}, NoMatch: forms{{"-c", "core.fsmonitor=x", "status"}}},
-	{Program: "git", Args: []string{`log`, each(`--(oneline|stat|graph|decorate|no-merges|name-only|name-status|reverse)|-[0-9]{1,4}|-n[0-9]{1,4}|` + revision)},
+	{Program: "git", Args: []string{`log`, each(`--(oneline|stat|graph|decorate|no-merges|name-only|name-status|reverse|no-ext-diff|no-textconv)|-[0-9]{1,4}|-n[0-9]{1,4}|` + revision)},
 		Match: forms{{"log", "--oneline", "-5"}}, NoMatch: forms{{"log", "--output=x"}, {"log", "-p", "--ext-diff"}}},
-	{Program: "git", Args: []string{`diff`, each(`--(stat|name-only|name-status|cached|staged|check)|--|` + revision + `|` + path)},
+	{Program: "git", Args: []string{`diff`, each(`--(stat|name-only|name-status|cached|staged|check|no-ext-diff|no-textconv)|--|` + revision + `|` + path)},
 		Match: forms{{"diff", "--stat", "HEAD~1", "--", "src"}}, NoMatch: forms{{"diff", "--output=x"}, {"diff", "--ext-diff"}, {"diff", "--no-index", "/etc/passwd", "x"}}},
-	{Program: "git", Args: []string{`show`, each(`--(stat|name-only|name-status|oneline|no-patch)|` + revision)}, Match: forms{{"show", "--stat", "HEAD"}}, NoMatch: forms{{"show", "--output=x"}, {"show", "HEAD:x"}}},
+	{Program: "git", Args: []string{`show`, each(`--(stat|name-only|name-status|oneline|no-patch|no-ext-diff|no-textconv)|` + revision)}, Match: forms{{"show", "--stat", "HEAD"}}, NoMatch: forms{{"show", "--output=x"}, {"show", "HEAD:x"}}},
 	{Program: "git", Args: []string{`ls-files`, each(filePath)}, Match: forms{{"ls-files", "src"}}, NoMatch: forms{{"ls-files", "../x"}}},
 	{Program: "go", Args: []string{`version`}, Match: forms{{"version"}}, NoMatch: forms{{"version", "-m", "/usr/bin/x"}, {"run", "x.go"}}},
 	{Program: "go", Args: []string{`vet|test`, each(goFlag + `|` + goPackage)}, Match: forms{{"vet", "./..."}, {"test", "-race", "-run=^TestX$", "./a/b"}},

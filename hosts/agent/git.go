@@ -1,0 +1,125 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A root's git configuration, or a file that it includes, can name programs that git runs when somebody only looks: a file system
+// monitor, filters, drivers for differences, hooks, pagers, checks of signatures. Jobs that may not change the roots get git
+// with these off, by variables, which count more than any file. Most settings have names that are known; those of filters are up
+// to the configuration, so it is asked for them first. Drivers for differences have no value that means none: where there are
+// any, the command line has to say that it wants none.
+
+// quietGit are the settings whose names are known.
+var quietGit = [][2]string{
+	{"core.fsmonitor", "false"}, {"core.hooksPath", "/dev/null"}, {"core.pager", "cat"}, {"core.alternateRefsCommand", ""}, {"core.sshCommand", "false"}, {"core.gitProxy", ""},
+	{"core.askPass", "true"}, {"credential.helper", ""}, {"log.showSignature", "false"}, {"protocol.allow", "never"}, {"protocol.ext.allow", "never"},
+	{"diff.ignoreSubmodules", "dirty"}, {"status.submoduleSummary", "false"}, {"submodule.recurse", "false"}, {"interactive.diffFilter", ""},
+}
+
+// namedByRoot matches settings with a name of the configuration's own.
+var namedByRoot = []struct {
+	key   *regexp.Regexp
+	value string
+}{
+	{regexp.MustCompile(`(?s)^filter\..*\.(clean|smudge|process|required)$`), ""},
+	{regexp.MustCompile(`(?s)^protocol\..*\.allow$`), "never"},
+	{regexp.MustCompile(`(?s)^credential\..*\.helper$`), ""},
+	{regexp.MustCompile(`(?s)^pager\..*$`), "false"},
+	{regexp.MustCompile(`(?s)^submodule\..*\.ignore$`), "dirty"},
+}
+
+// diffDriver matches settings that name a program for differences.
+var diffDriver = regexp.MustCompile(`(?s)^diff\.(external|.*\.(command|textconv))$`)
+
+// noDiff are commands of git that show no differences of contents.
+var noDiff = []string{"status", "ls-files", "ls-tree", "rev-parse", "rev-list", "branch", "tag", "remote", "describe", "show-ref", "for-each-ref", "config", "version", "--version"}
+
+// wantsDrivers reports whether a command line may run programs for differences.
+func wantsDrivers(argv []string) bool {
+	if len(argv) > 1 && slices.Contains(noDiff, argv[1]) {
+		return false
+	}
+	return !slices.Contains(argv, "--no-ext-diff") || !slices.Contains(argv, "--no-textconv")
+}
+
+// gitReadTime bounds how long git may need to list its settings: an included file can be a FIFO.
+const gitReadTime = 5 * time.Second
+
+// isGit reports whether a program is git.
+func isGit(program string) bool { return filepath.Base(program) == "git" }
+
+// withQuietGit returns the environment of a job that runs git in a folder and only looks.
+func withQuietGit(ctx context.Context, program string, argv []string, dir string, env []string) ([]string, error) {
+	names, err := gitSettings(ctx, program, dir, env)
+	if err != nil {
+		return nil, fmt.Errorf("the git settings of %s cannot be read, and they may name programs: %w", dir, err)
+	}
+	settings := slices.Clone(quietGit)
+	for _, name := range names {
+		if diffDriver.MatchString(name) && wantsDrivers(argv) {
+			return nil, fmt.Errorf("the git setting %s names a program that git would run: a job that may not change the root has to say --no-ext-diff and --no-textconv", name)
+		}
+		for _, own := range namedByRoot {
+			if own.key.MatchString(name) {
+				settings = append(settings, [2]string{name, own.value})
+			}
+		}
+	}
+	n := 0
+	for _, v := range env {
+		if count, ok := strings.CutPrefix(v, "GIT_CONFIG_COUNT="); ok {
+			n, _ = strconv.Atoi(count)
+		}
+	}
+	for i, s := range settings {
+		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n+i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n+i, s[1]))
+	}
+	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", n+len(settings)), "GIT_NO_LAZY_FETCH=1", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0"), nil
+}
+
+// gitSettings lists the names of all settings that git finds in a folder, and in the .gitmodules above it. Listing runs nothing.
+func gitSettings(ctx context.Context, program, dir string, env []string) (names []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, gitReadTime)
+	defer cancel()
+	list := func(args ...string) error {
+		cmd := exec.CommandContext(ctx, program, append([]string{"--no-pager", "config", "--null", "--name-only"}, args...)...)
+		cmd.Dir, cmd.Env = dir, env
+		cmd.WaitDelay = time.Second
+		text, err := cmd.Output()
+		if err != nil {
+			var exit *exec.ExitError
+			if errors.As(err, &exit) {
+				err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
+			}
+			return err
+		}
+		for name := range strings.SplitSeq(string(text), "\x00") {
+			names = append(names, strings.TrimSuffix(name, "\n"))
+		}
+		return nil
+	}
+	if err := list("--includes", "--list"); err != nil {
+		return nil, err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		modules := filepath.Join(at, ".gitmodules")
+		if info, err := os.Lstat(modules); err == nil && info.Mode().IsRegular() {
+			return names, list("--no-includes", "--file", modules, "--list")
+		}
+		if at == filepath.Dir(at) {
+			return names, nil
+		}
+	}
+}
