@@ -73,7 +73,8 @@ type Status struct {
 	Ledger   LedgerState    `json:"ledger"`
 	Hosts    []hosts.Host   `json:"hosts"`
 	Paused   []Pause        `json:"paused"`
-	Strays   []string       `json:"strays"` // names in the inbox that are left alone, and why
+	Strays   []string       `json:"strays"`                // names in the inbox that are left alone, and why
+	Rules    string         `json:"rules_error,omitempty"` // why the loop that runs begins nothing
 }
 
 // Pause says that no job of a source ("" is all of them) is dispatched.
@@ -107,8 +108,11 @@ func (p *Pipeline) Status(ctx context.Context) (Status, error) {
 	return s, err
 }
 
-// inboxOf adds what waits in the inbox, and what lies there and is left alone.
-func (p *Pipeline) inboxOf(s *Status) error {
+// inboxOf adds what waits in the inbox, what lies there and is left alone, and why a loop takes nothing out of it.
+func (p *Pipeline) inboxOf(s *Status) (err error) {
+	if s.Rules, err = p.loopRefuses(); err != nil {
+		return err
+	}
 	n, strays, err := p.ws.CountInbox(inboxCounted)
 	s.Inbox = n
 	for _, stray := range strays {

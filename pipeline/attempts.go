@@ -42,6 +42,7 @@ func (p *Pipeline) Attempts(ctx context.Context, id string) ([]Attempt, error) {
 	}
 	var ends []ledger.Event
 	err := p.view(ctx, func(r *index.Reader) error {
+		ends = nil
 		return r.Events(index.EventFilter{Job: id}, func(ev ledger.Event) error {
 			switch ev.Event {
 			case job.JobAttemptFailed, job.JobCompleted, job.OutcomeUnknown, job.LeaseExpired:

@@ -68,6 +68,7 @@ func (p *Pipeline) Audit(ctx context.Context, o AuditOptions, emit func(AuditLin
 // openAudits lists the jobs for which it is time to ask for an opinion; with all those too for which it is not.
 func (p *Pipeline) openAudits(ctx context.Context, all bool) (ids []string, err error) {
 	err = p.view(ctx, func(r *index.Reader) error {
+		ids = nil
 		if all {
 			rows, err := r.List(index.JobFilter{Status: []job.Status{job.StatusQuarantined}})
 			for _, row := range rows {

@@ -101,8 +101,9 @@ func (p *Pipeline) change(ctx context.Context, s Selection, emit func(JobLine) e
 	}
 	for after, more := int64(-1), true; more; {
 		var ids []string
+		from := after
 		err := p.transact(ctx, func(b *batch) error {
-			ids = nil
+			ids, after = nil, from
 			rows, err := b.resolve(s, after, states...)
 			if err != nil {
 				return err

@@ -16,12 +16,19 @@ type EventFilter = index.EventFilter
 
 // Events calls emit with the events that are selected and their lines.
 func (p *Pipeline) Events(ctx context.Context, f EventFilter, emit func(line []byte, ev ledger.Event) error) error {
+	emitted := 0
 	return p.view(ctx, func(r *index.Reader) error {
+		before := emitted // by a call that an unusable index ended
 		return r.Events(f, func(ev ledger.Event) error {
+			if before > 0 {
+				before--
+				return nil
+			}
 			line, err := ev.AppendLine(nil)
 			if err != nil {
 				return err
 			}
+			emitted++
 			return emit(line, ev)
 		})
 	})
@@ -70,8 +77,18 @@ func (p *Pipeline) Follow(ctx context.Context, from int64, emit func(line []byte
 	return p.log.Follow(ctx, from, func(ev *ledger.Event, line []byte) error { return emit(line, *ev) })
 }
 
-// view reads the index in one consistent state.
+// view reads the index in one consistent state. Where that turns out to be garbage it is made again from the ledger, and fn is
+// called a second time: it must not rely on being called once.
 func (p *Pipeline) view(ctx context.Context, fn func(*index.Reader) error) error {
+	err := p.viewOnce(ctx, fn)
+	var garbage *index.GarbageError
+	if errors.As(err, &garbage) && ctx.Err() == nil {
+		err = p.viewOnce(ctx, fn)
+	}
+	return err
+}
+
+func (p *Pipeline) viewOnce(ctx context.Context, fn func(*index.Reader) error) error {
 	var err error
 	asked := false
 	for range indexTries {

@@ -93,6 +93,7 @@ func newWorld(t *testing.T) *world {
 	w.check(err)
 	dir := t.TempDir()
 	w.check(os.CopyFS(dir, os.DirFS(from)))
+	w.check(os.Remove(filepath.Join(dir, "runtime", ".sheratan", "places.json"))) // a copy, and no workspace that was moved
 	w.ws, err = workspace.Open(dir)
 	w.check(err)
 	w.p = w.open()

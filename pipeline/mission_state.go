@@ -75,6 +75,7 @@ const statusInbox = "inbox"
 func (p *Pipeline) Missions(ctx context.Context, limit int, emit func(MissionLine) error) error {
 	var lines []MissionLine
 	err := p.view(ctx, func(r *index.Reader) error {
+		lines = nil
 		list, err := r.Missions(limit)
 		for i := len(list) - 1; i >= 0 && err == nil; i-- {
 			m := list[i]

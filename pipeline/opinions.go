@@ -30,6 +30,7 @@ func (p *Pipeline) Opinions(ctx context.Context, id string) (list []Opinion, err
 	list = []Opinion{}
 	var refs []ledger.Ref
 	err = p.view(ctx, func(r *index.Reader) error {
+		list, refs = []Opinion{}, nil
 		return r.Events(index.EventFilter{Job: id}, func(ev ledger.Event) error {
 			switch ev.Event {
 			case job.AuditReported:

@@ -58,6 +58,7 @@ type Pipeline struct {
 	bids        bidStore
 	zones       *workspace.Zones
 	acts        bool            // the command is one that may write
+	submitted   bool            // something was put into the inbox while nobody was at work
 	rebooted    bool            // the machine was started again since a command last recovered
 	wrote       int             // events written by this process
 	at          int64           // length of the ledger behind the last of them
@@ -131,6 +132,10 @@ func (p *Pipeline) Close(ctx context.Context) error {
 			errs = append(errs, err)
 		} else if p.acts {
 			errs = append(errs, p.mend(ctx))
+		} else if p.submitted {
+			if err := p.mend(ctx); err != nil {
+				p.warn("git: %v", err) // what was submitted is safe, and that is all that was asked for
+			}
 		}
 	}
 	if p.db != nil {

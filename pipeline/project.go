@@ -232,6 +232,7 @@ func (p *Pipeline) moved(rows []indexRow) (ids []string, err error) {
 		if err != nil || pos.Size == p.at {
 			return err // nobody else wrote since this process did
 		}
+		ids = nil
 		for _, was := range rows {
 			now, ok, err := r.Job(was.ID)
 			if err != nil {

@@ -243,6 +243,7 @@ func (p *Pipeline) placeRows(rows []indexRow) bool {
 func (p *Pipeline) rows(ids []string) ([]indexRow, error) {
 	rows := make([]indexRow, 0, len(ids))
 	err := p.view(context.Background(), func(r *index.Reader) error {
+		rows = rows[:0]
 		for _, id := range ids {
 			row, ok, err := r.Job(id)
 			if err != nil {

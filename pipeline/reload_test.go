@@ -28,8 +28,8 @@ func (w *world) comesTo(id string, status job.Status) {
 	})
 }
 
-// A loop takes up new rules while it is at work, and its job goes on. Rules that are broken change nothing, and are
-// complained of once.
+// A loop takes up new rules while it is at work, and its job goes on. While rules are broken nothing begins, as config check
+// promises; that is complained of once, and status says it.
 func TestLoopTakesUpRules(t *testing.T) {
 	w := newWorld(t)
 	w.propose(exec("long", "", "sleep", "60"))
@@ -56,18 +56,31 @@ func TestLoopTakesUpRules(t *testing.T) {
 		time.Sleep(2 * lookEvery)
 	}
 	w.drop("operator", "old.json", noop("old", ""))
-	w.comesTo("old", job.StatusCompleted)
+	for range 3 {
+		w.forward(2 * rulesEvery)
+		time.Sleep(2 * lookEvery)
+	}
+	if _, ok, err := w.p.find(t.Context(), "old"); ok || err != nil {
+		t.Errorf("a proposal was taken in under rules that are broken: %v", err)
+	}
+	if s, err := w.p.Status(t.Context()); err != nil || !strings.Contains(s.Rules, "sheratan.json") {
+		t.Errorf("status says %q of the rules, %v", s.Rules, err)
+	}
 
 	w.write(w.ws.Config(), strings.Replace(testConfig, `"exec": [`, `"exec": [{"program": "ls", "args": [], "decision": "allow"},`, 1))
 	w.forward(2 * rulesEvery)
 	time.Sleep(2 * lookEvery)
 	w.drop("operator", "new.json", exec("new", "", "ls"))
 	w.comesTo("new", job.StatusCompleted)
+	w.comesTo("old", job.StatusCompleted)
+	if s, err := w.p.Status(t.Context()); err != nil || s.Rules != "" {
+		t.Errorf("status says %q of rules that were mended, %v", s.Rules, err)
+	}
 	if row := w.row("long"); row.Status != job.StatusRunning || row.Attempt != 1 {
 		t.Errorf("the job that was running is %s, attempt %d", row.Status, row.Attempt)
 	}
 	end()
-	if len(w.warned) != 1 || !strings.Contains(w.warned[0], "the rules in force stay") {
+	if len(w.warned) != 1 || !strings.Contains(w.warned[0], "nothing is begun until") {
 		t.Errorf("warnings: %q", w.warned)
 	}
 }

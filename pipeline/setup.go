@@ -138,7 +138,7 @@ func (p *Pipeline) RulesChanged() bool {
 	return p.rules != nil && p.rules.Changed()
 }
 
-// reloadRules loads the rules again. Where they cannot be loaded those in force stay.
+// reloadRules loads the rules again. Where they cannot be loaded the error says why, and those in force stay.
 func (p *Pipeline) reloadRules(ctx context.Context) error {
 	r, err := rules.Load(ctx, p.ws, rules.Options{})
 	if err != nil {

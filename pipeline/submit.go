@@ -75,7 +75,7 @@ func (p *Pipeline) Submit(ctx context.Context, source string, drafts []Draft) ([
 	number(out)
 	// Somebody who is at work commits by himself; looking at git here would only slow that down.
 	if rests, err := p.rests(abandoned); err == nil && rests {
-		p.acts = true
+		p.submitted = true
 	}
 	return out, ctx.Err()
 }

@@ -58,6 +58,10 @@ func (p *Pipeline) Tick(ctx context.Context, o TickOptions, emit func(TickLine) 
 	defer func() { p.later.on = false }()
 	t := &ticker{p: p, o: o, emit: emit, committed: p.now()}
 	if o.Loop {
+		if err := p.acceptRules(); err != nil { // what a loop that was killed left
+			return err
+		}
+		defer p.acceptRules()
 		t.watch = p.watchInbox()
 		defer t.watch.close()
 	}
@@ -144,26 +148,35 @@ func (p *Pipeline) queueHead(r *rules.Rules) source {
 // rulesEvery is how often a loop looks whether its rules have changed.
 const rulesEvery = time.Second
 
-// reload takes up rules that have changed, whether there is work or not: what begins from now on begins under them. Rules
-// that cannot be loaded leave those in force as they are, which is said once.
+// reload takes up rules that have changed, whether there is work or not: what begins from now on begins under them. While they
+// cannot be loaded nothing begins, as in every other command; what runs goes on. That is said once, and status says it.
 func (t *ticker) reload(ctx context.Context, now time.Time) error {
 	if now.Sub(t.compared) < rulesEvery {
 		return nil
 	}
 	t.compared = now
-	if !t.p.RulesChanged() {
+	held := t.complaint != ""
+	if !held && !t.p.RulesChanged() {
 		return nil
 	}
 	if err := t.p.reloadRules(ctx); err != nil {
-		if text := err.Error(); text != t.complaint {
-			t.complaint = text
-			t.p.warn("%v; the rules in force stay as they were", err)
+		text := err.Error()
+		if text == t.complaint {
+			return nil
 		}
-		return nil
+		t.complaint = text
+		t.p.warn("%v; nothing is begun until they are mended", err)
+		t.engine.adopt(t.engine.rules, noSource)
+		return t.p.refuseRules(text)
 	}
 	t.complaint = ""
+	if held {
+		if err := t.p.acceptRules(); err != nil {
+			return err
+		}
+	}
 	r, err := t.p.Rules(ctx)
-	if err != nil || r.Digest == t.engine.rules.Digest {
+	if err != nil || r.Digest == t.engine.rules.Digest && !held {
 		return err
 	}
 	t.engine.adopt(r, t.p.queueHead(r))
@@ -188,6 +201,9 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 			return false, until, err
 		}
 	}
+	if t.complaint != "" {
+		return false, now.Add(rulesEvery), t.commitDue(ctx, now, idle)
+	}
 	if idle || now.Sub(t.scanned) >= t.o.Interval || t.watch.fired() {
 		before := t.line.Received
 		if err := t.gate(ctx); err != nil {
@@ -201,12 +217,7 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 	}
 	more = more || allowed
 	if t.o.Loop {
-		if now.Sub(t.committed) >= commitEvery || idle && !more {
-			if err := t.commit(ctx); err != nil {
-				return false, until, err
-			}
-		}
-		return more, now.Add(t.o.Interval), nil
+		return more, now.Add(t.o.Interval), t.commitDue(ctx, now, idle && !more)
 	}
 	if more || !idle {
 		return more, until, nil
@@ -215,6 +226,14 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 		return false, now.Add(lookEvery), nil // an answer wakes the engine
 	}
 	return false, t.worthWaiting(ctx, now), nil
+}
+
+// commitDue has a loop commit when it has nothing else to do, and every ten seconds.
+func (t *ticker) commitDue(ctx context.Context, now time.Time, rests bool) error {
+	if now.Sub(t.committed) < commitEvery && !rests {
+		return nil
+	}
+	return t.commit(ctx)
 }
 
 // worthWaiting is when the next job wakes, where that is within the time that the tick lingers.

@@ -50,11 +50,23 @@ func (p *Pipeline) pass(ctx context.Context, fn func(*batch) error) (err error) 
 	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	// What has begun is finished: it takes milliseconds, and an interrupted one would be reported as a fault of the index.
 	ctx = context.WithoutCancel(ctx)
-	defer func() { p.discardGarbage(err) }()
-	tx, pos, err := p.beginLocked(ctx)
-	if p.discardGarbage(err) {
-		tx, pos, err = p.beginLocked(ctx) // nothing was decided yet, so this is the same as never having had it
+	wrote := p.wrote
+	err = p.passOnce(ctx, fn)
+	if !p.discardGarbage(err) {
+		return err
 	}
+	if p.wrote > wrote {
+		return nil // the events are durable, and whoever comes next makes an index of them
+	}
+	// Nothing is in the ledger, so this is the same as never having had that index: fn decides again by a whole one.
+	err = p.passOnce(ctx, fn)
+	p.discardGarbage(err)
+	return err
+}
+
+// passOnce is pass inside the lock. fn may be called again with another batch where an index turns out to be garbage.
+func (p *Pipeline) passOnce(ctx context.Context, fn func(*batch) error) error {
+	tx, pos, err := p.beginLocked(ctx)
 	if err != nil {
 		return err
 	}
@@ -86,6 +98,9 @@ func (p *Pipeline) pass(ctx context.Context, fn func(*batch) error) (err error) 
 		return err
 	}
 	p.wrote += b.out.Len()
+	for _, f := range b.after {
+		f()
+	}
 	if err := tx.SetPosition(after); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
@@ -93,9 +108,6 @@ func (p *Pipeline) pass(ctx context.Context, fn func(*batch) error) (err error) 
 		return err
 	}
 	p.at = after.Size
-	for _, f := range b.after {
-		f()
-	}
 	return nil
 }
 

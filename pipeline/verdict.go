@@ -276,6 +276,7 @@ func (p *Pipeline) gateReceived(ctx context.Context, r *rules.Rules) error {
 	for {
 		var ids []string
 		err := p.view(ctx, func(x *index.Reader) error {
+			ids = nil
 			rows, err := x.Inbox(batchJobs)
 			for _, row := range rows {
 				ids = append(ids, row.ID)

@@ -287,6 +287,7 @@ func (p *Pipeline) placeEverything(ctx context.Context) error {
 	for _, status := range []job.Status{job.StatusPending, job.StatusThrottled, job.StatusRunning, job.StatusQuarantined} {
 		var ids []string
 		err := p.view(ctx, func(r *index.Reader) error {
+			ids = nil
 			rows, err := r.List(index.JobFilter{Status: []job.Status{status}})
 			for _, row := range rows {
 				ids = append(ids, row.ID)

@@ -77,7 +77,9 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 		return w, err
 	}
 	w.Path = p.ws.Rel(p.placeOf(row))
+	waits, ledTo := w.WaitsFor, w.LedTo
 	err = p.view(ctx, func(r *index.Reader) error {
+		w.WaitsFor, w.LedTo = waits, ledTo
 		var err error
 		if w.Steps, err = p.steps(r, id); err != nil {
 			return err
@@ -103,6 +105,7 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 // goneOf returns the paths of those files of a result that were removed through the ledger.
 func (p *Pipeline) goneOf(ctx context.Context, res *job.Result) (paths []string, err error) {
 	err = p.view(ctx, func(r *index.Reader) error {
+		paths = nil
 		gone, err := removedOf(r, res.JobID)
 		for _, f := range res.Files() {
 			if has(gone, p.removedPath(f.Path)) {

@@ -97,7 +97,8 @@ func newConfigCheck(a *app) *cobra.Command {
 		Use:   "check",
 		Short: "look for mistakes in the rules",
 		Long: `Loads the rules as a tick would and prints everything that is wrong with them, with the place in the file.
-Rules with a mistake are not loaded by any command, so nothing runs until they are mended.`,
+Rules with a mistake are not loaded by any command, so nothing runs until they are mended. A loop that is at
+work lets its jobs end and begins nothing; status says so.`,
 		Example: `sheratan config check
 sheratan config check --config new.json`,
 		Annotations: exits(exitNoWorkspace),

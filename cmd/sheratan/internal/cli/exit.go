@@ -72,7 +72,7 @@ var exitTable = []exitRow{
 	{isType[*rules.InvalidError], exitError, "sheratan config check"},
 	{isType[*rules.LockedError], exitError, "sheratan config lock"},
 	{isType[*pipeline.RulesLockedError], exitError, "sheratan config lock"},
-	{isType[*index.GarbageError], exitError, "the same command again: the index was moved aside and is made again from the ledger"},
+	{isType[*index.GarbageError], exitError, "sheratan doctor"}, // twice in one command
 	{isError(pipeline.ErrWaitTimeout), exitTimeout, "sheratan status"},
 	{isError(syscall.ENOSPC), exitError, "sheratan doctor"},
 	{isError(syscall.EDQUOT), exitError, "sheratan doctor"},

@@ -70,6 +70,9 @@ func (a *app) statusText(root string, s pipeline.Status) string {
 	for _, pause := range s.Paused {
 		row("paused", "%s%s", everything(pause.Source), because(pause.Reason))
 	}
+	if s.Rules != "" {
+		row("rules", "%s; the loop begins nothing until they are mended", escape(s.Rules))
+	}
 	row("inbox", "%d", s.Inbox)
 	for _, stray := range s.Strays {
 		row("left alone", "%s", escape(stray))
