@@ -2,7 +2,10 @@ package rules
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -11,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/gates/policy"
@@ -142,12 +146,36 @@ func finder(roots []string) finding {
 				found, err = resolve(filepath.Clean(path))
 			}
 		}
+		if err == nil {
+			found, err = behindRustup(resolve, program, found)
+		}
 		if err != nil || inRoot(found.Path) || inRoot(found.Real) {
 			return "", false, false
 		}
 		return found.Path, slices.Contains(safePath, filepath.Dir(found.Path)), true
 	}
 }
+
+// behindRustup returns the program of the toolchain itself for one that is rustup under another name. Which toolchain that runs, a
+// rust-toolchain.toml in the folder decides, and it may name one in the root; and rustup needs settings that jobs do not see.
+func behindRustup(resolve func(string) (gates.Found, error), program string, found gates.Found) (gates.Found, error) {
+	if program == "rustup" || filepath.Base(found.Real) != "rustup" {
+		return found, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), rustupTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, found.Real, "which", program)
+	cmd.Dir = "/" // no rust-toolchain.toml has a say
+	text, err := cmd.Output()
+	path := strings.TrimSuffix(string(text), "\n")
+	if err != nil || !filepath.IsAbs(path) {
+		return gates.Found{}, fmt.Errorf("rustup which %s: %q, %w", program, path, errors.Join(err, gates.ErrNoProgram))
+	}
+	return resolve(filepath.Clean(path))
+}
+
+// rustupTime bounds how long init waits for rustup to say where a program is.
+const rustupTime = 10 * time.Second
 
 // initialFile is what of the config is written out, so that every default that people change is there to be seen. Lists
 // that come with the program and grow with it, such as the markers, are left to it.

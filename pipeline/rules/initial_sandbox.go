@@ -38,6 +38,9 @@ func initialSandbox(ws *workspace.Workspace, roots []string, find finding, rules
 			continue
 		}
 		if real, err := filepath.EvalSymlinks(r.Program); err == nil {
+			if filepath.Base(real) == "cargo" {
+				s.openRust(ws, real, env)
+			}
 			s.openRead(ws, filepath.Dir(real))
 		}
 	}
@@ -88,6 +91,27 @@ func (s *Sandbox) openGo(ws *workspace.Workspace, find finding, home string) map
 	}
 	s.openRead(ws, values[1])
 	return env
+}
+
+// openRust lets jobs read all of a toolchain that lies elsewhere, as rustup keeps them, and tells cargo which compiler is its own:
+// the system may have another one of the same name.
+func (s *Sandbox) openRust(ws *workspace.Workspace, cargo string, env map[string]string) {
+	bin := filepath.Dir(cargo)
+	sysroot := filepath.Dir(bin)
+	if info, err := os.Stat(filepath.Join(sysroot, "lib", "rustlib")); filepath.Base(bin) != "bin" || err != nil || !info.IsDir() {
+		return
+	}
+	s.openRead(ws, sysroot)
+	for name, program := range map[string]string{"RUSTC": "rustc", "RUSTDOC": "rustdoc"} {
+		if path := filepath.Join(bin, program); exists(path) {
+			env[name] = path
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // openRead adds what the system's own folders do not hold.

@@ -35,6 +35,51 @@ func TestFinder(t *testing.T) {
 	}
 }
 
+// TestCargoBehindRustup: init names the program of the toolchain, and not rustup, which would ask the root what to run.
+func TestCargoBehindRustup(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, tool := filepath.Join(dir, "bin"), filepath.Join(dir, "toolchains/stable/bin")
+	root := filepath.Join(dir, "root")
+	for _, d := range []string{bin, tool, filepath.Join(root, "evil"), filepath.Join(dir, "toolchains/stable/lib/rustlib")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A rustup as the real one is: where it is asked in the root, that decides.
+	rustup := "#!/bin/sh\ncase $PWD in " + root + "*) echo " + root + "/evil/$2;; *) echo " + tool + "/$2;; esac\n"
+	for path, text := range map[string]string{bin + "/rustup": rustup, tool + "/cargo-under-test": "#!/bin/sh\n", tool + "/rustc": "#!/bin/sh\n", root + "/evil/cargo-under-test": "#!/bin/sh\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("rustup", bin+"/cargo-under-test"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":/usr/bin:/bin")
+	t.Chdir(root)
+	if path, safe, ok := finder([]string{root})("cargo-under-test"); path != tool+"/cargo-under-test" || safe || !ok {
+		t.Errorf("found %q, %t, %t", path, safe, ok)
+	}
+	if path, _, ok := finder([]string{root})("rustup"); path != bin+"/rustup" || !ok {
+		t.Errorf("rustup itself: %q, %t", path, ok)
+	}
+	if err := os.WriteFile(bin+"/rustup", []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if path, _, ok := finder([]string{root})("cargo-under-test"); ok {
+		t.Errorf("a rustup without a toolchain: %q", path)
+	}
+	// All of the toolchain is open to jobs, and its compiler is the one that cargo takes.
+	env, s := map[string]string{}, Sandbox{}
+	s.openRust(workspace.At(filepath.Join(dir, "ws")), tool+"/cargo-under-test", env)
+	if env["RUSTC"] != tool+"/rustc" || !slices.Contains(s.Read, filepath.Join(dir, "toolchains/stable")) {
+		t.Errorf("%v, %+v", env, s.Read)
+	}
+}
+
 // TestCaches: the config of a new workspace tells jobs where Go keeps its caches, and the schema takes that.
 func TestCaches(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
