@@ -103,6 +103,9 @@ func access(r *rules.Rules, j job.Job) agent.Access {
 		a.WriteRoots, a.Network = k.Effect == kind.EffectWrite, k.Network && s.Network
 		if k.DataBytes > 0 && (a.Limits.Data == 0 || k.DataBytes < a.Limits.Data) {
 			a.Limits.Data = k.DataBytes
+			if a.Limits.Memory == 0 || k.DataBytes < a.Limits.Memory {
+				a.Limits.Memory = k.DataBytes
+			}
 		}
 	}
 	if params, err := kind.ParseParams(j.Payload.Kind, j.Payload.Params); err == nil {

@@ -28,6 +28,7 @@ const (
 	CodeCancelled   = "CANCELLED"    // it was ended because the context was
 	CodeStartFailed = "START_FAILED" // it could not be started
 	CodeSandbox     = "SANDBOX"      // it could not be confined as demanded, and did not start
+	CodeMemory      = "MEMORY"       // the kernel ended it, or a part of it, because it took more memory than the limit
 	CodeDisk        = "DISK"         // it was ended because its files took more of the disk than the limit
 	CodeHost        = "HOST_FAULT"   // the machine could not start it, and nothing of it ran; no result of a job has this one
 	CodeRefused     = "REFUSED"      // by the rules of this host, now

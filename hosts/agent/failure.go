@@ -45,6 +45,8 @@ func outcome(r sandbox.Report, timeout time.Duration) *failure {
 		return timedOut(timeout)
 	case r.Cancelled:
 		return failed(CodeCancelled, true, "cancelled")
+	case r.OverMemory && (r.Signal != 0 || r.ExitCode != 0):
+		return failed(CodeMemory, false, "ended because it took more memory than allowed")
 	case r.OverDisk:
 		return failed(CodeDisk, false, "ended because its files took more of the disk than allowed")
 	case r.Signal != 0:

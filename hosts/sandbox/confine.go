@@ -28,6 +28,7 @@ type Confinement struct {
 // Limits are per process where nothing else is said. 0 is no limit.
 type Limits struct {
 	Data      int64 // bytes of memory that can be written; addresses are not limited, Go and Java reserve many
+	Memory    int64 // bytes of the whole job, of any kind, where the machine has control groups for us (see Facts.Gaps)
 	Files     int64 // open files
 	FileSize  int64 // bytes of one file
 	CPU       int64 // seconds

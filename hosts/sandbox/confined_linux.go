@@ -62,7 +62,7 @@ func (a *attempt) startConfined() error {
 // hire returns a keeper: of the command's Keepers, or one that lives as long as this thread, and no longer than Run.
 func (a *attempt) hire() (*held, error) {
 	c := a.cmd
-	if c.Keepers != nil {
+	if c.Keepers != nil && c.Confine.Limits.Memory == 0 {
 		return c.Keepers.take(c.Level, c.Confine)
 	}
 	if err := c.Confine.check(c.Level); err != nil {
@@ -73,6 +73,19 @@ func (a *attempt) hire() (*held, error) {
 		return nil, err
 	}
 	a.own = true
+	if c.Confine.Limits.Memory > 0 {
+		g, err := newGroup(&c.Confine.Limits)
+		if err == nil {
+			h.group = g
+			err = g.add(h.pid)
+		} else if !Fault(err) {
+			err = nil // there are none, and Probe says that the limit does not hold
+		}
+		if err != nil {
+			h.close()
+			return nil, trouble("cgroup", err)
+		}
+	}
 	return h, h.setup(c.Level, c.Confine)
 }
 
@@ -201,6 +214,10 @@ func (a *attempt) finishConfined() {
 		a.report.Survivors += s.killed + killed
 		a.report.Leaked += s.left + left
 		a.report.Killed = s.names
+	}
+	if g := a.keeper.group; g != nil {
+		a.report.OverMemory = g.killed()
+		a.report.MaxRSS = max(a.report.MaxRSS, g.peak())
 	}
 	if a.held() {
 		a.drain(a.cmd.waitDelay())

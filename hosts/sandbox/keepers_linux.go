@@ -44,6 +44,7 @@ type held struct {
 	used     bool // it has started a job
 	broken   bool
 	forget   func()
+	group    *group // nil is none
 }
 
 // Close ends the keepers that wait. No job may be running.
@@ -159,7 +160,7 @@ func identity(level Level, c *Confinement) (string, error) {
 	}
 	b = strconv.AppendBool(append(b, 0), c.Network)
 	l := &c.Limits
-	for _, v := range []int64{l.Data, l.Files, l.FileSize, l.CPU, l.Processes} {
+	for _, v := range []int64{l.Data, l.Memory, l.Files, l.FileSize, l.CPU, l.Processes} {
 		b = strconv.AppendInt(append(b, ' '), v, 10)
 	}
 	return string(b), nil
@@ -321,6 +322,11 @@ func (h *held) stillborn(err error) error {
 func (h *held) close() {
 	unix.Close(h.ctl)
 	defer h.forget()
+	defer func() {
+		if h.group != nil {
+			h.group.remove()
+		}
+	}()
 	if h.broken {
 		for deadline := time.Now().Add(dying + time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			if pid, err := unix.Wait4(h.pid, nil, unix.WNOHANG, nil); pid == h.pid || err == unix.ECHILD {

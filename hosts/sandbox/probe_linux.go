@@ -57,6 +57,9 @@ func probe() Facts {
 		f.Gaps = append(f.Gaps, Gap{Primitive: "pid_max of a pid namespace", Lost: "jobs of root have no limit of processes",
 			Enable: "Linux 6.14 or later, or run as an ordinary user"})
 	}
+	if g, ok := memoryGap(); ok {
+		f.Gaps = append(f.Gaps, g)
+	}
 	// What gives full gives restricted; of the other way round both are tried.
 	if full := tryLevel(LevelFull); full == nil {
 		f.Level = LevelFull

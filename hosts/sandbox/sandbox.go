@@ -128,13 +128,15 @@ type Report struct {
 	TimedOut  bool           // it was ended by Cmd.Timeout
 	Cancelled bool           // it was ended by the context
 	OverDisk  bool           // it was ended because it used more than Limits.Disk
-	Stopped   []string       // names of the first few processes that were there when it was ended for one of these
-	Lost      bool           // its keeper was killed, and it with it; how it would have ended nobody knows
-	Level     Level          // that it ran at
-	Started   time.Time
-	Duration  time.Duration
-	CPU       time.Duration // user and system, of the process and the children that it waited for
-	MaxRSS    int64         // bytes, of the largest of these; 0 where it is not known
+	// OverMemory says that the kernel ended a process of it for want of memory within Limits.Memory.
+	OverMemory bool
+	Stopped    []string // names of the first few processes that were there when it was ended for one of these
+	Lost       bool     // its keeper was killed, and it with it; how it would have ended nobody knows
+	Level      Level    // that it ran at
+	Started    time.Time
+	Duration   time.Duration
+	CPU        time.Duration // user and system, of the process and the children that it waited for
+	MaxRSS     int64         // bytes, of the largest of these, or with Limits.Memory of all together and the files that they used; 0 where it is not known
 	// Survivors is how many processes were left when the first had ended, and were killed. At LevelNone only those are
 	// found that left its group.
 	Survivors int

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -23,17 +24,19 @@ type Sandbox struct {
 
 // SandboxLimits is the object "sandbox.limits". 0 is unlimited.
 type SandboxLimits struct {
-	DataBytes  int64 `json:"data_bytes"`
-	OpenFiles  int64 `json:"open_files"`
-	FileBytes  int64 `json:"file_bytes"`
-	CPUSeconds int64 `json:"cpu_seconds"`
-	Processes  int64 `json:"processes"`
-	DiskBytes  int64 `json:"disk_bytes"`
+	DataBytes int64 `json:"data_bytes"`
+	// MemoryBytes is what a whole job may have, where the machine can limit that; 0 is as much as data_bytes.
+	MemoryBytes int64 `json:"memory_bytes"`
+	OpenFiles   int64 `json:"open_files"`
+	FileBytes   int64 `json:"file_bytes"`
+	CPUSeconds  int64 `json:"cpu_seconds"`
+	Processes   int64 `json:"processes"`
+	DiskBytes   int64 `json:"disk_bytes"`
 }
 
 // Sandbox returns the limits as the sandbox takes them.
 func (l SandboxLimits) Sandbox() sandbox.Limits {
-	return sandbox.Limits{Data: l.DataBytes, Files: l.OpenFiles, FileSize: l.FileBytes, CPU: l.CPUSeconds,
+	return sandbox.Limits{Data: l.DataBytes, Memory: cmp.Or(l.MemoryBytes, l.DataBytes), Files: l.OpenFiles, FileSize: l.FileBytes, CPU: l.CPUSeconds,
 		Processes: l.Processes, Disk: l.DiskBytes}
 }
 
