@@ -41,7 +41,7 @@ func (p *Pipeline) models(r *rules.Rules) *relay.Relay {
 	}
 	return relay.New(relay.Config{Models: models}, relay.Options{
 		State: p.ws.RelayState(), Record: absolute(c.Record), Now: p.opts.Now, Getenv: p.opts.Getenv,
-		Redact: func(s string) string { out, _ := redactText(s); return out },
+		Redact: p.redacted, Mask: func(s string) string { out, _ := p.Secrets().Mask(s); return out },
 	})
 }
 

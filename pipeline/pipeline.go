@@ -37,7 +37,8 @@ type Options struct {
 	NoCommit bool         // leave the git commit to the next command
 	Worker   []string     // command that starts the worker process of the file kinds
 
-	Getenv func(string) string // for the keys of models; nil knows no variables
+	Getenv  func(string) string // for the keys of models; nil knows no variables
+	Environ []string            // NAME=value of all variables: those with the name of a secret are kept from models and proposers
 }
 
 // Pipeline is one process's hold on a workspace. Its methods may be called from one goroutine at a time.
@@ -48,9 +49,10 @@ type Pipeline struct {
 	docs   *ledger.Documents
 	runner ledger.Runner
 
-	mu    sync.Mutex // guards db and rules, which the loop replaces
+	mu    sync.Mutex // guards db and rules, which the loop replaces, and named
 	db    *index.DB
 	rules *rules.Rules
+	named namedSecrets
 
 	git         *history.Repository
 	memo        memo

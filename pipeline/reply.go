@@ -56,7 +56,29 @@ func (p *Pipeline) replyOf(row indexRow, j job.Job) Reply {
 	if o, ok := opinionOf(j); ok && o.Report.Message != "" {
 		r.Message += fmt.Sprintf(" (auditor %s: %s)", o.Auditor, o.Report.Message)
 	}
+	p.maskReply(&r)
 	return r
+}
+
+// maskReply takes named secrets out of what a reply tells: results of an earlier version, and what auditors said, were stored without that.
+func (p *Pipeline) maskReply(r *Reply) {
+	known := p.Secrets()
+	texts := []*string{&r.Message, &r.Stdout, &r.Stderr, &r.Error}
+	for i := range r.Reasons {
+		texts = append(texts, &r.Reasons[i].Message, &r.Reasons[i].Pointer)
+	}
+	for _, text := range texts {
+		*text, _ = known.Mask(*text)
+	}
+	kept := r.Suggestions[:0:0]
+	for _, s := range r.Suggestions {
+		if _, n := known.Mask(s.Path + "\n" + s.From + "\n" + string(s.Value)); n == 0 {
+			kept = append(kept, s)
+		}
+	}
+	if len(kept) < len(r.Suggestions) {
+		r.Suggestions = append([]job.Patch{}, kept...)
+	}
 }
 
 func replyMessage(r Reply, row indexRow) string {

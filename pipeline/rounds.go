@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -167,7 +168,7 @@ func (p *Pipeline) newsOf(s *standing) ([]json.RawMessage, error) {
 		if err != nil {
 			return nil, err
 		}
-		text, err := n.text()
+		text, err := n.text(p.Secrets())
 		if err != nil {
 			return nil, err
 		}
@@ -185,16 +186,20 @@ func (p *Pipeline) newsOf(s *standing) ([]json.RawMessage, error) {
 }
 
 // text is what is told, without credentials: with one in it there would be no next plan, because the gates refuse it.
-func (n news) text() ([]byte, error) {
+func (n news) text(known *secrets.Known) ([]byte, error) {
 	text, err := json.Marshal(n)
 	if err != nil {
 		return nil, err
 	}
-	if clean, _ := redactText(string(text)); json.Valid([]byte(clean)) {
+	if clean, _ := known.Redact(string(text)); json.Valid([]byte(clean)) {
 		return []byte(clean), nil
 	}
-	text, _, err = redactJSON(text)
-	return text, err
+	tree, err := schemas.Parse(text, schemas.DefaultLimits)
+	if err != nil {
+		return nil, err
+	}
+	tree, _ = known.RedactTree(tree)
+	return schemas.Marshal(tree)
 }
 
 func (p *Pipeline) newsOfJob(s *standing, m member) (news, error) {

@@ -107,7 +107,7 @@ func (p *Pipeline) newAgent(r *rules.Rules) (*agent.Agent, error) {
 		ArtifactBytes:   int64(r.Config.Limits.ArtifactBytes),
 		ArtifactCount:   r.Config.Limits.Artifacts,
 
-		Redact: func(s string) string { out, _ := secrets.Redact(s); return out },
+		Redact: p.redacted,
 		Now:    p.opts.Now,
 		Warn:   p.warn,
 		Worker: p.opts.Worker,

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -237,4 +240,101 @@ func joinedTexts(samples []secretstest.Sample) string {
 		b.WriteString(s.Text + "\n\n")
 	}
 	return b.String()
+}
+
+// TestNamedSecretsStayOut lets a job print a key of the config in many clothes. No pattern knows it: it is a secret because the config says
+// so. What agents, proposers and models are told has none of it; the control is a text of the same form that nobody named.
+func TestNamedSecretsStayOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	secret, other := "correct-horse-of-"+"the-operator", "another-horse-of-"+"somebody-else"
+	s.write("key", []byte(secret+"\n"))
+	if err := os.Chmod(s.path("key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.write("judge.sh", []byte("#!/bin/sh\ntee -a "+s.path("asked")+" >/dev/null\necho noted\n"))
+	var config obj
+	if err := json.Unmarshal(readFile(t, s.path("config/sheratan.json")), &config); err != nil {
+		t.Fatal(err)
+	}
+	config["relay"] = obj{"models": obj{
+		"judge":  obj{"backend": "command", "command": []string{"/bin/sh", s.path("judge.sh")}},
+		"remote": obj{"backend": "openai", "url": "http://127.0.0.1:9/v1", "model": "m", "key_file": s.path("key")},
+	}}
+	gates := config["gates"].(obj)
+	gates["models"] = []string{"judge"}
+	kinds := gates["kinds"].(obj)
+	kinds["allow"] = append(kinds["allow"].([]any), "llm")
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write("config/sheratan.json", text)
+
+	dressed := func(v string) map[string]string {
+		back := []byte(v)
+		slices.Reverse(back)
+		return map[string]string{
+			"plain": v, "reversed": string(back), "hex": hex.EncodeToString([]byte(v)), "base64": base64.StdEncoding.EncodeToString([]byte("x" + v)),
+			"twice": base64.URLEncoding.EncodeToString([]byte(hex.EncodeToString([]byte(v)))), "url": strings.ReplaceAll(v, "-", "%2D"),
+			"folded": v[:9] + "\n" + v[9:],
+		}
+	}
+	var lines strings.Builder
+	for name, v := range dressed(secret) {
+		fmt.Fprintf(&lines, "%s: %s.\n", name, v)
+	}
+	fmt.Fprintf(&lines, "%s\n%s\n", other, hex.EncodeToString([]byte(other)))
+	s.write("work/all.txt", []byte(lines.String()))
+	s.write("work/short.txt", []byte("it is "+secret+"\n"+other+"\n"))
+
+	a := newAgent(t, s)
+	told := map[string]string{}
+	for _, file := range []string{"all", "short"} {
+		a.must("propose", obj{"id": file, "payload": obj{"kind": "file_read", "params": obj{"path": file + ".txt"}}})
+		waited := a.must("wait", obj{"job_id": file})
+		if waited["status"] != "completed" {
+			t.Fatalf("wait: %v", waited)
+		}
+		told["wait "+file] = fmt.Sprint(waited)
+		told["result "+file] = fmt.Sprint(a.must("result", obj{"job_id": file}))
+		told["part of "+file] = a.must("result", obj{"job_id": file, "part": "stdout"})["text"].(string)
+		told["why "+file] = fmt.Sprint(a.must("why", obj{"job_id": file}))
+	}
+	a.must("propose", obj{"id": "asker", "depends_on": []string{"all"}, "payload": obj{"kind": "llm", "params": obj{"model": "judge", "prompt": "What is in it? " + secret}}})
+	if got := a.must("wait", obj{"job_id": "asker"}); got["status"] != "completed" {
+		t.Fatalf("wait: %v", got)
+	}
+	a.close()
+	told["prompt"] = string(readFile(t, s.path("asked")))
+	for _, file := range []string{"all", "short", "asker"} {
+		out, _, _ := s.run(nil, "why", file, "--json")
+		if file != "asker" { // whose proposal has it, as the proposer wrote it
+			told["why of the operator "+file] = string(out)
+		}
+	}
+	replies, err := filepath.Glob(s.path("runtime/outbox/replies/*/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range replies {
+		if !strings.Contains(name, "asker") {
+			told[filepath.Base(name)] = string(readFile(t, name))
+		}
+	}
+	for name, text := range told {
+		for how, v := range dressed(secret) {
+			if strings.Contains(text, v) {
+				t.Errorf("%s: the key as %s: %.300q", name, how, text)
+			}
+		}
+	}
+	for _, name := range []string{"result all", "part of all", "prompt"} {
+		if !strings.Contains(told[name], other) || !strings.Contains(told[name], hex.EncodeToString([]byte(other))) {
+			t.Errorf("%s: what nobody named is gone: %.300q", name, told[name])
+		}
+	}
+	if len(replies) == 0 {
+		t.Error("there are no replies: nothing is shown of them")
+	}
 }

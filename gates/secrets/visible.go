@@ -53,3 +53,12 @@ func visible(text []byte) ([]byte, cuts) {
 func unseen(r rune) bool {
 	return r != utf8.RuneError && (unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Variation_Selector, r) || r == 0x034f || r == 0x115f || r == 0x1160 || r == 0x3164 || r == 0xffa0)
 }
+
+// invisibleAt returns the character at the beginning of a text and its length, 0 if it has a look of its own.
+func invisibleAt(text []byte) (rune, int) {
+	r, n := utf8.DecodeRune(text)
+	if !unseen(r) {
+		return r, 0
+	}
+	return r, n
+}

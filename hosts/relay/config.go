@@ -205,6 +205,20 @@ func (m Model) key(getenv func(string) string) (string, error) {
 	return key, nil
 }
 
+// Keys returns the keys of the models, as far as they can be had.
+func (c Config) Keys(getenv func(string) string) []string {
+	if getenv == nil {
+		getenv = func(string) string { return "" }
+	}
+	var list []string
+	for _, m := range c.Models {
+		if key, err := m.key(getenv); err == nil && key != "" {
+			list = append(list, key)
+		}
+	}
+	return list
+}
+
 // maxKey bounds a file with a key, in bytes.
 const maxKey = 16 << 10
 

@@ -91,6 +91,7 @@ type Options struct {
 	State     string                                     // absolute path of the file for budgets and failures; "" keeps none
 	Record    string                                     // absolute path of the file to which conversations are added; "" is none
 	Redact    func(string) string                        // takes credentials out of what is recorded or reported; nil changes nothing
+	Mask      func(string) string                        // takes out of a request what no model may be told; nil changes nothing
 	Now       func() time.Time                           // nil is time.Now
 	Getenv    func(string) string                        // nil knows no variables
 	Transport http.RoundTripper                          // nil is one of our own
@@ -110,6 +111,9 @@ type Relay struct {
 
 // New returns a relay for the models of a config that has been checked. Close it.
 func New(c Config, opt Options) *Relay {
+	if opt.Mask == nil {
+		opt.Mask = func(s string) string { return s }
+	}
 	if opt.Redact == nil {
 		opt.Redact = func(s string) string { return s }
 	}
@@ -161,6 +165,7 @@ func (r *Relay) AskOne(ctx context.Context, name string, req Request) (Answer, e
 	if !ok {
 		return Answer{}, &Error{name, Unknown, 0, fmt.Errorf("is not in the config, which has %s", listed(r.Names()))}
 	}
+	req.System, req.Prompt = r.opt.Mask(req.System), r.opt.Mask(req.Prompt)
 	if size := len(req.System) + len(req.Prompt); m.RequestBytes > 0 && size > m.RequestBytes {
 		return Answer{}, &Error{name, TooLarge, 0, fmt.Errorf("the request has %d bytes, at most %d are allowed", size, m.RequestBytes)}
 	}

@@ -27,7 +27,16 @@ func (a *app) options() pipeline.Options {
 		NoCommit: a.global.NoCommit,
 		Worker:   workerArgv(),
 		Getenv:   a.env.Getenv,
+		Environ:  a.environ(),
 	}
+}
+
+// environ is the environment of this process, none where nobody gave one.
+func (a *app) environ() []string {
+	if a.env.Environ == nil {
+		return nil
+	}
+	return a.env.Environ()
 }
 
 // actor names who is at the keyboard, as the ledger does.

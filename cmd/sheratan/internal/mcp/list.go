@@ -27,7 +27,7 @@ type kindList struct {
 
 func (s *server) listKinds(ctx context.Context, _ nothing) (any, error) {
 	out := kindList{Kinds: []kindLine{}}
-	err := s.cfg.With(ctx, func(p *pipeline.Pipeline) error {
+	err := s.with(ctx, func(p *pipeline.Pipeline) error {
 		r, err := p.Rules(ctx)
 		if err != nil {
 			return err
@@ -63,7 +63,7 @@ func (s *server) listMissions(ctx context.Context, in missionsInput) (any, error
 		return nil, fmt.Errorf("limit: %d is not between 1 and 100", in.Limit)
 	}
 	out := missionList{Missions: []pipeline.MissionLine{}}
-	err := s.cfg.With(ctx, func(p *pipeline.Pipeline) error {
+	err := s.with(ctx, func(p *pipeline.Pipeline) error {
 		return p.Missions(ctx, missionsSeen, func(l pipeline.MissionLine) error {
 			if l.Source == s.cfg.Source {
 				out.Missions = append(out.Missions, l)
@@ -82,7 +82,7 @@ type missionInput struct {
 }
 
 func (s *server) showMission(ctx context.Context, in missionInput) (out any, err error) {
-	err = s.cfg.With(ctx, func(p *pipeline.Pipeline) error {
+	err = s.with(ctx, func(p *pipeline.Pipeline) error {
 		out, err = p.OwnMission(ctx, s.cfg.Source, in.MissionID)
 		return way(err, "list_missions names yours")
 	})

@@ -34,7 +34,7 @@ func (s *server) propose(ctx context.Context, arguments json.RawMessage) (out an
 		return nil, err
 	}
 	s.loop.begin()
-	err = s.cfg.With(ctx, func(p *pipeline.Pipeline) error {
+	err = s.with(ctx, func(p *pipeline.Pipeline) error {
 		arrivals, err := p.Arrivals(ctx)
 		if err != nil {
 			return err

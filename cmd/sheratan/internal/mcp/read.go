@@ -10,7 +10,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
 )
@@ -21,7 +20,7 @@ type jobInput struct {
 
 // own calls fn with the pipeline if the job is one of this source.
 func (s *server) own(ctx context.Context, id string, fn func(*pipeline.Pipeline) error) error {
-	return s.cfg.With(ctx, func(p *pipeline.Pipeline) error {
+	return s.with(ctx, func(p *pipeline.Pipeline) error {
 		if err := p.Own(ctx, s.cfg.Source, id); err != nil {
 			return err
 		}
@@ -114,7 +113,8 @@ func readPart(ctx context.Context, p *pipeline.Pipeline, in resultInput) (chunk,
 		data = data[:partBytes]
 	}
 	c.Binary = !utf8.Valid(data) && !c.Truncated
-	text, _ := secrets.Redact(strings.ToValidUTF8(string(data), "\ufffd"))
+	text, _ := p.Redact(string(data))
+	text = strings.ToValidUTF8(text, "\ufffd")
 	c.TotalBytes = len(text)
 	if in.Offset > len(text) {
 		return c, fmt.Errorf("offset: %d is behind the end, %s has %d bytes; begin at 0 or at next_offset", in.Offset, in.Part, len(text))

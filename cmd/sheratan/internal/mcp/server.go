@@ -9,10 +9,12 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline"
 )
 
@@ -42,8 +44,19 @@ you.`
 
 // server is one session with a client.
 type server struct {
-	cfg  Config
-	loop *loop
+	cfg    Config
+	loop   *loop
+	secret atomic.Pointer[secrets.Known] // what no answer may tell, as the config named it when a call last looked
+}
+
+// with calls fn with the pipeline, after it has learned what the operator names as secret. Where the rules do not load, that is what the
+// environment has.
+func (s *server) with(ctx context.Context, fn func(*pipeline.Pipeline) error) error {
+	return s.cfg.With(ctx, func(p *pipeline.Pipeline) error {
+		_, _ = p.Rules(ctx) // whoever needs them asks again and reports the error
+		s.secret.Store(p.Secrets())
+		return fn(p)
+	})
 }
 
 // Serve answers until In ends or ctx does. The jobs that it runs by then are ended where the cause of ctx is

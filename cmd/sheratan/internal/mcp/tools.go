@@ -10,7 +10,6 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
-	"github.com/sheratan/sheratan/gates/secrets"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -29,27 +28,27 @@ func (s *server) addTools(srv *mcp.Server) error {
 		Annotations: &mcp.ToolAnnotations{DestructiveHint: yes(true), OpenWorldHint: yes(true)},
 	}, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		out, err := s.propose(ctx, req.Params.Arguments)
-		return answer(out, err)
+		return s.answer(out, err)
 	})
-	add(srv, "wait", "Wait for a job", "Waits until a job that you proposed is over or blocked, and answers as propose does, with exit_code and the "+
+	add(s, srv, "wait", "Wait for a job", "Waits until a job that you proposed is over or blocked, and answers as propose does, with exit_code and the "+
 		"beginning of the output when it has run. When the time is over first, done is false and waits_for says what it waits for.", s.wait)
-	add(srv, "result", "Read a result", "Reads the result of a job that you proposed: how it ended, the beginning of its output, and the artifacts it left. With "+
+	add(s, srv, "result", "Read a result", "Reads the result of a job that you proposed: how it ended, the beginning of its output, and the artifacts it left. With "+
 		"part it reads the output or an artifact, up to 65536 bytes from offset.", s.result)
-	add(srv, "why", "Tell the story of a job", "Tells the whole story of a job that you proposed: who proposed it, what each gate and each auditor said, who allowed "+
+	add(s, srv, "why", "Tell the story of a job", "Tells the whole story of a job that you proposed: who proposed it, what each gate and each auditor said, who allowed "+
 		"it, what it waits for, every attempt, with the numbers of the events in the ledger that prove it.", s.why)
-	add(srv, "list_kinds", "List kinds of jobs", "Lists the kinds of jobs that may be proposed here, with the JSON Schema of their parameters, and the programs "+
+	add(s, srv, "list_kinds", "List kinds of jobs", "Lists the kinds of jobs that may be proposed here, with the JSON Schema of their parameters, and the programs "+
 		"that jobs of the kind exec may start.", s.listKinds)
-	add(srv, "list_missions", "List missions", "Lists the missions that you proposed, the newest last, with how far they have come.", s.listMissions)
-	add(srv, "show_mission", "Show a mission", "Shows a mission that you proposed, with each of its tasks.", s.showMission)
+	add(s, srv, "list_missions", "List missions", "Lists the missions that you proposed, the newest last, with how far they have come.", s.listMissions)
+	add(s, srv, "show_mission", "Show a mission", "Shows a mission that you proposed, with each of its tasks.", s.showMission)
 	return nil
 }
 
 // add registers a tool that changes nothing.
-func add[In any](srv *mcp.Server, name, title, text string, call func(context.Context, In) (any, error)) {
+func add[In any](s *server, srv *mcp.Server, name, title, text string, call func(context.Context, In) (any, error)) {
 	t := &mcp.Tool{Name: name, Title: title, Description: text, Annotations: &mcp.ToolAnnotations{ReadOnlyHint: true, OpenWorldHint: yes(false)}}
 	mcp.AddTool(srv, t, func(ctx context.Context, _ *mcp.CallToolRequest, in In) (*mcp.CallToolResult, any, error) {
 		out, err := call(ctx, in)
-		res, err := answer(out, err)
+		res, err := s.answer(out, err)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -61,22 +60,22 @@ func yes(b bool) *bool { return &b }
 
 // answer is what the agent gets: the value as JSON without credentials, as text and structured, or the error as a text that a
 // model can act on. Only the end of the session is an error of the protocol.
-func answer(v any, err error) (*mcp.CallToolResult, error) {
+func (s *server) answer(v any, err error) (*mcp.CallToolResult, error) {
 	if err == nil {
 		var text []byte
-		if text, err = clean(v); err == nil {
+		if text, err = s.clean(v); err == nil {
 			return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: string(text)}}, StructuredContent: json.RawMessage(text)}, nil
 		}
 	}
 	if errors.Is(err, context.Canceled) {
 		return nil, err
 	}
-	text, _ := secrets.Redact(told(err))
+	text, _ := s.secret.Load().Redact(told(err))
 	return &mcp.CallToolResult{IsError: true, Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil
 }
 
 // clean marshals v, and takes the credentials out of all of it: what goes from here goes into a prompt.
-func clean(v any) ([]byte, error) {
+func (s *server) clean(v any) ([]byte, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
@@ -85,7 +84,7 @@ func clean(v any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	redacted, n := secrets.RedactTree(tree)
+	redacted, n := s.secret.Load().RedactTree(tree)
 	if n == 0 {
 		return data, nil
 	}

@@ -34,7 +34,7 @@ func (s *server) wait(ctx context.Context, in waitInput) (any, error) {
 	}
 	s.loop.begin()
 	var out waited
-	err := s.cfg.With(ctx, func(p *pipeline.Pipeline) error {
+	err := s.with(ctx, func(p *pipeline.Pipeline) error {
 		done, err := until(ctx, time.Duration(seconds)*time.Second, func() (bool, error) {
 			known, err := p.OwnOrComing(ctx, s.cfg.Source, in.JobID)
 			if err != nil || !known {
