@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,7 @@ type Pipeline struct {
 	later       later
 	bids        bidStore
 	zones       *workspace.Zones
+	caches      caches
 	acts        bool            // the command is one that may write
 	submitted   bool            // something was put into the inbox while nobody was at work
 	rebooted    bool            // the machine was started again since a command last recovered
@@ -95,6 +97,7 @@ func Open(_ context.Context, ws *workspace.Workspace, o Options) (*Pipeline, err
 		o.Actor = fmt.Sprintf("uid:%d", os.Getuid())
 	}
 	p := &Pipeline{ws: ws, opts: o, told: map[string]bool{}}
+	p.caches.dir = filepath.Join(ws.Cache(), "sources")
 	p.zones = ws.Zones(func(dir string) { p.warn("%s: the folder was missing and is made again", dir) })
 	remade, err := ws.Restore()
 	if err != nil {

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -90,14 +91,12 @@ func lacks(f sandbox.Facts, level sandbox.Level) string {
 	return strings.Join(list, "; ")
 }
 
-// access says what a program may do beyond reading the roots: what the config opens to all, and what the exec rule that
+// access says what a program may do beyond reading the roots: what the config opens to all, the caches of its source, and what the exec rule that
 // allows its command line, or the kind of the operator's own, gives it.
-func access(r *rules.Rules, j job.Job) agent.Access {
+func access(r *rules.Rules, c *caches, j job.Job) agent.Access {
 	s := r.Config.Sandbox
-	for _, dir := range s.Caches {
-		_ = os.MkdirAll(dir, 0o700) // one that cannot be made is left out, and what wants to write there says so
-	}
-	a := agent.Access{Read: present(s.Read), Write: present(s.Caches), Limits: s.Limits.Sandbox()}
+	own := c.of(s.Caches, j.Provenance.Source)
+	a := agent.Access{Read: present(s.Read), Write: slices.Sorted(maps.Values(own)), Env: inCache(r, own), Limits: s.Limits.Sandbox()}
 	k, ok := r.Gates.Kind(j.Payload.Kind)
 	if ok && k.Own() {
 		a.WriteRoots, a.Network = k.Effect == kind.EffectWrite, k.Network && s.Network

@@ -92,7 +92,7 @@ func (p *Pipeline) newAgent(r *rules.Rules) (*agent.Agent, error) {
 		Host:       LocalHost,
 		Sandbox:    level,
 		Demand:     func(j job.Job) string { return demand(r, facts, level, j) },
-		Access:     func(j job.Job) agent.Access { return access(r, j) },
+		Access:     func(j job.Job) agent.Access { return access(r, &p.caches, j) },
 
 		Ask: func(ctx context.Context, model string, req relay.Request) (relay.Answer, error) {
 			if !slices.Contains(r.Config.Gates.Models, model) {

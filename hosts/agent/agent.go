@@ -231,7 +231,11 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 			a.folders.give(folder)
 		} // else it stays locked as long as this process lives: what would not die may yet wake up in there
 	}()
-	env := a.env(id, attemptMark(a.opt.WorkDir, id, res.Attempt), folder.path, cwd, p.Env)
+	var more Access
+	if a.opt.Access != nil {
+		more = a.opt.Access(j)
+	}
+	env := a.env(id, attemptMark(a.opt.WorkDir, id, res.Attempt), folder.path, cwd, more.Env, p.Env)
 	if len(deps) > 0 {
 		if fail := a.provide(folder.path, deps); fail != nil {
 			return fail
@@ -257,7 +261,7 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 		Stdout: stdout, Stderr: stderr, Timeout: timeout, Level: a.opt.Sandbox,
 	}
 	if a.opt.Sandbox != sandbox.LevelNone {
-		if cmd.Confine, err = a.confine(j, path, folder.path); err != nil {
+		if cmd.Confine, err = a.confine(more, path, folder.path); err != nil {
 			return unlessFault(err, CodeSandbox, false)
 		}
 		cmd.Keepers = &a.keepers

@@ -9,23 +9,21 @@ import (
 	"slices"
 
 	"github.com/sheratan/sheratan/hosts/sandbox"
-	"github.com/sheratan/sheratan/pipeline/job"
 )
 
 // confine says what a job may reach: the system and the roots read-only, its own folder, and what Access adds. What is
 // closed to jobs stays so where it lies inside of what is open. Where the roots may be changed, the workspace and the
 // repositories in them stay as they are, at the level that can.
-func (a *Agent) confine(j job.Job, program, folder string) (*sandbox.Confinement, error) {
-	var more Access
-	if a.opt.Access != nil {
-		more = a.opt.Access(j)
-	}
+func (a *Agent) confine(more Access, program, folder string) (*sandbox.Confinement, error) {
 	c := &sandbox.Confinement{
 		Read: append(sandbox.SystemPaths(), more.Read...), Write: slices.Clone(more.Write),
 		Work: folder, Tmp: filepath.Join(folder, "tmp"), Network: more.Network, Limits: more.Limits,
 	}
 	var closed []string
 	for _, path := range a.opt.Roots.Spec().Forbidden {
+		if path == filepath.Join(a.opt.Workspace, "cache") {
+			continue // closed to file kinds; what a program may reach in it Access says, and a cover would lie over that
+		}
 		if resolved, err := filepath.EvalSymlinks(path); err == nil {
 			path = resolved
 		}

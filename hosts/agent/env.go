@@ -19,11 +19,14 @@ func (a *Agent) checkEnv(env map[string]string) *failure {
 	return nil
 }
 
-// env builds the whole environment of a job. What the job sets comes last, and wins over Options.Env.
-func (a *Agent) env(id, mark, folder, cwd string, own map[string]string) []string {
+// env builds the whole environment of a job. What the job sets comes last, and wins over Options.Env; instead has other values for those.
+func (a *Agent) env(id, mark, folder, cwd string, instead, own map[string]string) []string {
 	env := make([]string, 0, len(a.opt.Env)+len(own)+6)
 	for _, e := range a.opt.Env {
 		name, _, _ := strings.Cut(e, "=")
+		if value, ok := instead[name]; ok {
+			e = name + "=" + value
+		}
 		if _, set := own[name]; !set && !reserved(name) {
 			env = append(env, e)
 		}

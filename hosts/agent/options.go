@@ -62,10 +62,11 @@ type Options struct {
 
 // Access is what one job may do.
 type Access struct {
-	WriteRoots bool     // change what is in the roots
-	Unprotect  []string // names of Protected that may be changed with them
-	Read       []string // absolute paths beside the system's: toolchains outside of /usr
-	Write      []string // caches
+	WriteRoots bool              // change what is in the roots
+	Unprotect  []string          // names of Protected that may be changed with them
+	Read       []string          // absolute paths beside the system's: toolchains outside of /usr
+	Write      []string          // caches
+	Env        map[string]string // in the place of those of Options.Env: where these caches are
 	Network    bool
 	Limits     sandbox.Limits
 }

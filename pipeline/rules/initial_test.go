@@ -124,3 +124,18 @@ func TestHostEnv(t *testing.T) {
 		}
 	}
 }
+
+// TestFileKindsStayOutOfCaches: where the workspace lies in a root, the caches of all sources do too.
+func TestFileKindsStayOutOfCaches(t *testing.T) {
+	m, err := Init(workspace.InitOptions{Cwd: t.TempDir(), Roots: []string{"."}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := mustLoad(t, m.Workspace)
+	if err := r.Roots.Check(filepath.Join(m.Workspace.Cache(), "sources/other/x")); err == nil {
+		t.Error("a file of a cache can be read and written")
+	}
+	if err := r.Roots.Check(filepath.Join(m.Workspace.Root(), "caches/x")); err != nil {
+		t.Errorf("the control: %v", err)
+	}
+}

@@ -147,7 +147,8 @@ func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedP
 		return nil, problems, nil
 	}
 	remade := restoreWork(ws, cfg.Gates.Roots)
-	open, err := roots.Open(ws.Root(), cfg.Gates.Roots, ws.Forbidden())
+	// The caches of other sources are nothing for file kinds either; programs see them where the workspace lies in a root.
+	open, err := roots.Open(ws.Root(), cfg.Gates.Roots, append(ws.Forbidden(), ws.Cache()))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, []Problem{{File: name, Pointer: "/gates/roots", Message: err.Error() + ": make the folder, or take it out of the roots"}}, nil
 	}

@@ -16,7 +16,7 @@ import (
 type Sandbox struct {
 	Minimum string        `json:"minimum"`         // full, restricted or none: the level below which no program is started
 	Level   string        `json:"level,omitempty"` // at which programs run; "" is the strongest that the machine gives
-	Caches  []string      `json:"caches"`          // absolute folders that every program may change
+	Caches  []string      `json:"caches"`          // folders in whose place each source has one that its programs may change
 	Read    []string      `json:"read"`            // absolute paths that every program may read, beside those of the system
 	Network bool          `json:"network"`         // whether exec rules may ask for it
 	Limits  SandboxLimits `json:"limits"`

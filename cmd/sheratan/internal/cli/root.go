@@ -24,7 +24,7 @@ func sections() []section {
 		{"decide", "Decide", []func(*app) *cobra.Command{
 			newReview, newApprove, newReject, newRevise, newCancel, newRetry, newPause, newResume}},
 		{"upkeep", "Upkeep", []func(*app) *cobra.Command{
-			newInit, newAgent, newMission, newConfig, newPolicy, newKinds, newHost, newRelay, newIndex, newDoctor, newSchema, newVersion, newCompletion, newMan}},
+			newInit, newAgent, newCache, newMission, newConfig, newPolicy, newKinds, newHost, newRelay, newIndex, newDoctor, newSchema, newVersion, newCompletion, newMan}},
 	}
 }
 
