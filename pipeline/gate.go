@@ -138,7 +138,7 @@ func (b *batch) configured(r *rules.Rules) error {
 	if err != nil {
 		return err
 	}
-	b.after = append(b.after, func() { b.p.configured = r.Digest })
+	b.after = append(b.after, func() { b.p.configured = r.Digest; b.p.shareKinds(r) })
 	if digest == r.Digest {
 		return nil
 	}

@@ -140,7 +140,9 @@ func (p *Pipeline) placeJob(row indexRow, j job.Job) error {
 	case "blocked":
 		err = p.placeBlocked(row, j, doc)
 	case "outbox":
-		err = p.placeResult(row, doc)
+		if err = p.placeResult(row, doc); err == nil {
+			p.share(row, j, doc)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", row.ID, err)

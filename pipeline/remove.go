@@ -166,7 +166,7 @@ func (p *Pipeline) deleteKept(rel string) error {
 		return nil // no result names such a path
 	}
 	path := p.abs(rel)
-	if err := remove(path); err != nil {
+	if err := errors.Join(remove(path), p.unshare(rel)); err != nil {
 		return err
 	}
 	for dir := filepath.Dir(path); strings.Contains(dir[len(p.ws.Results()):], ".artifacts"); dir = filepath.Dir(dir) {

@@ -47,6 +47,9 @@ func (p *Pipeline) replyOf(row indexRow, j job.Job) Reply {
 	}
 	if j.Status.Final() {
 		r.ResultPath = p.ws.Rel(p.ws.Result(row.ID, row.CompletedAt))
+		if p.ws.Separated(row.Source) {
+			r.ResultPath = p.ws.Rel(p.ws.SharedResult(row.Source, row.ID))
+		}
 		if res := p.resultOf(row, j); res != nil {
 			r.ExitCode = &res.ExitCode
 			r.Stdout, r.Stderr = res.Stdout.Text, res.Stderr.Text

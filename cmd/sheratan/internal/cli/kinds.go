@@ -48,6 +48,9 @@ sheratan kinds show go-test | jq .params`,
 		Annotations: exits(exitNoWorkspace),
 		Args:        cobra.ExactArgs(1),
 		RunE: a.run(func(_ context.Context, args []string) error {
+			if own, ok := a.own(); ok {
+				return own.showKind(args[0])
+			}
 			k, err := a.kind(args[0])
 			if err != nil {
 				return err
@@ -114,6 +117,9 @@ func (a *app) ownKinds() ([]rules.KindFile, error) {
 }
 
 func runKinds(ctx context.Context, a *app) error {
+	if own, ok := a.own(); ok {
+		return own.printKinds()
+	}
 	r, err := a.rulesHere(ctx)
 	if err != nil {
 		return err

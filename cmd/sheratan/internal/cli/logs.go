@@ -65,6 +65,9 @@ sheratan logs --remove job-7 --reason "names of customers"`,
 		if !o.Stdout && !o.Stderr {
 			o.Stdout, o.Stderr = true, true
 		}
+		if own, ok := a.own(); ok {
+			return own.logs(args[0], &o)
+		}
 		return a.with(ctx, func(p *pipeline.Pipeline) error { return runLogs(ctx, a, p, &o, args[0]) })
 	})
 	return c

@@ -36,6 +36,17 @@ sheratan submit --json *.json | sheratan wait - --json`,
 		if o.Timeout, err = parsePatience(timeout); err != nil {
 			return usagef("--timeout %s: %w", timeout, err)
 		}
+		if own, ok := a.own(); ok {
+			var ids []string
+			err := a.eachIDs(ctx, args, func(batch []string) error {
+				ids = append(ids, batch...)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return own.wait(ctx, ids, o)
+		}
 		return a.with(ctx, func(p *pipeline.Pipeline) error {
 			var ids []string
 			err := a.eachIDs(ctx, args, func(batch []string) error {

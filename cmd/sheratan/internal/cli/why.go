@@ -27,6 +27,9 @@ sheratan why job-7 --json | jq -r .unblock[]`,
 	}
 	c.ValidArgsFunction = a.completeJobs()
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
+		if own, ok := a.own(); ok {
+			return own.why(args[0])
+		}
 		return a.with(ctx, func(p *pipeline.Pipeline) error {
 			w, err := p.Why(ctx, args[0])
 			if err != nil {
