@@ -13,8 +13,9 @@ func newCache(a *app) *cobra.Command {
 	warm := &cobra.Command{
 		Use:   "warm go",
 		Short: "fill the shared build cache of Go",
-		Long: `Builds the standard library into the folder of sandbox.caches that GOCACHE in host.env names. Jobs never write there: the
-cache of each source begins as a copy of it, and those that sources have are left for new ones.`,
+		Long: `Builds the standard library into the folder of sandbox.caches that GOCACHE in host.env names. Jobs never
+write there: the cache of each source begins as a copy of it, and those that sources have are left for new
+ones.`,
 		Example:     `sheratan cache warm go`,
 		Annotations: workspaceExits(exitInterrupted),
 		Args:        cobra.ExactArgs(1),
@@ -39,8 +40,8 @@ cache of each source begins as a copy of it, and those that sources have are lef
 	clear := &cobra.Command{
 		Use:   "clear [SOURCE...]",
 		Short: "remove the caches of sources",
-		Long: `Removes what toolchains have kept for the jobs of these sources, of all where none is named. The next job of a source begins a
-new cache. Jobs that run meanwhile may fail.`,
+		Long: `Removes what toolchains have kept for the jobs of these sources, of all where none is named. The next job
+of a source begins a new cache. Jobs that run meanwhile may fail.`,
 		Example:     `sheratan cache clear crawler`,
 		Annotations: workspaceExits(),
 		RunE: a.run(func(ctx context.Context, args []string) error {
