@@ -130,24 +130,25 @@ const (
 // both ends) for each argument; "..." as the last stands for any rest, also none, and "(EXPR)..." for a rest in which
 // every argument matches EXPR.
 type ExecRule struct {
-	Program  string     `json:"program"` // a name, looked up in fixed folders, or an absolute path; with InRoot also a path relative to the first root
-	Args     []string   `json:"args"`
-	Decision Decision   `json:"decision"`
-	Rerun    string     `json:"rerun,omitempty"`       // "safe" where running it twice does no harm; else ""
-	Retries  *int       `json:"max_retries,omitempty"` // of a job that does not say it itself; nil is three where Rerun is safe, else none
-	Unsafe   bool       `json:"unsafe,omitempty"`      // permits arguments by which the program can run others
-	InRoot   bool       `json:"in_root,omitempty"`     // the program is a file in a root, which jobs may change
-	Write    bool       `json:"write,omitempty"`       // the roots may be changed; else they are read-only in the sandbox
-	Network  bool       `json:"network,omitempty"`     // Internet sockets, where the config lets rules ask for them
-	Match    [][]string `json:"match,omitempty"`       // examples, checked when the rule is loaded
-	NoMatch  [][]string `json:"no_match,omitempty"`
+	Program   string     `json:"program"` // a name, looked up in fixed folders, or an absolute path; with InRoot also a path relative to the first root
+	Args      []string   `json:"args"`
+	Decision  Decision   `json:"decision"`
+	Rerun     string     `json:"rerun,omitempty"`       // "safe" where running it twice does no harm; else ""
+	Retries   *int       `json:"max_retries,omitempty"` // of a job that does not say it itself; nil is three where Rerun is safe, else none
+	Unsafe    bool       `json:"unsafe,omitempty"`      // permits arguments by which the program can run others
+	InRoot    bool       `json:"in_root,omitempty"`     // the program is a file in a root, which jobs may change
+	Write     bool       `json:"write,omitempty"`       // the roots may be changed; else they are read-only in the sandbox
+	Unprotect []string   `json:"unprotect,omitempty"`   // names of settings in the roots that may be changed with them
+	Network   bool       `json:"network,omitempty"`     // Internet sockets, where the config lets rules ask for them
+	Match     [][]string `json:"match,omitempty"`       // examples, checked when the rule is loaded
+	NoMatch   [][]string `json:"no_match,omitempty"`
 }
 
 // Same reports whether another rule says the same, whatever its examples are.
 func (x ExecRule) Same(other ExecRule) bool {
 	return x.Program == other.Program && slices.Equal(x.Args, other.Args) && x.Decision == other.Decision &&
 		x.Rerun == other.Rerun && sameNumber(x.Retries, other.Retries) && x.Unsafe == other.Unsafe && x.InRoot == other.InRoot &&
-		x.Write == other.Write && x.Network == other.Network
+		x.Write == other.Write && slices.Equal(x.Unprotect, other.Unprotect) && x.Network == other.Network
 }
 
 func sameNumber(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -8,15 +8,16 @@ import (
 // ExecDecision is what the exec rules say of a command line.
 type ExecDecision struct {
 	Decision  Decision
-	Program   string // the real path of the program to execute, "" where there is no rule for it
-	SHA256    string // of the program when the rules were loaded; of one in a root, now
-	InRoot    bool   // the program is a file in a root, and may be another one by the time that the job starts
-	RerunSafe bool   // every rule that decided says so
-	Retries   int    // of a failed job that does not say it itself: the least that a rule that decided gives
-	Write     bool   // the same of changing the roots
-	Network   bool   // and of the network
-	Rule      int    // index in gates.exec of the rule that decided, -1 where none did
-	Missing   bool   // a rule allows it or asks, but there is no such program
+	Program   string   // the real path of the program to execute, "" where there is no rule for it
+	SHA256    string   // of the program when the rules were loaded; of one in a root, now
+	InRoot    bool     // the program is a file in a root, and may be another one by the time that the job starts
+	RerunSafe bool     // every rule that decided says so
+	Retries   int      // of a failed job that does not say it itself: the least that a rule that decided gives
+	Write     bool     // the same of changing the roots
+	Unprotect []string // names of settings in them that all of these rules open
+	Network   bool     // and of the network
+	Rule      int      // index in gates.exec of the rule that decided, -1 where none did
+	Missing   bool     // a rule allows it or asks, but there is no such program
 }
 
 // Program is a program that exec rules or kinds name, as it was found when they were loaded.
@@ -32,15 +33,16 @@ type Program struct {
 
 // execRule is a compiled ExecRule.
 type execRule struct {
-	index    int
-	decision Decision
-	rerun    bool
-	retries  int
-	write    bool
-	network  bool
-	args     []argPattern
-	rest     bool        // "..." was the last
-	each     *argPattern // of "(EXPR)..." as the last: every further argument matches it
+	index     int
+	decision  Decision
+	rerun     bool
+	retries   int
+	write     bool
+	network   bool
+	unprotect []string
+	args      []argPattern
+	rest      bool        // "..." was the last
+	each      *argPattern // of "(EXPR)..." as the last: every further argument matches it
 }
 
 // argPattern matches one argument: a literal, or an expression.
@@ -123,11 +125,13 @@ func (x *execRules) decide(argv []string) ExecDecision {
 		if rank > strictest {
 			strictest = rank
 			d.Decision, d.Rule, d.RerunSafe, d.Write, d.Network = r.decision, r.index, r.rerun, r.write, r.network
+			d.Unprotect = r.unprotect
 			d.Retries = r.retries
 		} else {
 			d.RerunSafe = d.RerunSafe && r.rerun
 			d.Retries = min(d.Retries, r.retries)
 			d.Write, d.Network = d.Write && r.write, d.Network && r.network
+			d.Unprotect = slices.DeleteFunc(slices.Clone(d.Unprotect), func(name string) bool { return !slices.Contains(r.unprotect, name) })
 		}
 	}
 	d.Missing = d.Program == "" && (d.Decision == DecisionAllow || d.Decision == DecisionAsk)

@@ -143,11 +143,14 @@ func (c *execCompiler) sameProgram(program Program) *programRules {
 func manyInOne(path string) bool { return strings.HasPrefix(programs.RunsOthers(path), "is many") }
 
 func compileExecRule(index int, r ExecRule) (execRule, error) {
-	rule := execRule{index: index, decision: r.Decision, rerun: r.Rerun == "safe", write: r.Write, network: r.Network}
+	rule := execRule{index: index, decision: r.Decision, rerun: r.Rerun == "safe", write: r.Write, network: r.Network, unprotect: r.Unprotect}
 	switch r.Decision {
 	case DecisionAllow, DecisionAsk, DecisionForbid:
 	default:
 		return rule, fmt.Errorf("/decision: %q is none of allow, ask, forbid", r.Decision)
+	}
+	if len(r.Unprotect) > 0 && !r.Write {
+		return rule, errors.New("/unprotect: without \"write\": true the program changes nothing in the roots: say that too, or take this out")
 	}
 	if r.Rerun != "" && r.Rerun != "safe" {
 		return rule, fmt.Errorf("/rerun: %q is neither safe nor left out", r.Rerun)

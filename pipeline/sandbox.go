@@ -110,7 +110,7 @@ func access(r *rules.Rules, c *caches, j job.Job) agent.Access {
 	if params, err := kind.ParseParams(j.Payload.Kind, j.Payload.Params); err == nil {
 		if p, ok := params.(kind.Exec); ok {
 			d := r.Gates.Exec(p.Argv)
-			a.WriteRoots, a.Network = d.Write, d.Network && s.Network
+			a.WriteRoots, a.Unprotect, a.Network = d.Write, d.Unprotect, d.Network && s.Network
 		}
 	}
 	return a

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,8 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/workspace"
 )
@@ -118,6 +121,39 @@ func TestDoctorNamesSockets(t *testing.T) {
 			return c.Status == workspace.HealthWarn && strings.Contains(c.Detail, filepath.Join(root, file.name)) && c.Fix != ""
 		}) {
 			t.Errorf("%s: %+v", file.name, checks)
+		}
+	}
+}
+
+// TestUnprotect: a rule opens to its program what it names of the settings in the roots, and no rule opens git's folder.
+func TestUnprotect(t *testing.T) {
+	w := newWorld(t)
+	rule := func(args, more string) string {
+		return `{"program":"true","args":[` + args + `],"decision":"allow"` + more + `}`
+	}
+	open := slices.DeleteFunc(slices.Clone(agent.Protected), func(name string) bool { return name == ".git" })
+	all := `"` + strings.Join(open, `","`) + `"`
+	w.check(os.WriteFile(w.ws.Config(), []byte(`{"gates":{"roots":["work"],"exec":[`+strings.Join([]string{
+		rule(`"a|b|c"`, `,"write":true,"unprotect":[`+all+`]`), rule(`"b"`, `,"write":true,"unprotect":[".idea"]`), rule(`"c|d"`, `,"write":true`),
+	}, ",")+`]}}`), 0o600))
+	r, err := w.p.Rules(t.Context())
+	w.check(err)
+	for arg, want := range map[string][]string{"a": open, "b": {".idea"}, "c": {}, "d": {}} {
+		params, err := json.Marshal(kind.Exec{Argv: []string{"true", arg}})
+		w.check(err)
+		var j job.Job
+		j.Payload.Kind, j.Payload.Params = "exec", params
+		if a := access(r, j); !a.WriteRoots || !slices.Equal(a.Unprotect, want) {
+			t.Errorf("%s: %+v", arg, a)
+		}
+	}
+	for text, says := range map[string]string{
+		rule(`"a"`, `,"write":true,"unprotect":[".git"]`): "unprotect",
+		rule(`"a"`, `,"unprotect":[".idea"]`):             "without \"write\": true",
+	} {
+		w.check(os.WriteFile(w.ws.Config(), []byte(`{"gates":{"roots":["work"],"exec":[`+text+`]}}`), 0o600))
+		if _, err := rules.Load(t.Context(), w.ws, rules.Options{}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }

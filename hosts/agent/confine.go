@@ -29,6 +29,14 @@ func (a *Agent) confine(more Access, program, folder string) (*sandbox.Confineme
 		}
 		closed = append(closed, path)
 	}
+	objects, err := a.opt.Roots.Objects()
+	if err != nil {
+		return nil, err
+	}
+	c.Objects = make(map[string]sandbox.Object, len(objects))
+	for path, o := range objects {
+		c.Objects[path] = sandbox.Object(o)
+	}
 	roots := a.opt.Roots.Paths()
 	full := a.opt.Sandbox == sandbox.LevelFull
 	s := survey{write: more.WriteRoots && full, open: more.Unprotect, workspace: a.opt.Workspace, past: map[string]bool{}}

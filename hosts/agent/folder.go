@@ -37,8 +37,9 @@ const (
 
 // folder is a directory with the directories home and tmp in it and nothing else, all three empty otherwise and open.
 type folder struct {
-	path string
-	dirs [3]*os.File // itself, home, tmp
+	path   string
+	dirs   [3]*os.File // itself, home, tmp
+	traits [3]string   // of them, when they were made; "" is not known
 }
 
 var inner = [3]string{".", "home", "tmp"}
@@ -256,6 +257,9 @@ func (d *folder) pristine() bool {
 		if f == nil {
 			return false
 		}
+		if now, err := traits(f); err != nil || now != d.traits[i] {
+			return false
+		}
 		var st, named unix.Stat_t
 		if unix.Fstat(int(f.Fd()), &st) != nil || st.Mode&0o7777 != 0o700 {
 			return false
@@ -309,6 +313,11 @@ func (d *folder) reset(r *removal) error {
 	if err := r.empty(d.dirs[0]); err != nil {
 		return err
 	}
+	if now, err := traits(d.dirs[0]); err != nil || now != d.traits[0] {
+		if err := d.renew(); err != nil {
+			return err
+		}
+	}
 	for i := 1; i < len(d.dirs); i++ {
 		path := filepath.Join(d.path, inner[i])
 		if err := os.Mkdir(path, 0o700); err != nil {
@@ -318,6 +327,36 @@ func (d *folder) reset(r *removal) error {
 		if d.dirs[i], err = openDir(path); err != nil {
 			return err
 		}
+		if d.traits[i], err = traits(d.dirs[i]); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// renew puts a new directory, locked, in the place of one that is empty: a job can have given it an ACL, an attribute or a
+// flag, which emptying does not take away.
+func (d *folder) renew() error {
+	path, err := os.MkdirTemp(filepath.Dir(d.path), ".new-")
+	if err != nil {
+		return err
+	}
+	fresh, err := openDir(path)
+	if err == nil {
+		if err = unix.Flock(int(fresh.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
+			if d.traits[0], err = traits(fresh); err == nil {
+				err = unix.Rename(path, d.path) // os.Rename refuses folders
+			}
+		}
+		if err != nil {
+			fresh.Close()
+		}
+	}
+	if err != nil {
+		os.Remove(path)
+		return fmt.Errorf("%s: making it anew: %w", d.path, err)
+	}
+	d.dirs[0].Close()
+	d.dirs[0] = fresh
 	return nil
 }

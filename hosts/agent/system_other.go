@@ -25,3 +25,6 @@ func Executable() (string, error) { return os.Executable() }
 
 // limitData limits nothing: these systems have no such limit that holds.
 func limitData(int64) error { return nil }
+
+// traits are looked at on Linux only, where jobs are confined.
+func traits(*os.File) (string, error) { return "", nil }

@@ -21,9 +21,14 @@ type Confinement struct {
 	Hide    []string // inside the others, and yet not to be seen, save Work: empty, or a file that cannot be opened, at LevelFull; refused at LevelRestricted
 	Tmp     string   // a folder inside Work that is also /tmp at LevelFull; "" is none
 	Devices []string // nil is DefaultDevices
-	Network bool     // that of the machine; without, only sockets between processes of the job, at LevelFull a loopback of its own too
+	// Objects are what lay at some of these paths when somebody decided that a job may have it. Another object there is an error.
+	Objects map[string]Object
+	Network bool // that of the machine; without, only sockets between processes of the job, at LevelFull a loopback of its own too
 	Limits  Limits
 }
+
+// Object is what makes a file or folder the same one under any name: device and inode.
+type Object struct{ Dev, Ino uint64 }
 
 // Limits are per process where nothing else is said. 0 is no limit.
 type Limits struct {
@@ -82,19 +87,23 @@ func (c *Confinement) writable() []string {
 	return w
 }
 
-// pinned returns the folders on the way from something writable to what lies in it and is read-only or hidden, parents
-// first. Whoever could rename one of them would take away what is closed, and put something else in its place.
+// pinned returns the folders on the way from something writable to what lies in it and is named by itself, parents
+// first. Whoever could rename one of them would take away what is closed, or put something else in the place of what is not.
 func (c *Confinement) pinned() (pins []string) {
 	writable := c.writable()
 	closed := slices.Concat(c.Read, c.Keep, c.Hide)
+	isClosed := make(map[string]bool, len(closed))
 	for _, p := range closed {
+		isClosed[p] = true
+	}
+	for _, p := range append(closed, writable...) {
 		var way []string
 		for dir := filepath.Dir(p); dir != "/"; dir = filepath.Dir(dir) {
 			if slices.Contains(writable, dir) {
 				pins = append(pins, way...)
 				break
 			}
-			if slices.Contains(closed, dir) {
+			if isClosed[dir] {
 				break // nothing in there can be renamed
 			}
 			way = append(way, dir)

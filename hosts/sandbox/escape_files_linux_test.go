@@ -14,6 +14,16 @@ import (
 
 const chmodPasses = "Landlock has no say about chmod, chown, times and attributes"
 
+const procPasses = "Landlock has no say about parts of a folder that is open"
+
+func someEntry(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) == 0 {
+		err = errors.New("nothing there")
+	}
+	return err
+}
+
 func readSecret(path string) error {
 	b, err := os.ReadFile(path)
 	if err == nil && string(b) != "secret" {
@@ -101,6 +111,28 @@ var fileEscapes = []escape{
 	{name: "chmod", only: chmodPasses, try: func(v target) error { return os.Chmod(v.secret(), 0o777) }},
 	{name: "chown", only: chmodPasses, try: func(v target) error { return os.Chown(v.secret(), os.Getuid(), os.Getgid()) }},
 	{name: "times", only: chmodPasses, try: func(v target) error { return os.Chtimes(v.secret(), time.Unix(0, 0), time.Unix(0, 0)) }},
+	{name: "mode of the machine's null device", root: true, only: chmodPasses, try: func(target) error {
+		var st unix.Stat_t
+		if err := unix.Fstat(0, &st); err != nil {
+			return err
+		}
+		return unix.Fchmod(0, st.Mode&0o7777)
+	}},
+	{name: "times of the machine's null device", root: true, only: chmodPasses, try: func(target) error {
+		var st unix.Stat_t
+		if err := unix.Fstat(0, &st); err != nil {
+			return err
+		}
+		return unix.UtimesNanoAt(unix.AT_FDCWD, "/proc/self/fd/0", []unix.Timespec{st.Atim, st.Mtim}, 0)
+	}},
+	{name: "interrupts of the machine", only: procPasses, without: "a container may hide it", try: func(target) error { return openFor(unix.O_RDONLY, "/proc/interrupts") }},
+	{name: "symbols of the kernel", only: procPasses, without: "a container may hide it", try: func(target) error { return openFor(unix.O_RDONLY, "/proc/kallsyms") }},
+	{name: "keys", only: procPasses, without: "a container may hide it", try: func(target) error { return openFor(unix.O_RDONLY, "/proc/keys") }},
+	{name: "locks of others", only: procPasses, without: "a container may hide it", try: func(target) error { return openFor(unix.O_RDONLY, "/proc/locks") }},
+	{name: "command line of the kernel", only: procPasses, without: "a container may hide it", try: func(target) error { return openFor(unix.O_RDONLY, "/proc/cmdline") }},
+	{name: "disks", only: procPasses, without: "a container may hide it", try: func(target) error { return openFor(unix.O_RDONLY, "/proc/diskstats") }},
+	{name: "drivers", only: procPasses, without: "a container may hide it", try: func(target) error { return someEntry("/proc/tty") }},
+	{name: "interrupt settings", only: procPasses, without: "a container may hide it", try: func(target) error { return someEntry("/proc/irq") }},
 	{name: "write to system", root: true, try: func(target) error { return openFor(unix.O_WRONLY, "/etc/passwd") }},
 	{name: "read shadow", root: true, try: func(target) error { return openFor(unix.O_RDONLY, "/etc/shadow") }},
 	{name: "write to root", root: true, try: func(target) error {

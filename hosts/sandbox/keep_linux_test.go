@@ -153,3 +153,111 @@ func TestConfinedMoves(t *testing.T) {
 		}
 	})
 }
+
+// TestConfinedObjects: a folder is given to a job only if it is still the one that it was, and never by a link.
+func TestConfinedObjects(t *testing.T) {
+	each(t, func(t *testing.T, level Level) {
+		for _, linked := range []bool{false, true} {
+			dir := t.TempDir()
+			for _, d := range []string{"root", "outside"} {
+				if err := os.Mkdir(filepath.Join(dir, d), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var st unix.Stat_t
+			if err := unix.Stat(dir+"/root", &st); err != nil {
+				t.Fatal(err)
+			}
+			try := func() error {
+				c := confined(t, level, "touch "+dir+"/root/new")
+				c.Confine.Write = []string{dir + "/root"}
+				c.Confine.Objects = map[string]Object{dir + "/root": {uint64(st.Dev), st.Ino}}
+				if linked {
+					c.Confine.Objects = nil
+				}
+				r, err := c.Run(t.Context())
+				if err == nil && r.ExitCode != 0 {
+					err = fmt.Errorf("%+v", r)
+				}
+				return err
+			}
+			if err := try(); err != nil {
+				t.Errorf("control: %v", err)
+			}
+			if err := os.Rename(dir+"/root", dir+"/old"); err != nil {
+				t.Fatal(err)
+			}
+			replace := func() error { return os.Rename(dir+"/outside", dir+"/root") }
+			if linked {
+				replace = func() error { return os.Symlink("outside", dir+"/root") }
+			}
+			if err := replace(); err != nil {
+				t.Fatal(err)
+			}
+			if start, ok := errors.AsType[*StartError](try()); !ok || start.Reason != ReasonConfine {
+				t.Errorf("linked %t: it ran, or failed otherwise: %v", linked, start)
+			}
+			if unix.Access(dir+"/root/new", unix.F_OK) == nil {
+				t.Error("written outside")
+			}
+		}
+	})
+}
+
+// TestConfinedNested: a writable folder in another one stays where it is, and so does what it lies in.
+func TestConfinedNested(t *testing.T) {
+	need(t, LevelFull)
+	for _, script := range []string{"mv a/b a/c", "mv a c", "rm -rf a/b && ln -s /tmp a/b"} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(dir+"/a/b", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c := confined(t, LevelFull, script)
+		c.Confine.Write, c.Dir = []string{dir, dir + "/a/b"}, dir
+		if r := run(t, c); r.ExitCode == 0 {
+			t.Errorf("%s: %+v", script, r)
+		}
+	}
+}
+
+// TestStraight: both ways of looking a path up follow no link, and take paths of any length.
+func TestStraight(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(dir+"/a/b", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("a", dir+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("/"+strings.Repeat("x", 200), 30)
+	at, err := unix.Open(dir, unix.O_PATH, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.SplitSeq(long[1:], "/") {
+		if err := unix.Mkdirat(at, name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		next, err := unix.Openat(at, name, unix.O_PATH, 0)
+		unix.Close(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at = next
+	}
+	unix.Close(at)
+	for name, open := range map[string]func(int, string) (int, error){"at once": straightAtOnce, "by step": straightByStep, "any": straight} {
+		for path, ok := range map[string]bool{"/a/b": true, "/a": true, "/link": true, "/link/b": false, "/none": false, "/a/b/..": true, long: name == "any" || name == "by step"} {
+			fd, err := open(unix.AT_FDCWD, dir+path)
+			if err == nil {
+				unix.Close(fd)
+			}
+			if (err == nil) != ok {
+				t.Errorf("%s: %.40s: %v", name, path, err)
+			}
+		}
+	}
+}

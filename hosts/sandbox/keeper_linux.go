@@ -173,6 +173,9 @@ func (k *keeper) start(payload []byte, fds []int) error {
 	if err != nil || len(fds) != len(k.birth.streams) {
 		return errMessage
 	}
+	if err := k.ownDevices(fds); err != nil {
+		return err
+	}
 	copy(k.birth.streams[:], fds)
 	at, errno := k.launch(&s)
 	if errno == 0 {
@@ -180,6 +183,30 @@ func (k *keeper) start(payload []byte, fds []int) error {
 	}
 	b := binary.LittleEndian.AppendUint32(nil, uint32(at))
 	return send(keeperControl, msgFailed, binary.LittleEndian.AppendUint32(b, uint32(errno)))
+}
+
+// ownDevices has the job use the devices of its own root. One that the runner opened is reached through the machine's mounts:
+// a job of root could change its mode by the descriptor.
+func (k *keeper) ownDevices(fds []int) error {
+	if k.Level != LevelFull {
+		return nil
+	}
+	for i, fd := range fds {
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil {
+			return err
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFCHR {
+			continue
+		}
+		own, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		unix.Close(fd)
+		fds[i] = own
+	}
+	return nil
 }
 
 func (k *keeper) launch(s *start) (at step, errno syscall.Errno) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -157,6 +158,11 @@ func identity(level Level, c *Confinement) (string, error) {
 			b = append(append(append(b, 0), p...), 0)
 			b = strconv.AppendUint(append(strconv.AppendUint(b, uint64(st.Dev), 10), ' '), st.Ino, 10)
 		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(c.Objects)) {
+		o := c.Objects[p]
+		b = append(append(append(b, 0), p...), 0)
+		b = strconv.AppendUint(append(strconv.AppendUint(b, o.Dev, 10), ' '), o.Ino, 10)
 	}
 	b = strconv.AppendBool(append(b, 0), c.Network)
 	l := &c.Limits

@@ -141,6 +141,7 @@ func TestKeeperIdentity(t *testing.T) {
 	runners := map[string]bool{"Limits.Disk": true}
 	changed := map[string]reflect.Value{
 		"Work": reflect.ValueOf(dir + "/other"), "Tmp": reflect.ValueOf(dir + "/work/other"),
+		"Objects": reflect.ValueOf(map[string]Object{dir + "/work": {1, 2}}),
 		"Devices": reflect.ValueOf([]string{"/dev/null"}), "Network": reflect.ValueOf(true),
 	}
 	var compare func(prefix string, at func(*Confinement) reflect.Value)

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
@@ -63,7 +64,7 @@ func ruleset(c *Confinement, level Level, abi int, r reach) (fd int, err error) 
 	allow := func(rights uint64, paths ...string) {
 		for _, p := range paths {
 			if err == nil {
-				err = allowPath(fd, p, rights&attr.HandledAccessFS)
+				err = allowPath(fd, p, rights&attr.HandledAccessFS, c.Objects[p])
 			}
 		}
 	}
@@ -94,10 +95,18 @@ func ruleset(c *Confinement, level Level, abi int, r reach) (fd int, err error) 
 	return fd, nil
 }
 
-func allowPath(ruleset int, path string, rights uint64) error {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if info, statErr := os.Lstat(path); err == unix.ENOENT && statErr == nil && info.Mode()&os.ModeSymlink != 0 {
-		return nil // a link to nowhere, as a systemd machine's resolv.conf may be
+// allowPath adds a rule for what lies at a path. Of the system's own files links are followed, of all others none: jobs may
+// have put it there.
+func allowPath(ruleset int, path string, rights uint64, want Object) error {
+	var fd int
+	var err error
+	if slices.Contains(systemPaths, path) || path == "/proc" {
+		fd, err = unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if info, statErr := os.Lstat(path); err == unix.ENOENT && statErr == nil && info.Mode()&os.ModeSymlink != 0 {
+			return nil // a link to nowhere, as a systemd machine's resolv.conf may be
+		}
+	} else {
+		fd, err = straight(unix.AT_FDCWD, path)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -106,6 +115,12 @@ func allowPath(ruleset int, path string, rights uint64) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := want.check(&st); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return fmt.Errorf("%s: %w", path, unix.ELOOP)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		rights &= fileRights
@@ -128,7 +143,7 @@ func scopeSelf() error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := allowPath(fd, "/", landlock.AccessFSRefer); err != nil {
+	if err := allowPath(fd, "/", landlock.AccessFSRefer, Object{}); err != nil {
 		return err
 	}
 	return landlock.LandlockRestrictSelf(fd, 0)

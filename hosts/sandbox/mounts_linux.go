@@ -116,7 +116,7 @@ func copies(c *Confinement) (trees []tree, err error) {
 			return
 		}
 		var t tree
-		t, err = copyTree(path, target, attr, found)
+		t, err = copyTree(path, target, attr, found, c.Objects[path])
 		if found && vanished(err) {
 			err = nil
 			return
@@ -189,7 +189,7 @@ func vanished(err error) bool {
 
 // copyTree copies what is mounted at and below path. A symbolic link that we were given (/bin, mostly) is made again as a
 // link; one that was found is mounted on itself, so that it stays.
-func copyTree(path, target string, attr uint64, found bool) (tree, error) {
+func copyTree(path, target string, attr uint64, found bool, want Object) (tree, error) {
 	from, err := straight(unix.AT_FDCWD, path)
 	if err != nil {
 		return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
@@ -197,6 +197,9 @@ func copyTree(path, target string, attr uint64, found bool) (tree, error) {
 	defer unix.Close(from)
 	var st unix.Stat_t
 	if err := unix.Fstat(from, &st); err != nil {
+		return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := want.check(&st); err != nil {
 		return tree{fd: -1}, fmt.Errorf("%s: %w", path, err)
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFLNK && !found {
@@ -237,7 +240,15 @@ func coverFor(path string) (tree, error) {
 	case unix.S_IFDIR:
 		return t, nil
 	}
-	null, err := copyTree("/dev/null", "", unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY, true)
+	null, err := copyTree("/dev/null", "", unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC|unix.MOUNT_ATTR_RDONLY, true, Object{})
 	t.fd = null.fd
 	return t, err
+}
+
+// check refuses another object than the one that was decided about; none is any.
+func (o Object) check(st *unix.Stat_t) error {
+	if o != (Object{}) && o != (Object{uint64(st.Dev), st.Ino}) {
+		return errors.New("is not the folder that it was when the job was allowed")
+	}
+	return nil
 }

@@ -197,7 +197,10 @@ func straight(dir int, path string) (fd int, err error) {
 		} else {
 			path = ""
 		}
-		next, err := unix.Openat2(fd, piece, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+		next, err := straightAtOnce(fd, piece)
+		if err == unix.ENOSYS || err == unix.EPERM { // in containers that do not know the call
+			next, err = straightByStep(fd, piece)
+		}
 		if fd != dir {
 			unix.Close(fd)
 		}
@@ -206,6 +209,36 @@ func straight(dir int, path string) (fd int, err error) {
 		}
 		fd = next
 	}
+}
+
+func straightAtOnce(dir int, path string) (fd int, err error) {
+	return unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+}
+
+// straightByStep opens one name after the other, none of them by a link.
+func straightByStep(dir int, path string) (fd int, err error) {
+	const flags = unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	start := "."
+	if strings.HasPrefix(path, "/") {
+		start = "/"
+	}
+	if fd, err = unix.Openat(dir, start, flags|unix.O_DIRECTORY, 0); err != nil {
+		return -1, err
+	}
+	names := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
+	for i, name := range names {
+		only := 0
+		if i < len(names)-1 {
+			only = unix.O_DIRECTORY // which a link is not
+		}
+		next, err := unix.Openat(fd, name, flags|only, 0)
+		unix.Close(fd)
+		if err != nil {
+			return -1, err
+		}
+		fd = next
+	}
+	return fd, nil
 }
 
 // shortened is a path for a message.

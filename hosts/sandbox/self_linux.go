@@ -63,7 +63,7 @@ func selfRuleset(writable []string, abi int) (fd int, err error) {
 		return -1, err
 	}
 	for _, path := range writable {
-		if err := allowPath(fd, path, writeRights&^landlock.AccessFSExecute&attr.HandledAccessFS); err != nil {
+		if err := allowPath(fd, path, writeRights&^landlock.AccessFSExecute&attr.HandledAccessFS, Object{}); err != nil {
 			unix.Close(fd)
 			return -1, err
 		}

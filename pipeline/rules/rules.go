@@ -155,6 +155,9 @@ func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedP
 	if err != nil {
 		return nil, []Problem{{File: name, Pointer: "/gates/roots", Message: err.Error()}}, nil
 	}
+	if problems := checkNested(ws, name, cfg, kinds); len(problems) > 0 {
+		return nil, problems, open.Close()
+	}
 	r := &Rules{Config: cfg, Roots: open, ws: ws, ownKinds: kinds, prompts: prompts, path: programFolders(cfg.Gates.Exec, kinds)}
 	r.digests = loadDigests(ws.Programs())
 	r.Gates, err = gates.Compile(cfg.Config, gates.Environment{

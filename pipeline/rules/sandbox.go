@@ -3,11 +3,15 @@ package rules
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/sheratan/sheratan/gates"
+	"github.com/sheratan/sheratan/hosts/roots"
 	"github.com/sheratan/sheratan/hosts/sandbox"
+	"github.com/sheratan/sheratan/pipeline/kind"
 	"github.com/sheratan/sheratan/runtime/workspace"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -100,6 +104,72 @@ func checkSandbox(ws *workspace.Workspace, name string, cfg Config) (problems []
 	}
 	slices.SortFunc(problems, func(a, b Problem) int { return strings.Compare(a.Pointer, b.Pointer) })
 	return problems
+}
+
+// checkNested finds paths that jobs could lead elsewhere, because they lie in another folder that jobs change: a link in the
+// place of an inner root would have the next job work in its target. At the level full what is named by itself stays in its
+// place while a job runs, so that it needs no check where nothing runs below that. At the level none there is nothing to protect.
+func checkNested(ws *workspace.Workspace, name string, cfg Config, kinds []namedKind) (problems []Problem) {
+	s := cfg.Sandbox
+	if s.Level == string(sandbox.LevelNone) || s.Level == string(sandbox.LevelFull) || s.Minimum == string(sandbox.LevelFull) {
+		return nil
+	}
+	changed := map[string]string{} // a folder that jobs change, and why they may
+	for _, dir := range s.Caches {
+		changed[dir] = "is a cache"
+	}
+	if why := writer(cfg, kinds); why != "" {
+		for _, root := range cfg.Gates.Roots {
+			changed[inWorkspace(ws, root)] = why
+		}
+	}
+	for _, list := range []struct {
+		pointer string
+		paths   []string
+	}{{"/gates/roots", cfg.Gates.Roots}, {"/sandbox/caches", s.Caches}, {"/sandbox/read", s.Read}} {
+		for i, path := range list.paths {
+			path = inWorkspace(ws, path)
+			for _, dir := range slices.Sorted(maps.Keys(changed)) {
+				// Where a root holds the workspace, no program runs below full: it could not be hidden.
+				if dir == path || within(ws.Root(), dir) && within(path, ws.Root()) || !leads(dir, path) {
+					continue
+				}
+				problems = append(problems, Problem{File: name, Pointer: fmt.Sprintf("%s/%d", list.pointer, i), Message: fmt.Sprintf(
+					"%s lies in %s, which %s: a job could put a link in its place, and the next one would work where that leads. Take it out, "+
+						"since the outer folder opens it already, move it elsewhere, or set sandbox.minimum to full", path, dir, changed[dir])})
+				break
+			}
+		}
+	}
+	return problems
+}
+
+// leads reports whether jobs that change a folder decide where path leads.
+func leads(dir, path string) bool {
+	real, err := filepath.EvalSymlinks(dir)
+	return roots.Decides(dir, path) || err == nil && roots.Decides(real, path)
+}
+
+// writer names what lets a program change the roots, "" is nothing.
+func writer(cfg Config, kinds []namedKind) string {
+	for i, rule := range cfg.Gates.Exec {
+		if rule.Write && rule.Decision != gates.DecisionForbid {
+			return fmt.Sprintf("gates.exec/%d lets %s change", i, rule.Program)
+		}
+	}
+	for _, k := range kinds {
+		if k.kind.Effect == kind.EffectWrite {
+			return "the kind " + k.kind.Name + " lets a program change"
+		}
+	}
+	return ""
+}
+
+func inWorkspace(ws *workspace.Workspace, path string) string {
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(ws.Root(), path)
+	}
+	return filepath.Clean(path)
 }
 
 // badPath says what is wrong with a path that jobs are to reach, "" is nothing.

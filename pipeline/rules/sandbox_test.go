@@ -75,3 +75,51 @@ func TestMinimumOfSource(t *testing.T) {
 		}
 	}
 }
+
+// TestNestedFolders: what jobs could lead elsewhere does not load, also when one has done so already; where nothing runs below
+// full, or nothing writes, it does.
+func TestNestedFolders(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws := workspace.At(filepath.Join(dir, "ws"))
+	for _, d := range []string{ws.Root() + "/work/sub/deep", dir + "/outside", dir + "/cache/in"} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, link := range map[string]string{ws.Root() + "/work/taken": dir + "/outside", dir + "/byname": ws.Root() + "/work"} {
+		if err := os.Symlink(link, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const write = `,"exec":[{"program":"true","args":[],"decision":"allow","write":true}]`
+	for text, want := range map[string]string{
+		`{"gates":{"roots":["work","work/sub"]}}`:                                                     "",
+		`{"gates":{"roots":["work","work/sub"]` + write + `}}`:                                        "/gates/roots/1: ",
+		`{"gates":{"roots":["work/sub/deep","work"]` + write + `}}`:                                   "/gates/roots/0: ",
+		`{"gates":{"roots":["work","work/taken"]` + write + `}}`:                                      "gates.exec/0 lets true change",
+		`{"gates":{"roots":["work","` + dir + `/byname/sub"]` + write + `}}`:                          "/gates/roots/1: ",
+		`{"gates":{"roots":["` + dir + `/byname","work/sub"]` + write + `}}`:                          "/gates/roots/1: ",
+		`{"gates":{"roots":["work","` + dir + `/outside"]` + write + `}}`:                             "",
+		`{"gates":{"roots":["work","work/sub"]` + write + `},"sandbox":{"minimum":"full"}}`:           "",
+		`{"gates":{"roots":["work"]` + write + `},"sandbox":{"read":["` + ws.Root() + `/work/sub"]}}`: "/sandbox/read/0: ",
+		`{"sandbox":{"caches":["` + dir + `/cache","` + dir + `/cache/in"]}}`:                         "/sandbox/caches/1: ",
+		`{"gates":{"roots":["work"]` + write + `},"sandbox":{"caches":["` + dir + `/cache"]}}`:        "",
+	} {
+		cfg, problems := parseConfig(configName, []byte(text))
+		if len(problems) > 0 {
+			t.Errorf("%s: %v", text, problems)
+			continue
+		}
+		got := ""
+		for _, p := range checkNested(ws, configName, cfg, nil) {
+			got += p.String() + "\n"
+		}
+		if want == "" && got != "" || !strings.Contains(got, want) {
+			t.Errorf("%s:\n%s, want %q", text, got, want)
+		}
+	}
+}
