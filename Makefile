@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: build test test-long check criteria secrets aimock bench demo man clean
+.PHONY: build test test-long check criteria secrets markers aimock bench demo man clean
 
 ## build: the static binary bin/sheratan
 build:
@@ -37,6 +37,11 @@ criteria:
 secrets:
 	$(GO) test ./gates/secrets -run TestSecrets -count=1 -v
 	$(GO) run ./scripts/secretsuites $(if $(wildcard $(CASES)),-cases $(CASES))
+
+## markers: how many of the texts that want more than they may are noticed, and how many comments of Go's library and of all modules that are here
+## are taken for one; BENIGN names more folders, separated by colons
+markers:
+	SHERATAN_MARKERS=all SHERATAN_BENIGN=$$($(GO) env GOMODCACHE):$(BENIGN) $(GO) test ./gates/policy -run TestMarkers -count=1 -v
 
 ## aimock: second opinions over HTTP from a server written by others, which npm installs for the test
 aimock:
