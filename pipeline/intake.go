@@ -35,7 +35,8 @@ type intake struct {
 	summary  GateSummary
 	deferred map[string]string // source to reason
 	queued   map[string]int    // by source: its jobs in the queue, as of this portion of the scan and with what came since
-	waiting  int               // entries that are still being written
+	waiting  map[string]bool   // entries that are still being written, by path
+	left     map[string]bool   // entries that were left in the inbox for another reason
 	cands    []*candidate
 	most     int // of them in this batch
 	bytes    int
@@ -72,7 +73,7 @@ func (p *Pipeline) takeIn(ctx context.Context, o GateOptions, emit func(GateLine
 		}
 	}
 	for {
-		in.waiting = 0
+		in.waiting = map[string]bool{}
 		again, err := in.round(ctx)
 		if err != nil {
 			return in.summary, err
@@ -80,8 +81,8 @@ func (p *Pipeline) takeIn(ctx context.Context, o GateOptions, emit func(GateLine
 		if again {
 			continue
 		}
-		if !o.Settle || in.waiting == 0 || !sleep(ctx, settlePoll) {
-			in.summary.Deferred += in.waiting
+		if !o.Settle || len(in.waiting) == 0 || !sleep(ctx, settlePoll) {
+			in.summary.Deferred += len(in.waiting)
 			return in.summary, p.reportDeferred(ctx, in.deferred)
 		}
 	}
@@ -145,8 +146,13 @@ func (in *intake) round(ctx context.Context) (bool, error) {
 	}
 	defer scan.Close()
 	scan.PassOver(in.p.toldOf)
+	in.left = map[string]bool{}
 	again := false
 	for ctx.Err() == nil {
+		// Whoever comes while the folder of somebody else is taken in does not wait for the end of that.
+		if err := scan.Renew(); err != nil {
+			return false, err
+		}
 		entries, err := scan.Next(scanPortion)
 		if err == io.EOF {
 			break
@@ -161,6 +167,11 @@ func (in *intake) round(ctx context.Context) (bool, error) {
 				return false, err
 			}
 			again = again || taken
+		}
+		if in.pulse != nil && in.mixed() {
+			if err := in.flush(ctx); err != nil {
+				return false, err
+			}
 		}
 	}
 	in.p.tellStrays(scan)
@@ -180,7 +191,7 @@ func (in *intake) entry(ctx context.Context, e workspace.Entry) (bool, error) {
 		return false, err
 	}
 	if full {
-		in.summary.Deferred++
+		in.leave(e)
 		in.deferred[e.Source] = queueFull
 		return false, nil
 	}
@@ -193,16 +204,35 @@ func (in *intake) entry(ctx context.Context, e workspace.Entry) (bool, error) {
 	case errors.Is(err, workspace.ErrGone):
 		return false, nil // somebody else was faster
 	case errors.Is(err, workspace.ErrUnsettled):
-		in.waiting++
+		in.waiting[e.Path] = true
 		return false, nil
 	case errors.Is(err, workspace.ErrStuck):
-		in.summary.Deferred++
+		in.leave(e)
 		in.p.tellOnce([]string{err.Error()})
 		return false, nil
 	case err != nil:
 		return false, err
 	}
 	return true, in.take(ctx, claim, false)
+}
+
+// mixed reports whether the batch has proposals of more than one source: none of them is to wait until those of another one
+// fill it.
+func (in *intake) mixed() bool {
+	for _, c := range in.cands {
+		if c.intake.Provenance.Source != in.cands[0].intake.Provenance.Source {
+			return true
+		}
+	}
+	return false
+}
+
+// leave counts an entry that stays in the inbox, once in a round.
+func (in *intake) leave(e workspace.Entry) {
+	if !in.left[e.Path] {
+		in.left[e.Path] = true
+		in.summary.Deferred++
+	}
 }
 
 func (in *intake) add(ctx context.Context, c *candidate, size int, end *claimEnd) error {

@@ -16,7 +16,7 @@ import (
 // Scanner lists the inbox a few names at a time, the same number of each source in turn, so that a folder with 100,000
 // names costs the others nothing. Within a folder the order is that of the file system, sorted by name in each portion.
 //
-// What is claimed while a scanner is open does not disturb it; what is added may or may not be seen by it.
+// What is claimed while a scanner is open does not disturb it; what is added may or may not be seen by it, unless Renew is called.
 type Scanner struct {
 	ws      *Workspace
 	folders []*folderScan // in the order in which they were found; the inbox itself is the first
@@ -24,6 +24,7 @@ type Scanner struct {
 	known   map[string]bool
 	passed  func(Stray) bool // what was told of before and is not to be noted; nil is nothing
 	strays  []Stray
+	noted   map[string]bool // paths of strays
 }
 
 // Stray is a name in the inbox that is left alone, as it was found: no proposal is in it.
@@ -45,12 +46,13 @@ type folderScan struct {
 	source string
 	dir    *os.File
 	done   bool
+	again  bool // it was listed to its end before
 }
 
 // Scan begins a listing of the inbox. The folders of the sources named are opened at once; those of others are found
 // as the listing of the inbox itself proceeds. A missing inbox is an error that satisfies fs.ErrNotExist.
 func (w *Workspace) Scan(sources ...string) (*Scanner, error) {
-	s := &Scanner{ws: w, known: map[string]bool{}}
+	s := &Scanner{ws: w, known: map[string]bool{}, noted: map[string]bool{}}
 	if err := s.open(SourceInbox, w.Inbox()); err != nil {
 		return nil, err
 	}
@@ -86,7 +88,7 @@ func (s *Scanner) Next(n int) ([]Entry, error) {
 		}
 		list, err := f.dir.ReadDir(max(n, 1))
 		if err != nil {
-			f.done = true
+			f.done, f.again = true, true
 			closeErr := f.dir.Close()
 			if !errors.Is(err, io.EOF) {
 				return nil, err
@@ -106,6 +108,37 @@ func (s *Scanner) Next(n int) ([]Entry, error) {
 		return entries, nil
 	}
 	return nil, io.EOF
+}
+
+// Renew begins the folders that were listed to their end again, as long as there is one that was not yet: what comes in while a
+// long folder is listed does not have to wait for the end of that. A caller that calls it after each portion comes to an end
+// when the longest folder does.
+func (s *Scanner) Renew() error {
+	first := false
+	for _, f := range s.folders {
+		first = first || !f.again
+	}
+	if !first {
+		return nil
+	}
+	for _, f := range s.folders {
+		if !f.done {
+			continue
+		}
+		path := s.ws.Inbox()
+		if f.source != SourceInbox {
+			path = s.ws.InboxOf(f.source)
+		}
+		dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		f.dir, f.done = dir, false
+	}
+	return nil
 }
 
 // entry judges one name. It is false for what is not to be taken.
@@ -160,6 +193,10 @@ func (s *Scanner) note(e Entry, text string) {
 	if len(s.strays) >= maxNotes {
 		return
 	}
+	if s.noted[e.Path] {
+		return
+	}
+	s.noted[e.Path] = true
 	stray := Stray{Path: s.ws.Rel(s.ws.InboxOf(e.Source)) + "/" + EscapeName(e.Name), Text: text}
 	if info, err := os.Lstat(e.Path); err == nil {
 		stray.Size, stray.Change = info.Size(), info.ModTime().UnixNano()
