@@ -143,7 +143,7 @@ func TestUnprotect(t *testing.T) {
 		w.check(err)
 		var j job.Job
 		j.Payload.Kind, j.Payload.Params = "exec", params
-		if a := access(r, j); !a.WriteRoots || !slices.Equal(a.Unprotect, want) {
+		if a := access(r, &caches{}, j); !a.WriteRoots || !slices.Equal(a.Unprotect, want) {
 			t.Errorf("%s: %+v", arg, a)
 		}
 	}
