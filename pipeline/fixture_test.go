@@ -96,7 +96,6 @@ func newWorld(t *testing.T) *world {
 	w.check(os.Remove(filepath.Join(dir, "runtime", ".sheratan", "places.json"))) // a copy, and no workspace that was moved
 	w.ws, err = workspace.Open(dir)
 	w.check(err)
-	w.check(os.Remove(filepath.Join(w.ws.State(), "places.json"))) // the copy is not told of
 	w.p = w.open()
 	return w
 }
