@@ -7,7 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: build test test-long check criteria secrets markers aimock bench demo man clean
+.PHONY: build test test-long check criteria secrets markers mutate aimock bench demo man clean
 
 ## build: the static binary bin/sheratan
 build:
@@ -46,6 +46,10 @@ markers:
 ## aimock: second opinions over HTTP from a server written by others, which npm installs for the test
 aimock:
 	SHERATAN_AIMOCK=1 $(GO) test ./cmd/sheratan -run TestAimock -count=1 -v
+
+## mutate: takes hand-picked checks and syncs out, one at a time, and says which test notices
+mutate:
+	$(GO) run ./scripts/mutate
 
 ## bench: the measurements of docs/BENCHMARKS.md, side by side and as ratios
 bench:
