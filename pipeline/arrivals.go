@@ -58,7 +58,25 @@ func (a *Arrivals) Wait(ctx context.Context, o WaitOptions, emit func(job.Result
 			return a.p.outcome(ctx, id)
 		}
 	}
+	o.own = a.own
 	return a.p.await(ctx, waits, o, emit)
+}
+
+// own reports whether a job is what one of the submissions has become.
+func (a *Arrivals) own(row indexRow) bool {
+	for i := range a.list {
+		s := &a.list[i]
+		if row.Source != s.Source || row.PayloadSHA256 != s.payloadSHA256 {
+			continue
+		}
+		if row.ID == s.JobID {
+			return true
+		}
+		if made, err := a.p.madeOf(row, &s.Submitted); err == nil && made {
+			return true
+		}
+	}
+	return false
 }
 
 // became returns the id of the job that a submission has become, "" where it has not yet.
@@ -78,7 +96,7 @@ func (p *Pipeline) became(ctx context.Context, s *arrival, behind int64) (id str
 			return err
 		}
 		if known && row.Seq >= behind {
-			if own, err := p.madeOf(row, s); err != nil || own {
+			if own, err := p.madeOf(row, &s.Submitted); err != nil || own {
 				id = row.ID
 				return err
 			}
@@ -101,7 +119,7 @@ func (p *Pipeline) became(ctx context.Context, s *arrival, behind int64) (id str
 }
 
 // madeOf reports whether a job was made of a submission.
-func (p *Pipeline) madeOf(row indexRow, s *arrival) (bool, error) {
+func (p *Pipeline) madeOf(row indexRow, s *Submitted) (bool, error) {
 	in, _, err := p.loadIntake(row)
 	if err != nil {
 		if p.missed(err) {
@@ -120,7 +138,7 @@ func (p *Pipeline) arrived(r *index.Reader, s *arrival) (id string, err error) {
 			return "", err
 		}
 		for _, row := range rows {
-			if own, err := p.madeOf(row, s); err != nil || own {
+			if own, err := p.madeOf(row, &s.Submitted); err != nil || own {
 				return row.ID, err
 			}
 		}

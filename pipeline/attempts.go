@@ -68,7 +68,7 @@ func (p *Pipeline) Attempts(ctx context.Context, id string) ([]Attempt, error) {
 }
 
 // attemptOf makes an attempt of the event that tells its end. It is none where the job had the result of another one, or was
-// given back before it began.
+// given back before it began, or where the event before has told the end.
 func (p *Pipeline) attemptOf(ev ledger.Event) (a Attempt, ok bool, err error) {
 	a.Seq = ev.Seq
 	if ev.Event == job.OutcomeUnknown || ev.Event == job.LeaseExpired {
@@ -78,7 +78,7 @@ func (p *Pipeline) attemptOf(ev ledger.Event) (a Attempt, ok bool, err error) {
 		}
 		a.Result = job.Result{Schema: job.SchemaResult, JobID: ev.JobID, Attempt: m.Attempt, ExitCode: -1, Status: job.StatusFailed,
 			CompletedAt: ev.Timestamp, Error: m.Reason, ErrorCode: string(ev.Event)}
-		return a, m.Reason != "returned" && m.Reason != reasonHost, nil
+		return a, m.Reason != "returned" && m.Reason != reasonHost && !endedByUs(m.Reason), nil
 	}
 	ref, ok, err := ledger.RefOf(&ev)
 	if err != nil || !ok {

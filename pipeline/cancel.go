@@ -194,8 +194,8 @@ func endedAt(ev ledger.Event) (time.Time, error) {
 	return job.ParseTime(m.CompletedAt)
 }
 
-// Pause stops dispatching the jobs of a source, or of all with "". With kill, what runs is ended too, and goes back into
-// the queue.
+// Pause stops dispatching the jobs of a source, or of all with "". With kill, what runs is ended too: it goes back into the queue
+// where a rerun of it is safe, and is blocked as OUTCOME_UNKNOWN where it is not.
 func (p *Pipeline) Pause(ctx context.Context, source, reason string, kill bool) error {
 	reason, _ = redactText(reason)
 	return p.transact(ctx, func(b *batch) error {

@@ -65,6 +65,7 @@ func (e *engine) count(ended []*attempt, over []string) {
 		case !done[a.row.ID]:
 		case a.result.Status == job.StatusCompleted:
 			e.tally.Completed++
+		case a.result.Status == job.StatusCancelled: // it did not fail
 		default:
 			e.tally.Failed++
 		}
@@ -83,15 +84,40 @@ func (e *engine) report(ended []*attempt) error {
 	return nil
 }
 
-// interrupt kills what runs, once, where the caller does not want to wait.
+// tell says what became of jobs that this process has ended while they ran. rows are theirs, as they are now. Of a job that
+// its submitter has interrupted, the submitter is told anyway.
+func (e *engine) tell(ended []*attempt, rows []indexRow) {
+	for i, a := range ended { // rows begins with theirs
+		if a.result.ErrorCode != agent.CodeCancelled || errors.Is(a.ended, errTakenAway) || i >= len(rows) || rows[i].ID != a.row.ID {
+			continue
+		}
+		switch row := rows[i]; row.Status {
+		case job.StatusPending:
+			e.p.note("job %s was ended while it ran; a rerun of it does no harm, and it is in the queue again", row.ID)
+		case job.StatusQuarantined:
+			e.p.warn("job %s was ended while it ran; nobody knows what it has done, and an operator decides whether it runs again", row.ID)
+		}
+	}
+}
+
+// interrupt kills what runs where nobody wants to wait for it.
 func (e *engine) interrupt(ctx context.Context) {
-	if e.killing || !errors.Is(context.Cause(ctx), ErrInterrupted) {
+	if e.killing || !errors.Is(context.Cause(ctx), ErrInterrupted) && !e.hurried() {
 		return
 	}
 	e.killing = true
 	running, _ := e.runner.snapshot()
 	for _, a := range running {
 		a.cancel(ErrInterrupted)
+	}
+}
+
+func (e *engine) hurried() bool {
+	select {
+	case <-e.p.opts.Hurry: // nil is never ready
+		return true
+	default:
+		return false
 	}
 }
 

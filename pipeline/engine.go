@@ -30,6 +30,7 @@ type engine struct {
 	emit   func(job.Result) error // nil is nobody
 	back   []*attempt             // taken out of the queue for a pause, and to be recorded as returned
 	others foreign
+	own    func(indexRow) bool // whether whoever interrupts this wants the job to be over; nil is of none
 
 	idle    bool // the last step found nothing to lease
 	killing bool
@@ -50,7 +51,7 @@ func (p *Pipeline) newEngine(r *rules.Rules, from source, tally *TickLine, emit 
 // run works until nothing is left that this process could do now. between is called about every lookEvery and whenever
 // the engine has nothing to do; it says whether it brought new work, and until when it is worth waiting (zero: not at
 // all). When ctx ends, what has not begun is given back, and what runs is waited for, or killed where the cause is
-// ErrInterrupted.
+// ErrInterrupted or Options.Hurry is closed.
 func (e *engine) run(ctx context.Context, between func(idle bool) (more bool, until time.Time, err error)) error {
 	defer e.runner.close()
 	for {
@@ -190,7 +191,7 @@ func (e *engine) step(ctx context.Context) error {
 			return err
 		}
 		for i, a := range ended {
-			done, err := b.record(e.rules, a, refs[i])
+			done, err := b.record(e.rules, a, refs[i], e.own)
 			if err != nil {
 				return err
 			}
@@ -256,6 +257,7 @@ func (e *engine) step(ctx context.Context) error {
 	p.placeLater(false)
 	p.projected()
 	e.count(ended, over)
+	e.tell(ended, touched)
 	return e.report(ended)
 }
 

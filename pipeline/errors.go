@@ -69,5 +69,8 @@ func (e *LoopRunningError) Hint() string { return "sheratan status" }
 // ErrWaitTimeout says that the jobs waited for had not ended in time.
 var ErrWaitTimeout = errors.New("the jobs did not end in time")
 
-// ErrInterrupted as the cause of a context makes a running tick end its jobs instead of waiting for them.
+// ErrInterrupted as the cause of a context makes a running tick end its jobs instead of waiting for them, as Options.Hurry does.
 var ErrInterrupted = errors.New("interrupted")
+
+// errPaused ends what runs of a source that was paused with kill.
+var errPaused = errors.New("paused")

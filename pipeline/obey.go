@@ -71,7 +71,7 @@ func (e *engine) obey() error {
 		case lost[a]:
 			a.cancel(errTakenAway)
 		case held[a]:
-			a.cancel(ErrInterrupted)
+			a.cancel(errPaused)
 		}
 	}
 	return nil

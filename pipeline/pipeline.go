@@ -40,6 +40,7 @@ type Options struct {
 
 	Getenv  func(string) string // for the keys of models; nil knows no variables
 	Environ []string            // NAME=value of all variables: those with the name of a secret are kept from models and proposers
+	Hurry   <-chan struct{}     // when it is closed, running jobs are ended that would be waited for otherwise; nil is never
 }
 
 // Pipeline is one process's hold on a workspace. Its methods may be called from one goroutine at a time.

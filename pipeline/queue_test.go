@@ -189,7 +189,7 @@ func TestCancelledBeforeItsStartIsWritten(t *testing.T) {
 		if err := b.begun(list); err != nil {
 			return err
 		}
-		over, err := b.record(rules, list[0], ledger.Ref{})
+		over, err := b.record(rules, list[0], ledger.Ref{}, nil)
 		if over {
 			t.Error("its end was recorded")
 		}

@@ -2,9 +2,11 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/sheratan/sheratan/hosts"
+	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/ledger"
@@ -32,8 +34,9 @@ func (b *batch) started(a *attempt) {
 }
 
 // record writes what became of an attempt: completed, to be tried again, or failed. A job that was taken away from the
-// runner meanwhile (cancelled, or its lease expired) keeps the state it has. It returns whether the job is over.
-func (b *batch) record(r *rules.Rules, a *attempt, doc ledger.Ref) (over bool, err error) {
+// runner meanwhile (cancelled, or its lease expired) keeps the state it has. own says which jobs are over when they are
+// interrupted. It returns whether the job is over.
+func (b *batch) record(r *rules.Rules, a *attempt, doc ledger.Ref, own func(indexRow) bool) (over bool, err error) {
 	row, ok, err := b.tx.Job(a.row.ID)
 	if err != nil {
 		return false, err
@@ -51,7 +54,13 @@ func (b *batch) record(r *rules.Rules, a *attempt, doc ledger.Ref) (over bool, e
 		b.jobEvent("run", job.JobCompleted, row.ID, row.TraceID, "outbox", meta, &doc)
 		return true, b.failed
 	}
+	if meta.Code == agent.CodeCancelled && !errors.Is(a.ended, errPaused) && own != nil && own(row) {
+		meta.Code = codeInterrupted
+	}
 	b.jobEvent("run", job.JobAttemptFailed, row.ID, row.TraceID, "approved", meta, &doc)
+	if errors.Is(a.ended, errPaused) {
+		meta.Error = reasonPaused
+	}
 	return b.attemptFailed(r, a.job, row, meta, doc, res.Retryable)
 }
 

@@ -133,25 +133,32 @@ func TestLostEndOfAFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.propose(exec("a", c.more, "false"))
-			runner := w.p.runner
-			runner.Start--
-			a := w.leaseAs("a", runner)
-			a.result = job.Result{Schema: job.SchemaResult, JobID: "a", Status: job.StatusFailed, Attempt: 1, ExitCode: 1, Host: LocalHost,
-				Sandbox: "none", StartedAt: w.p.stamp(), CompletedAt: w.p.stamp(), Error: "exit status 1", ErrorCode: agent.CodeExit, Retryable: c.retryable}
-			a.started = w.now()
-			refs, err := w.p.storeResults([]*attempt{a})
-			w.check(err)
-			w.check(w.p.transact(t.Context(), func(b *batch) error {
-				b.started(a)
-				b.jobEvent("run", job.JobAttemptFailed, "a", a.row.TraceID, "approved", ledger.Ended{Located: located(refs[0]), Attempt: 1,
-					ExitCode: 1, Code: agent.CodeExit, Error: "exit status 1", CompletedAt: a.result.CompletedAt}, &refs[0])
-				return nil
-			}))
+			w.lostEnd("a", job.Result{Status: job.StatusFailed, ExitCode: 1, Error: "exit status 1", ErrorCode: agent.CodeExit, Retryable: c.retryable},
+				agent.CodeExit)
 			w.check(w.p.Recover(t.Context()))
 			w.is("a", c.status, c.text)
 			w.verify()
 		})
 	}
+}
+
+// lostEnd leaves a job as a batch does that is cut off behind the JOB_ATTEMPT_FAILED of its first attempt.
+func (w *world) lostEnd(id string, res job.Result, code string) {
+	w.t.Helper()
+	runner := w.p.runner
+	runner.Start--
+	a := w.leaseAs(id, runner)
+	res.Schema, res.JobID, res.Attempt, res.Host, res.Sandbox = job.SchemaResult, id, 1, LocalHost, "none"
+	res.StartedAt, res.CompletedAt = w.p.stamp(), w.p.stamp()
+	a.result, a.started = res, w.now()
+	refs, err := w.p.storeResults([]*attempt{a})
+	w.check(err)
+	w.check(w.p.transact(w.t.Context(), func(b *batch) error {
+		b.started(a)
+		b.jobEvent("run", job.JobAttemptFailed, id, a.row.TraceID, "approved", ledger.Ended{Located: located(refs[0]), Attempt: 1,
+			ExitCode: res.ExitCode, Code: code, Error: res.Error, CompletedAt: res.CompletedAt}, &refs[0])
+		return nil
+	}))
 }
 
 // What dispatch gave to this host and nobody took goes back when its time is over.

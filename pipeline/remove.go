@@ -86,6 +86,9 @@ func (b *batch) filesOf(ev *ledger.Event) ([]job.Artifact, error) {
 		if err := ev.DecodeMeta(&m); err != nil {
 			return nil, err
 		}
+		if endedByUs(m.Reason) {
+			return nil, nil // the result of the event before names them
+		}
 		started, err := startOf(b.tx.Reader, ev.JobID, m.Attempt)
 		if err != nil {
 			return nil, err

@@ -20,9 +20,20 @@ func (b *batch) attemptFailed(r *rules.Rules, j job.Job, row indexRow, meta ledg
 		retryable = retryable && j.RetriesExit(meta.ExitCode)
 	}
 	switch {
-	case meta.Code == agent.CodeCancelled:
+	case meta.Code == codeInterrupted:
+		b.jobEvent("run", job.JobCancelled, row.ID, row.TraceID, "outbox",
+			ledger.Cancelled{Code: codeInterrupted, Reason: "interrupted while it ran"}, nil)
+		return true, b.failed
+	case meta.Code == agent.CodeCancelled && row.Rerun:
 		// It did not fail by itself: it goes back into the queue, and the attempt does not count as a retry.
 		b.retry(row, row.RetryCount, b.now)
+		return false, b.failed
+	case meta.Code == agent.CodeCancelled:
+		unknown := ledger.Unknown{Attempt: row.Attempt, Reason: reasonInterrupted}
+		if meta.Error == reasonPaused {
+			unknown.Reason = reasonPaused
+		}
+		b.jobEvent("run", job.OutcomeUnknown, row.ID, row.TraceID, "blocked", unknown, nil)
 		return false, b.failed
 	case retryable && row.RetryCount < row.MaxRetries:
 		refusal, err := b.noRetry(r, row)
@@ -45,6 +56,19 @@ func (b *batch) attemptFailed(r *rules.Rules, j job.Job, row indexRow, meta ledg
 	b.jobEvent("run", job.JobFailed, row.ID, row.TraceID, "outbox", meta, &doc)
 	return true, b.failed
 }
+
+// codeInterrupted is the error code of an attempt, and of its job, that was ended because whoever submitted the job and ran it
+// did not want it any more. An attempt that was ended for another reason has agent.CodeCancelled.
+const codeInterrupted = "INTERRUPTED"
+
+// Why nobody knows the outcome of an attempt that this program has ended. The result of the attempt is that of the event before.
+const (
+	reasonInterrupted = "interrupted"
+	reasonPaused      = "paused"
+)
+
+// endedByUs reports whether an outcome is unknown because the attempt was ended on purpose.
+func endedByUs(reason string) bool { return reason == reasonInterrupted || reason == reasonPaused }
 
 // codeFirst is the error of an attempt behind the exit code of the program, where there was one.
 func codeFirst(meta ledger.Ended) string {

@@ -48,7 +48,8 @@ type attempt struct {
 	started time.Time // zero until it was
 	cancel  context.CancelCauseFunc
 	result  job.Result
-	noted   bool // its start is in the ledger
+	ended   error // why this process ended it, nil where it did not
+	noted   bool  // its start is in the ledger
 }
 
 func (p *Pipeline) newRunner(r *rules.Rules) *runner {
@@ -170,6 +171,7 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 			a.result = job.Result{JobID: a.row.ID, Attempt: a.number, Status: job.StatusFailed, Error: err.Error(),
 				ErrorCode: agent.CodeHost, Retryable: true, NotStarted: true}
 		}
+		a.ended = context.Cause(run)
 		cancel(nil)
 		if a.result.NotStarted {
 			r.p.rest.fault(a.row.ID, r.p.now())

@@ -19,6 +19,8 @@ type TickOptions struct {
 	Linger   time.Duration // the longest backoff or rate window to wait for; 0 is none
 	Settle   bool          // wait for files that are still being written
 	NoAudits bool          // leave second opinions to others: nobody waits here for a model
+
+	own func(indexRow) bool // which jobs are over when the tick is interrupted while they run; nil is none
 }
 
 // TickLine is what a tick did.
@@ -109,12 +111,13 @@ func (t *ticker) run(ctx context.Context) error {
 		return err
 	}
 	t.engine = t.p.newEngine(r, t.p.queueHead(r), &t.line, nil)
+	t.engine.own = t.o.own
 	defer func() { t.engine = nil }()
 	if err := t.retain(ctx, t.p.now()); err != nil {
 		return err
 	}
 	// The engine is there already: while a large inbox is gated, what was gated first runs.
-	if err := t.gate(ctx); err != nil {
+	if err := t.gate(ctx); err != nil && !stopped(ctx, err) {
 		err = t.engine.abandon(err)
 		t.engine.runner.close()
 		return err

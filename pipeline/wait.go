@@ -14,6 +14,9 @@ type WaitOptions struct {
 	Drive   bool          // run ticks while nobody else does
 
 	Retrying func(RetryWait) // is told of each wait for another attempt, once; nil is nobody
+	Left     func(LeftJob)   // with Drive, is told of each job that goes on when the wait is interrupted; nil is nobody
+
+	own func(indexRow) bool // which jobs are over when the wait is interrupted while this process runs them
 }
 
 // RetryWait is a job that has failed and waits for another attempt.
@@ -22,6 +25,12 @@ type RetryWait struct {
 	Error       string // of the attempt that failed
 	Retry, Most int    // which of how many
 	In          time.Duration
+}
+
+// LeftJob is a job that is not over when the wait for it is. Without an id it has not been taken in yet.
+type LeftJob struct {
+	JobID  string
+	Status job.Status
 }
 
 // waitEvery is how often waiting looks at the index.
@@ -48,8 +57,12 @@ func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emi
 	told := map[string]int{} // by id, the last retry that was told of
 	for {
 		if o.Drive {
-			if err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true, NoAudits: true}, nil); err != nil {
+			err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true, NoAudits: true, own: o.own}, nil)
+			if err != nil && !stopped(ctx, err) {
 				return err
+			}
+			if ctx.Err() != nil {
+				return p.leave(ctx, left, o, emit)
 			}
 		}
 		rest := left[:0]
@@ -78,10 +91,31 @@ func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emi
 		}
 		select {
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return p.leave(ctx, left, o, emit)
 		case <-time.After(waitEvery):
 		}
 	}
+}
+
+// leave ends an interrupted wait: whoever has driven it is told what became of each job.
+func (p *Pipeline) leave(ctx context.Context, left []awaited, o WaitOptions, emit func(job.Result) error) error {
+	if !o.Drive {
+		return context.Cause(ctx)
+	}
+	for _, ask := range left {
+		row, res, done, err := ask(context.WithoutCancel(ctx))
+		switch {
+		case err != nil:
+			return err
+		case done:
+			if err := emit(res); err != nil {
+				return err
+			}
+		case o.Left != nil:
+			o.Left(LeftJob{row.ID, row.Status})
+		}
+	}
+	return context.Cause(ctx)
 }
 
 // awaitsRetry reports whether a job has failed and waits until it is tried again.

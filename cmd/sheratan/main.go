@@ -25,8 +25,10 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	ctx, stop := signalContext()
-	code := run(ctx, processEnv())
+	ctx, hurry, stop := signalContext()
+	env := processEnv()
+	env.Hurry = hurry
+	code := run(ctx, env)
 	stop()
 	os.Exit(code)
 }
@@ -67,20 +69,23 @@ func terminalSize() (columns, rows int) {
 	return columns, rows
 }
 
-// signalContext ends the context at the first SIGINT, SIGTERM or SIGHUP, with the cause that the exit code needs. The
-// second signal finds the default behaviour and ends the process, which is always safe.
-func signalContext() (context.Context, func()) {
+// signalContext ends the context at the first SIGINT, SIGTERM or SIGHUP, with the cause that the exit code needs. At the second
+// signal hurry is closed: jobs that run are ended, and what became of them is recorded. The third finds the default behaviour and
+// ends the process, which is always safe, but leaves it to the next command to find out what the jobs did.
+func signalContext() (ctx context.Context, hurry <-chan struct{}, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	c := make(chan os.Signal, 1)
+	now := make(chan struct{})
+	c := make(chan os.Signal, 2)
 	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
-		s := <-c
-		signal.Stop(c)
-		if s == syscall.SIGINT {
+		if s := <-c; s == syscall.SIGINT {
 			cancel(cli.ErrInterrupted)
-			return
+		} else {
+			cancel(cli.ErrTerminated)
 		}
-		cancel(cli.ErrTerminated)
+		<-c
+		close(now)
+		signal.Stop(c)
 	}()
-	return ctx, func() { signal.Stop(c); cancel(errors.New("done")) }
+	return ctx, now, func() { signal.Stop(c); cancel(errors.New("done")) }
 }

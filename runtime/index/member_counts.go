@@ -72,6 +72,9 @@ func (tx *Tx) charge(old, row *Row, ev *ledger.Event, at time.Time) {
 	case job.JobAttemptFailed, job.JobCompleted:
 		ran = row.CompletedAt.Sub(old.StartedAt)
 	case job.JobCancelled, job.OutcomeUnknown, job.LeaseExpired:
+		if !old.CompletedAt.IsZero() {
+			return // JOB_ATTEMPT_FAILED has told it already
+		}
 		// Nobody knows when the attempt ended; it had no longer than this.
 		ran = min(at.Sub(old.StartedAt), time.Duration(old.TimeoutSeconds)*time.Second)
 	default:

@@ -187,13 +187,13 @@ type RetryScheduled struct {
 // Cancelled is the meta of JOB_CANCELLED.
 type Cancelled struct {
 	Reason string `json:"reason,omitempty"`
-	Code   string `json:"code,omitempty"` // DEPENDENCY_SKIPPED, …; "" is CANCELLED
+	Code   string `json:"code,omitempty"` // DEPENDENCY_SKIPPED, INTERRUPTED, …; "" is CANCELLED
 }
 
 // Unknown is the meta of OUTCOME_UNKNOWN and LEASE_EXPIRED.
 type Unknown struct {
 	Attempt int    `json:"attempt"`
-	Reason  string `json:"reason"`          // runner-died, reboot, returned, expired, host-fault
+	Reason  string `json:"reason"`          // runner-died, reboot, returned, expired, host-fault, interrupted, paused
 	Kept    int64  `json:"kept,omitempty"`  // bytes of output files that it left, which no result names
 	Error   string `json:"error,omitempty"` // of a machine that could not start it: nothing of it ran
 }

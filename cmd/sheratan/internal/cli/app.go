@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -14,6 +15,8 @@ type app struct {
 	out     *output
 	people  *people
 	started bool // the command line was understood and a command has begun
+	grace   time.Duration
+	signals context.Context // ends at the first signal, with its cause
 }
 
 // globalOptions are the flags that every command has.
@@ -42,7 +45,7 @@ func Run(ctx context.Context, env Env) int {
 	if len(env.Args) > 0 && env.Args[0] == workerCommand {
 		return runWorker(ctx, env)
 	}
-	a := &app{env: env}
+	a := &app{env: env, grace: defaultGrace, signals: ctx}
 	a.people = newPeople(a)
 	a.out = newOutput(a)
 	root := newRoot(a)

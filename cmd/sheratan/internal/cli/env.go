@@ -28,6 +28,8 @@ type Env struct {
 	Raw            func() (restore func(), err error) // lets the terminal that stdin is deliver keys, and not lines; may be nil
 	Size           func() (columns, rows int)         // of the terminal that stdout is; nil or 0 is not known
 
+	Hurry <-chan struct{} // is closed when a second signal asks for the end of what runs; nil is never
+
 	Now       func() time.Time                        // its location is the one in which times are shown
 	Terminal  func() (io.ReadWriteCloser, error)      // where decisions are asked for, whatever the streams are
 	InsideJob func(getenv func(string) string) string // the id of the job that this process runs in, or ""

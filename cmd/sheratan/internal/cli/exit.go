@@ -48,7 +48,7 @@ var exitTexts = map[int]string{
 }
 
 // Causes with which the context of Run ends: SIGINT, which also ends the jobs that run, and SIGTERM, which lets them
-// finish.
+// finish for a while.
 var (
 	ErrInterrupted = pipeline.ErrInterrupted
 	ErrTerminated  = errors.New("terminated")

@@ -62,6 +62,7 @@ sheratan mission submit --goal "Find out why the tests fail, and say what to cha
 	f.StringVar(&o.Source, "source", "", "submit as `SOURCE` (default operator)")
 	f.BoolVar(&o.Wait, "wait", false, "wait until the mission has ended, and run it if nobody else does")
 	f.BoolVar(&o.Print, "print", false, "print the proposals instead of submitting them")
+	a.addGrace(c)
 	c.ValidArgsFunction = orFiles(a.completeMissionFiles)
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
 		if err := o.check(c, args); err != nil {

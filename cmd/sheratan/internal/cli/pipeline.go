@@ -49,7 +49,11 @@ func (a *app) with(ctx context.Context, fn func(*pipeline.Pipeline) error) (err 
 	if err != nil {
 		return err
 	}
-	p, err := pipeline.Open(ctx, ws, a.options())
+	o := a.options()
+	hurry, calm := a.hurry()
+	defer calm()
+	o.Hurry = hurry
+	p, err := pipeline.Open(ctx, ws, o)
 	if err != nil {
 		return err
 	}

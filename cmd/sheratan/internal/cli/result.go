@@ -25,7 +25,7 @@ func follow(ctx context.Context, a *app, p *pipeline.Pipeline, n int, wait func(
 		done++
 		bar.set(done, int64(n))
 		if r.Status == job.StatusQuarantined && !a.global.JSON {
-			return a.printBlocked(ctx, p, r.JobID)
+			return a.printBlocked(context.WithoutCancel(ctx), p, r.JobID)
 		}
 		if through {
 			return a.passThrough(p, r)
@@ -55,6 +55,20 @@ func finish(ctx context.Context, err error, v *verdicts) error {
 // noteRetry says that a job has failed and waits for another attempt.
 func (a *app) noteRetry(w pipeline.RetryWait) {
 	a.people.note("job %s failed: %s; retry %d of %d in %s", w.JobID, firstLine(w.Error), w.Retry, w.Most, shortDuration(max(0, w.In)))
+}
+
+// noteLeft says that an interrupted wait has left a job as it is.
+func (a *app) noteLeft(l pipeline.LeftJob) {
+	switch {
+	case l.JobID == "":
+		a.people.note("a proposal lies in the inbox still, and a tick takes it in")
+		return
+	case l.Status == job.StatusRunning:
+		a.people.note("job %s runs in another process, and goes on", l.JobID)
+	default:
+		a.people.note("job %s is %s, and a tick runs it", l.JobID, l.Status)
+	}
+	a.people.hint("sheratan cancel %s", shellWord(l.JobID))
 }
 
 // printResult prints the result of one job, as a line.

@@ -14,13 +14,14 @@ func newRun(a *app) *cobra.Command {
 		Use:   "run [ID... | -]",
 		Short: "execute what was dispatched to this host",
 		Long: `Runs the jobs that were dispatched to this host and prints the result of each attempt. Jobs in another state
-are left alone, with a note. SIGTERM lets running jobs finish; SIGINT ends them.`,
+are left alone, with a note. SIGTERM lets running jobs go on for --grace, SIGINT ends them at once: as tick does.`,
 		Example: `sheratan run
 sheratan dispatch --json | sheratan run - --json`,
 		Annotations: workspaceExits(exitFailed, exitInterrupted),
 		Args:        idArgs(0),
 	}
 	c.ValidArgsFunction = a.completeJobs(string(job.StatusPending))
+	a.addGrace(c)
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
 		a.streaming()
 		var v verdicts

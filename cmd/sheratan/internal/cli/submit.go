@@ -42,7 +42,10 @@ as a job of kind exec, and --kind with --param makes a job of any kind.
 
 With --wait a single job's output goes to stdout and stderr as if it had been started here, and of several
 jobs there is a line for each. A note on stderr says when a failed job waits for another attempt. A blocked
-job is printed with the reasons, and what would allow it.`,
+job is printed with the reasons, and what would allow it.
+
+SIGINT ends the jobs that run here, and cancels them. SIGTERM lets them go on for --grace before. Jobs that have
+not begun stay in the queue.`,
 		Example: `sheratan submit proposal.json more.jsonl
 sheratan submit --wait -- go vet ./...
 sheratan submit --kind file_read --param path=README.md --after fetch-1
@@ -51,6 +54,7 @@ sheratan submit --print --kind noop | sheratan submit -`,
 			"[flags] -- PROGRAM ARG...", "[flags] --kind KIND [--param NAME=VALUE]..."),
 	}
 	o.addFlags(c)
+	a.addGrace(c)
 	c.RunE = a.runFor(func(ctx context.Context, cmd *cobra.Command, args []string) error {
 		return runSubmit(ctx, a, &o, cmd, args)
 	})
@@ -185,7 +189,7 @@ func submitAndWait(ctx context.Context, a *app, p *pipeline.Pipeline, o *submitO
 	if o.Wait {
 		n := waits.Len()
 		return follow(ctx, a, p, n, func(emit func(job.Result) error) error {
-			return waits.Wait(ctx, pipeline.WaitOptions{Drive: true, Retrying: a.noteRetry}, emit)
+			return waits.Wait(ctx, pipeline.WaitOptions{Drive: true, Retrying: a.noteRetry, Left: a.noteLeft}, emit)
 		}, n == 1 && !a.global.JSON)
 	}
 	if a.env.StderrTTY {

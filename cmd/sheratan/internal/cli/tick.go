@@ -20,8 +20,10 @@ func newTick(a *app) *cobra.Command {
 		Long: `Recovers what a crash left, gates, dispatches, runs and commits until nothing is ready. It waits for retries
 that are due within --linger, and prints nothing when there was nothing to do. Several ticks may run at once.
 
---loop stays and wakes when files come in or jobs end. SIGTERM drains it: running jobs finish, no new ones
-begin. SIGINT ends the running jobs too.
+--loop stays and wakes when files come in or jobs end. SIGTERM drains it: no job begins any more, and those that
+run go on for --grace. Then they are ended, as SIGINT or a second signal ends them at once. A job that was ended so
+is in the queue again where its rule says that a rerun is safe. Any other is blocked as OUTCOME_UNKNOWN until an
+operator approves or rejects it.
 
 A job that the machine could not start (it is out of files, processes, memory or disk) stays in the queue; a
 warning says what ran out. Where nothing can be written, as on a full disk, the tick says so and exits 1.
@@ -37,6 +39,7 @@ sheratan tick --loop
 	f.BoolVar(&o.Loop, "loop", false, "stay and repeat until SIGTERM")
 	f.DurationVar(&o.Interval, "interval", time.Second, "with --loop, look again after `TIME` at the latest")
 	f.DurationVar(&o.Linger, "linger", 10*time.Second, "wait at most `TIME` for retries that become due")
+	a.addGrace(c)
 	c.RunE = a.run(func(ctx context.Context, _ []string) error {
 		if o.Interval <= 0 || o.Linger < 0 {
 			return usagef("--interval and --linger: want a time above zero")

@@ -115,7 +115,7 @@ func TestPauseKill(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, 2)
-	loop := s.start("", "tick", "--loop", "--interval", "50ms")
+	loop := s.start("", "tick", "--loop", "--interval", "50ms", "--grace", "1h")
 	s.must("submit", "--id", "short", "--", "sleep", "2")
 	s.must("submit", "--id", "endless", "--", "sleep", "3600")
 	s.until("running", 20*time.Second, func() bool { return s.running("short")() && s.running("endless")() })
