@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/sheratan/sheratan/hosts/agent"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
@@ -106,11 +108,18 @@ func (e *engine) interrupt(ctx context.Context) {
 		return
 	}
 	e.killing = true
+	var why error = ErrInterrupted
+	if e.hurried() && !errors.Is(context.Cause(ctx), ErrInterrupted) {
+		why = &sandbox.Ended{Err: ErrInterrupted, Grace: hurriedGrace}
+	}
 	running, _ := e.runner.snapshot()
 	for _, a := range running {
-		a.cancel(ErrInterrupted)
+		a.cancel(why)
 	}
 }
+
+// hurriedGrace is how long a job has from SIGTERM to SIGKILL where whoever ends this process has waited already.
+const hurriedGrace = time.Second
 
 func (e *engine) hurried() bool {
 	select {

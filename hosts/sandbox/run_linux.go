@@ -31,6 +31,7 @@ type attempt struct {
 	input         []byte
 	outputs       [2]stream
 	cancel        int // eventfd that the context writes to
+	patience      func() time.Duration
 	termAt        time.Time
 	killAt        time.Time // zero until SIGTERM was sent
 	killed        bool
@@ -59,6 +60,7 @@ func (c *Cmd) Run(ctx context.Context) (Report, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	a := &attempt{cmd: c, pidfd: -1, stdin: -1, cancel: -1, childEnds: [3]int{-1, -1, -1}}
+	a.patience = func() time.Duration { return c.grace(ctx) }
 	a.outputs[0] = stream{fd: -1, capture: c.Stdout}
 	a.outputs[1] = stream{fd: -1, capture: c.Stderr}
 	a.report.Level = c.level()
@@ -208,7 +210,7 @@ func (a *attempt) watch() {
 			a.signal(unix.SIGTERM)
 			// A timeout that came first has its own, shorter patience.
 			if a.killAt.IsZero() {
-				a.killAt = now.Add(a.cmd.grace())
+				a.killAt = now.Add(a.patience())
 			}
 		case a.killAt.IsZero() && !a.termAt.IsZero() && !now.Before(a.termAt):
 			a.report.TimedOut = true

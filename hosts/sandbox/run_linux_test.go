@@ -219,6 +219,13 @@ func TestCancel(t *testing.T) {
 	if r, err = c.Run(ctx); err != nil || !r.Cancelled || r.Signal != syscall.SIGKILL || r.Duration > time.Second {
 		t.Fatalf("%+v %v", r, err)
 	}
+	// Whoever ends it may have less time than that.
+	c.Grace = time.Minute
+	hurried, end := context.WithCancelCause(t.Context())
+	time.AfterFunc(100*time.Millisecond, func() { end(&Ended{Err: context.Canceled, Grace: 100 * time.Millisecond}) })
+	if r, err = c.Run(hurried); err != nil || !r.Cancelled || r.Signal != syscall.SIGKILL || r.Duration > 10*time.Second {
+		t.Fatalf("%+v %v", r, err)
+	}
 	if r, err = shell(t, "touch ran").Run(ctx); err != nil || !r.Cancelled {
 		t.Fatal("it ran although the context was over", r, err)
 	}

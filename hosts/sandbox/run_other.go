@@ -52,7 +52,7 @@ func (c *Cmd) Run(ctx context.Context) (Report, error) {
 		end(group, c.timeoutGrace(), done)
 	case <-ctx.Done():
 		report.Cancelled = true
-		end(group, c.grace(), done)
+		end(group, c.grace(ctx), done)
 	}
 	syscall.Kill(-group, syscall.SIGKILL)
 	report.Duration = time.Since(report.Started)

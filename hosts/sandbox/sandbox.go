@@ -78,6 +78,8 @@
 package sandbox
 
 import (
+	"context"
+	"errors"
 	"syscall"
 	"time"
 )
@@ -144,7 +146,25 @@ type Report struct {
 	Leaked    int      // how many would not die
 }
 
-func (c *Cmd) grace() time.Duration        { return orDefault(c.Grace, DefaultGrace) }
+// Ended is the cause of a context that says itself how long a process has from SIGTERM to SIGKILL.
+type Ended struct {
+	Err   error
+	Grace time.Duration
+}
+
+func (e *Ended) Error() string { return e.Err.Error() }
+
+// Unwrap returns why the process was ended.
+func (e *Ended) Unwrap() error { return e.Err }
+
+// grace is how long a process has from SIGTERM to SIGKILL when ctx ends.
+func (c *Cmd) grace(ctx context.Context) time.Duration {
+	if e, ok := errors.AsType[*Ended](context.Cause(ctx)); ok {
+		return e.Grace
+	}
+	return orDefault(c.Grace, DefaultGrace)
+}
+
 func (c *Cmd) timeoutGrace() time.Duration { return orDefault(c.TimeoutGrace, DefaultTimeoutGrace) }
 func (c *Cmd) waitDelay() time.Duration    { return orDefault(c.WaitDelay, DefaultWaitDelay) }
 
