@@ -110,8 +110,6 @@ func TestKeyOfAFailedJob(t *testing.T) {
 	w := newWorld(t)
 	w.propose(exec("a", k, "false"))
 	w.tick()
-	w.propose(exec("b", k, "false"))
-	w.is("b", job.StatusFailed, "Job a, which holds the idempotency key, failed")
 	l, err := w.p.Revise(t.Context(), "a", Draft{Name: "-", Data: []byte(exec("a", "", "true"))})
 	w.check(err)
 	if l.JobID == "a" || l.Status != "pending" {
@@ -126,6 +124,59 @@ func TestKeyOfAFailedJob(t *testing.T) {
 	var unfit *StateError
 	if err := w.p.Retry(t.Context(), Selection{IDs: []string{"a"}}, ignoreJob); !asError(err, &unfit) {
 		t.Errorf("retry of a revised job: %v", err)
+	}
+	w.verify()
+}
+
+// A job that has failed for good answers for nobody: the same work, or other work under its key, is done when it is proposed again.
+func TestKeyOfAFailedJobIsFree(t *testing.T) {
+	const k = `"idempotency_key": "k", "max_retries": 0,`
+	w := newWorld(t)
+	w.propose(exec("a", k, "false"))
+	w.proposeAs("agent", exec("stranger", k, "false"))
+	w.tick()
+	w.is("a", job.StatusFailed, "exit status 1")
+	w.propose(noop("blocked", `"idempotency_key": "k", "priority": "none",`)) // it is not approved, and gets no key
+	if !w.row("a").HoldsKey {
+		t.Error("a blocked job has taken the key")
+	}
+	if l := w.propose(exec("b", k, "true")); l.Status != string(job.StatusPending) {
+		t.Fatalf("other work under the key: %v", codes(l))
+	}
+	w.propose(exec("c", k, "true"))
+	w.tick()
+	w.is("b", job.StatusCompleted, "")
+	w.is("c", job.StatusCompleted, "")
+	if b, c := w.row("b"), w.row("c"); b.JoinedTo != "" || b.Attempt != 1 || !b.HoldsKey || c.JoinedTo != "b" {
+		t.Errorf("b: joined to %q, %d attempts, has the key: %v; c: joined to %q", b.JoinedTo, b.Attempt, b.HoldsKey, c.JoinedTo)
+	}
+	if w.row("a").HoldsKey || !slices.Contains(w.names("a"), job.KeyExpired) {
+		t.Error("the failed job still has the key, or the ledger does not say that it lost it")
+	}
+	if !w.row("stranger").HoldsKey {
+		t.Error("the key of another source was given away")
+	}
+	// Taken up again, the failed one does something else under the key of another.
+	var unfit *StateError
+	if err := w.p.Retry(t.Context(), Selection{IDs: []string{"a"}}, ignoreJob); !asError(err, &unfit) {
+		t.Errorf("retry of a: %v", err)
+	}
+	w.verify()
+}
+
+// A job that became ready before it was joined to the holder of its key gets the key of one that has failed.
+func TestKeyOfAFailedJobGoesToOneThatWaited(t *testing.T) {
+	const k = `"idempotency_key": "k", "max_retries": 0,`
+	w := newWorld(t)
+	w.propose(exec("a", k, "false"))
+	w.propose(noop("first", ""))
+	w.tick()
+	w.propose(exec("b", k+`"depends_on": ["later"],`, "true"))
+	w.propose(noop("later", ""))
+	w.tick()
+	w.is("b", job.StatusCompleted, "")
+	if b := w.row("b"); b.JoinedTo != "" || !b.HoldsKey {
+		t.Errorf("b: joined to %q, has the key: %v", b.JoinedTo, b.HoldsKey)
 	}
 	w.verify()
 }

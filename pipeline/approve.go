@@ -72,15 +72,24 @@ func (b *batch) keyHolder(r *rules.Rules, j job.Job) (indexRow, bool, error) {
 	if err != nil || !ok || row.ID == j.ID || row.ID == j.Revises {
 		return indexRow{}, false, err
 	}
-	if !keyExpired(r, row, b.now) {
+	if !keyFree(r, row, b.now) {
 		return row, true, nil
 	}
-	b.jobEvent("gate", job.KeyExpired, row.ID, row.TraceID, row.Zone, ledger.KeyLapsed{Key: row.Key, For: j.ID}, nil)
+	b.freeKey("gate", row, j.ID)
 	return indexRow{}, false, b.failed
 }
 
-// keyExpired reports whether the holder of a key ended so long ago that the key is free for others.
-func keyExpired(r *rules.Rules, holder indexRow, now time.Time) bool {
+// freeKey takes the key from a job that has no more use for it, so that another one has it.
+func (b *batch) freeKey(actor string, holder indexRow, next string) {
+	b.jobEvent(actor, job.KeyExpired, holder.ID, holder.TraceID, holder.Zone, ledger.KeyLapsed{Key: holder.Key, For: next}, nil)
+}
+
+// keyFree reports whether others may have the key of its holder: that has failed for good, so that there is no outcome to share, or
+// it ended very long ago.
+func keyFree(r *rules.Rules, holder indexRow, now time.Time) bool {
+	if holder.Status == job.StatusFailed {
+		return true
+	}
 	held := time.Duration(r.Config.Limits.KeySeconds) * time.Second
 	return held > 0 && holder.Status.Final() && !now.Before(holder.CompletedAt.Add(held))
 }

@@ -59,7 +59,7 @@ func lookup(k known, r *rules.Rules, now time.Time, c *candidate, hostSets [][]s
 		if err != nil {
 			return f, err
 		}
-		if ok && row.ID != c.intake.Revises && !keyExpired(r, row, now) {
+		if ok && row.ID != c.intake.Revises && !keyFree(r, row, now) {
 			f.SameKey = knownJob(row)
 		}
 	}

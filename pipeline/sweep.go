@@ -170,8 +170,12 @@ func (b *batch) joinLate(r *rules.Rules, row indexRow) (joined, over bool, err e
 		return false, false, nil
 	}
 	holder, ok, err := b.tx.KeyHolder(row.Source, row.Key)
-	if err != nil || !ok || holder.ID == row.ID || keyExpired(r, holder, b.now) {
+	if err != nil || !ok || holder.ID == row.ID {
 		return false, false, err
+	}
+	if keyFree(r, holder, b.now) {
+		b.freeKey("dispatch", holder, row.ID)
+		return false, false, b.failed
 	}
 	return true, holder.Status.Final(), b.join(row.ID, row.TraceID, holder)
 }

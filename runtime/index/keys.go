@@ -3,7 +3,7 @@ package index
 import "fmt"
 
 // A key belongs, per source, to the first approved job that carries it. Blocked, rejected and cancelled jobs hold none; a
-// failed one keeps it until its revision is approved. One whose outcome is unknown keeps it as well, although it is blocked: it
+// failed one keeps it until a revision of it, or another job with the key, is approved. One whose outcome is unknown keeps it as well, although it is blocked: it
 // may have done what a second job with the key must not do again.
 
 // takeKey lets a job have its key, if that is free or held by the failed job that it revises.
