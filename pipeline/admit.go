@@ -231,7 +231,19 @@ func (b *batch) enter(r *rules.Rules, c *candidate, intake, report ledger.Ref) (
 	if err != nil || !ok {
 		return outcome{}, errors.Join(b.failed, err, fmt.Errorf("%s: is not in the index after it was received", j.ID))
 	}
-	return b.p.outcomeOf(row, c, false), nil
+	o := b.p.outcomeOf(row, c, false)
+	if row.Ready {
+		if b.held == nil {
+			held, err := b.tx.Held()
+			if err != nil {
+				return outcome{}, err
+			}
+			b.held = &held
+		}
+		o.job.Status = b.held.Shown(&row)
+		o.line.Status = string(o.job.Status)
+	}
+	return o, nil
 }
 
 func gated(rep job.Report, doc ledger.Ref) ledger.Gated {

@@ -42,7 +42,7 @@ func (p *Pipeline) Job(ctx context.Context, id string) (JobLine, error) {
 	if err != nil {
 		return JobLine{}, err
 	}
-	j, err := p.assemble(row)
+	j, err := p.assembleShown(ctx, row)
 	return JobLine{JobID: id, Job: j}, err
 }
 
@@ -131,8 +131,12 @@ func (p *Pipeline) statusOf(r *index.Reader) (Status, error) {
 	if err != nil {
 		return s, err
 	}
+	held, err := r.Held()
+	if err != nil {
+		return s, err
+	}
 	for _, c := range counts {
-		for st, n := range c.Status {
+		for st, n := range held.Count(c).Status {
 			s.Jobs[string(st)] += n
 		}
 	}

@@ -92,6 +92,21 @@ func (p *Pipeline) assemble(row indexRow) (job.Job, error) {
 	return j, err
 }
 
+// assembleShown is assemble with the status that is shown: a job that waits only until fewer of its source are in flight is
+// throttled, as one over its rate is. The caller is in no transaction.
+func (p *Pipeline) assembleShown(ctx context.Context, row indexRow) (job.Job, error) {
+	j, err := p.assemble(row)
+	if err != nil || row.Status != job.StatusPending || !row.Ready {
+		return j, err
+	}
+	err = p.view(ctx, func(r *index.Reader) error {
+		held, err := r.Held()
+		j.Status = held.Shown(&row)
+		return err
+	})
+	return j, err
+}
+
 // resultDocument returns the document of the latest result.
 func (p *Pipeline) resultDocument(row indexRow) ([]byte, error) {
 	if r := p.memo.get(row.ID); r.resultSHA256 == row.Result.SHA256 {

@@ -39,10 +39,16 @@ func (b *batch) resolve(s Selection, after int64, states ...job.Status) ([]index
 	if len(s.IDs) > 0 {
 		return rows, nil
 	}
+	var shown *index.Held
 	if s.Status != "" {
 		states = []job.Status{job.Status(s.Status)}
+		held, err := b.tx.Held()
+		if err != nil {
+			return nil, err
+		}
+		shown = &held
 	}
-	return b.tx.List(index.JobFilter{Status: states, Source: s.Source, Mission: s.Mission, Member: s.Member, After: &after, Limit: batchJobs})
+	return b.tx.List(index.JobFilter{Shown: shown, Status: states, Source: s.Source, Mission: s.Mission, Member: s.Member, After: &after, Limit: batchJobs})
 }
 
 // empty makes Selection comparable to its zero value without comparing the slice.

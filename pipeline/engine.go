@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -32,7 +33,8 @@ type engine struct {
 	others foreign
 	own    func(indexRow) bool // whether whoever interrupts this wants the job to be over; nil is of none
 
-	idle    bool // the last step found nothing to lease
+	full    []string // buckets of which as many are in flight as may be, at the last step that leased
+	idle    bool     // the last step found nothing to lease
 	killing bool
 }
 
@@ -184,6 +186,7 @@ func (e *engine) step(ctx context.Context) error {
 	var fresh []*attempt
 	var over, changed []string
 	var touched []indexRow // of the attempts that ended or began
+	var held []string      // jobs that are shown as throttled from now on
 	var also TickLine      // jobs that ended, or were blocked, without an attempt of their own
 	err = p.transact(context.WithoutCancel(ctx), func(b *batch) error {
 		fresh, over, changed, also = nil, nil, nil, TickLine{}
@@ -229,6 +232,9 @@ func (e *engine) step(ctx context.Context) error {
 			changed = append(changed, blocked...)
 			also.Blocked += len(blocked)
 		}
+		if held, err = e.newlyHeld(b, len(fresh) > 0); err != nil {
+			return err
+		}
 		touched, err = b.rows(ended, unstarted, begun)
 		return err
 	})
@@ -254,11 +260,45 @@ func (e *engine) step(ctx context.Context) error {
 	e.tally.Blocked += also.Blocked
 	p.placeRows(touched)
 	p.placeAll(changed)
+	p.placeHeld(held)
 	p.placeLater(false)
 	p.projected()
 	e.count(ended, over)
 	e.tell(ended, touched)
 	return e.report(ended)
+}
+
+// heldShown is how many jobs get a new file when their bucket is full: those whose turn comes next.
+const heldShown = 1000
+
+// newlyHeld returns the jobs that wait for the end of another one since their bucket became full, as far as their files are worth it.
+func (e *engine) newlyHeld(b *batch, leased bool) (ids []string, err error) {
+	if !leased {
+		return nil, nil
+	}
+	held, err := b.tx.Held()
+	if err != nil || slices.Equal(held.Full, e.full) {
+		return nil, err
+	}
+	e.full = held.Full
+	rows, err := b.tx.List(index.JobFilter{Status: []job.Status{job.StatusThrottled}, Shown: &held, Limit: heldShown})
+	for _, row := range rows {
+		if held.Shown(&row) != row.Status {
+			ids = append(ids, row.ID)
+		}
+	}
+	return ids, err
+}
+
+// placeHeld puts the files of jobs in place that are shown otherwise, when there is time for it.
+func (p *Pipeline) placeHeld(ids []string) {
+	if !p.later.on {
+		p.placeAll(ids)
+		return
+	}
+	for _, id := range ids {
+		p.later.add(id, p.now())
+	}
 }
 
 // worthLooking reports whether there is anything to lease or to wake, without taking the lock.

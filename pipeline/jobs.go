@@ -39,7 +39,12 @@ func (p *Pipeline) Jobs(ctx context.Context, f JobFilter, emit func(JobLine) err
 			filter.Limit = min(jobsPage, f.Limit-found)
 		}
 		var rows []indexRow
+		var held index.Held
 		err := p.view(ctx, func(r *index.Reader) (err error) {
+			if held, err = r.Held(); err != nil {
+				return err
+			}
+			filter.Shown = &held
 			rows, err = r.List(filter)
 			return err
 		})
@@ -52,6 +57,7 @@ func (p *Pipeline) Jobs(ctx context.Context, f JobFilter, emit func(JobLine) err
 			if err != nil {
 				return err
 			}
+			j.Status = held.Shown(&row)
 			if !mentions(j, f.Text) {
 				continue
 			}

@@ -62,8 +62,12 @@ func (p *Pipeline) Live(ctx context.Context) (Live, error) {
 		if err != nil {
 			return err
 		}
+		held, err := r.Held()
+		if err != nil {
+			return err
+		}
 		for _, c := range counts {
-			if c.Queued() > 0 {
+			if c = held.Count(c); c.Queued() > 0 {
 				l.Sources = append(l.Sources, SourceCount{c.Source, c.Ready, c.Status[job.StatusPending], c.Status[job.StatusThrottled],
 					c.Status[job.StatusRunning]})
 			}

@@ -118,7 +118,7 @@ func parseMarker(name string) (boot string, pid int, start, from int64, ok bool)
 
 // place puts the files of a job where the index says. It may be called for any job at any time.
 func (p *Pipeline) place(row indexRow) error {
-	j, err := p.assemble(row)
+	j, err := p.assembleShown(context.Background(), row)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (p *Pipeline) Reply(ctx context.Context, id string) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
-	j, err := p.assemble(row)
+	j, err := p.assembleShown(ctx, row)
 	if err != nil {
 		return Reply{}, err
 	}

@@ -117,6 +117,19 @@ func (b *batch) enterLane(row indexRow, window string) error {
 	return b.failed
 }
 
+// waitsForOthers says what a job waits for whose bucket has as many in flight as it may.
+func (p *Pipeline) waitsForOthers(r *index.Reader, row indexRow) ([]string, error) {
+	limit, err := r.RateWindow(row.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("the end of another job of source %s: %d at a time", row.Source, limit.Concurrent)
+	if row.Bucket != row.Source {
+		text += ", together with the other sources of " + row.Bucket
+	}
+	return []string{text}, nil
+}
+
 // waitsForWindow says what a throttled job waits for.
 func (p *Pipeline) waitsForWindow(r *index.Reader, row indexRow) ([]string, error) {
 	w, err := r.RateWindow(row.Bucket)

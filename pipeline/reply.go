@@ -107,6 +107,9 @@ func replyMessage(r Reply, row indexRow) string {
 		if row.LaneWaits {
 			return fmt.Sprintf("accepted; it runs when no other job with the concurrency key %s does", row.Lane)
 		}
+		if row.Status == job.StatusPending {
+			return fmt.Sprintf("accepted; it runs when fewer jobs of source %s do", row.Source)
+		}
 		return fmt.Sprintf("accepted; it waits for its turn within the rate of source %s, at least until %s", row.Source, stampOf(row.WakeAt))
 	default:
 		return "accepted"

@@ -66,6 +66,15 @@ func (p *Pipeline) standingOf(r *index.Reader, m index.Mission) (*standing, erro
 	if s.plans > 0 {
 		s.plan = &s.members[s.plans-1]
 	}
+	held, err := r.Held()
+	if err != nil {
+		return nil, err
+	}
+	for i := range s.members {
+		if m := &s.members[i]; m.known {
+			m.Status = string(held.Shown(&m.row))
+		}
+	}
 	return s, s.judge(p, r, declared)
 }
 

@@ -27,6 +27,7 @@ type batch struct {
 	fresh  map[string][]byte // documents of this batch by digest
 	after  []func()          // what this process remembers once the batch is committed
 	lines  map[string]bool   // by bucket, as far as asked: jobs of it are throttled
+	held   *index.Held       // as it was when a new job was first shown; nothing begins beside new jobs
 	failed error
 
 	skipped int // jobs that were cancelled because a dependency failed

@@ -55,10 +55,10 @@ func (p *Pipeline) Why(ctx context.Context, id string) (Why, error) {
 	if err != nil {
 		return w, err
 	}
-	w.Status = string(row.Status)
-	if w.Job, err = p.assemble(row); err != nil {
+	if w.Job, err = p.assembleShown(ctx, row); err != nil {
 		return w, err
 	}
+	w.Status = string(w.Job.Status)
 	if w.Report, err = p.loadReport(row); err != nil && !p.missed(err) {
 		return w, err
 	}
@@ -173,6 +173,13 @@ func (p *Pipeline) waits(r *index.Reader, row indexRow) ([]string, error) {
 	case job.StatusRunning:
 		return []string{fmt.Sprintf("attempt %d on %s to end, at the latest about %s", row.Attempt, row.Host, stampOf(row.LeaseUntil))}, nil
 	case job.StatusPending:
+		held, err := r.Held()
+		if err != nil {
+			return nil, err
+		}
+		if held.Shown(&row) == job.StatusThrottled {
+			return p.waitsForOthers(r, row)
+		}
 	default:
 		return nil, nil
 	}

@@ -8,7 +8,8 @@ const (
 	// StatusPending: received by the intake, or approved by gate, audit or approve, and not yet running. Dispatch leases
 	// it, run starts it, cancel ends it. A crash leaves it pending.
 	StatusPending Status = "pending"
-	// StatusThrottled: approved, and over the rate of its bucket. The sweep makes it pending when its turn has come.
+	// StatusThrottled: approved, and over the rate of its bucket. The sweep makes it pending when its turn has come. A pending job
+	// that waits only until fewer of its bucket are in flight is shown as throttled, and is pending.
 	StatusThrottled Status = "throttled"
 	// StatusRunning: an attempt was started. Run ends it. A crash leaves it running, and recovery finds out from the
 	// lease and the start marker what became of it.

@@ -23,6 +23,7 @@ type JobFilter struct {
 	Newest  bool      // the newest first, otherwise in the order of arrival
 	After   *int64    // go on behind the job with this Seq, in the order that was asked for
 	Limit   int       // at most this many; 0 is all
+	Shown   *Held     // Status is as it is shown: what this holds is throttled, and not pending; nil is as it is
 }
 
 // List returns the jobs that a filter selects.
@@ -31,7 +32,7 @@ func (r *Reader) List(f JobFilter) ([]Row, error) {
 		return nil, err
 	}
 	if len(f.Status) == 0 {
-		return r.listOne(f, "")
+		return r.listOne(f, "", false)
 	}
 	// One query for each status, each along its index, are cheaper than one over all jobs: those that are not over are few.
 	var rows []Row
@@ -39,11 +40,17 @@ func (r *Reader) List(f JobFilter) ([]Row, error) {
 		if slices.Contains(f.Status[:i], status) {
 			continue
 		}
-		more, err := r.listOne(f, status)
+		more, err := r.listOne(f, status, false)
 		if err != nil {
 			return nil, err
 		}
 		rows = append(rows, more...)
+		if status == job.StatusThrottled && f.Shown != nil {
+			if more, err = r.listOne(f, job.StatusPending, true); err != nil {
+				return nil, err
+			}
+			rows = append(rows, more...)
+		}
 	}
 	slices.SortFunc(rows, func(a, b Row) int {
 		if f.Newest {
@@ -57,9 +64,20 @@ func (r *Reader) List(f JobFilter) ([]Row, error) {
 	return rows, nil
 }
 
-func (r *Reader) listOne(f JobFilter, status job.Status) ([]Row, error) {
+// listOne lists the jobs of one status, "" being any; held asks for those of the pending that are shown as throttled.
+func (r *Reader) listOne(f JobFilter, status job.Status, held bool) ([]Row, error) {
 	var q query
 	q.equal("status", string(status))
+	if f.Shown != nil && status == job.StatusPending {
+		switch sql, values := f.Shown.condition(); {
+		case sql == "" && held:
+			return nil, nil
+		case held:
+			q.where(sql, values...)
+		case sql != "":
+			q.where("NOT ("+sql+")", values...)
+		}
+	}
 	q.equal("zone", f.Zone)
 	q.equal("source", f.Source)
 	q.equal("kind", f.Kind)
