@@ -274,3 +274,35 @@ func TestCheckRebuildOfGarbage(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A job that is over without an event that ended it is found by the events alone.
+func TestUnended(t *testing.T) {
+	d := newOnDisk(t)
+	d.write(0, 10, false)
+	found := func() (list []Unended) {
+		t.Helper()
+		err := d.db.View(t.Context(), func(r *Reader) (err error) {
+			list, err = r.Unended(10)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	if list := found(); len(list) > 0 {
+		t.Fatalf("in a sound index: %v", list)
+	}
+	conn, err := d.db.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = conn.Exec("UPDATE ledger_events SET event = 'JOB_READY' WHERE seq = (SELECT max(seq) FROM ledger_events WHERE event = 'JOB_COMPLETED')")
+	d.db.give(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list := found(); len(list) != 1 || list[0].Status != "completed" {
+		t.Errorf("found %v, want one job that has completed", list)
+	}
+}
