@@ -43,18 +43,21 @@ func (a *Agent) confine(more Access, program, folder string) (*sandbox.Confineme
 	for _, path := range closed {
 		s.past[path] = true
 	}
+	settled := slices.Concat(more.Read, more.Write)
 	for _, dir := range roots {
-		if s.write {
-			if err := makeClosed(dir, closed); err != nil {
-				return nil, err
-			}
+		if !s.write {
+			settled = append(settled, dir)
+			continue
+		}
+		if err := makeClosed(dir, closed); err != nil {
+			return nil, err
 		}
 		if err := s.look(dir); err != nil {
 			return nil, err
 		}
 	}
-	for _, path := range slices.Concat(more.Read, more.Write) {
-		paths, err := a.closed.in(path)
+	for _, path := range settled {
+		paths, err := a.closed.in(path, s.past)
 		if err != nil {
 			return nil, err
 		}

