@@ -244,7 +244,7 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 	}
 	if isGit(path) && !a.writes(j) {
 		if env, err = withQuietGit(ctx, path, p.Argv, cwd, env); err != nil {
-			return failed(CodeRefused, false, "%v", err)
+			return unlessFault(err, CodeRefused, false)
 		}
 	}
 	stdout, stderr, err := a.captures(id, res.Attempt, p.limit)

@@ -3,7 +3,6 @@ package agent
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -89,23 +88,39 @@ func withQuietGit(ctx context.Context, program string, argv []string, dir string
 	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", n+len(settings)), "GIT_NO_LAZY_FETCH=1", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0"), nil
 }
 
+// maxGitSettings bounds the list of settings, in bytes: a root can include a file of any size.
+const maxGitSettings = 1 << 20
+
+// findsSettings are the variables by which git finds its settings.
+var findsSettings = []string{"HOME", "XDG_CONFIG_HOME", "GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_CEILING_DIRECTORIES",
+	"GIT_DISCOVERY_ACROSS_FILESYSTEM", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS"}
+
+// settingsEnv returns the part of a job's environment by which git finds its settings. Others could load code or write files
+// (LD_PRELOAD, GIT_TRACE), and this git runs outside of the sandbox.
+func settingsEnv(env []string) []string {
+	var kept []string
+	for _, v := range env {
+		name, _, _ := strings.Cut(v, "=")
+		if slices.Contains(findsSettings, name) || strings.HasPrefix(name, "GIT_CONFIG_KEY_") || strings.HasPrefix(name, "GIT_CONFIG_VALUE_") {
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
 // gitSettings lists the names of all settings that git finds in a folder, and in the .gitmodules above it. Listing runs nothing.
 func gitSettings(ctx context.Context, program, dir string, env []string) (names []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, gitReadTime)
 	defer cancel()
 	list := func(args ...string) error {
 		cmd := exec.CommandContext(ctx, program, append([]string{"--no-pager", "config", "--null", "--name-only"}, args...)...)
-		cmd.Dir, cmd.Env = dir, env
+		var text, complaint bounded
+		cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, settingsEnv(env), &text, &complaint
 		cmd.WaitDelay = time.Second
-		text, err := cmd.Output()
-		if err != nil {
-			var exit *exec.ExitError
-			if errors.As(err, &exit) {
-				err = fmt.Errorf("%w: %s", err, bytes.TrimSpace(exit.Stderr))
-			}
-			return err
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%w: %s", err, bytes.TrimSpace(complaint.data))
 		}
-		for name := range strings.SplitSeq(string(text), "\x00") {
+		for name := range strings.SplitSeq(string(text.data), "\x00") {
 			names = append(names, strings.TrimSuffix(name, "\n"))
 		}
 		return nil
@@ -122,4 +137,15 @@ func gitSettings(ctx context.Context, program, dir string, env []string) (names 
 			return names, nil
 		}
 	}
+}
+
+// bounded collects output, and ends its writer with an error where it grows too long.
+type bounded struct{ data []byte }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if len(b.data)+len(p) > maxGitSettings {
+		return 0, fmt.Errorf("more than %d bytes of settings", maxGitSettings)
+	}
+	b.data = append(b.data, p...)
+	return len(p), nil
 }

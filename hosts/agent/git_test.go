@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -142,6 +143,41 @@ func TestGitSettingsThatCannotBeRead(t *testing.T) {
 	_, git := hostileRoot(t, root, false)
 	put(t, filepath.Join(root, "included"), "[")
 	want(t, f.do(t, "exec", object{"argv": []string{"git", "status"}}, 30), CodeRefused, "the git settings of")
+	put(t, filepath.Join(root, "included"), "")
+	git("status")
+}
+
+// TestGitSettingsAreBounded: the git that lists the settings runs outside of the sandbox, so that a job neither fills our memory
+// with them nor decides by its environment where that git writes.
+func TestGitSettingsAreBounded(t *testing.T) {
+	f := newFixture(t)
+	root := filepath.Join(f.ws, "work")
+	_, git := hostileRoot(t, root, false)
+	program, err := exec.LookPath("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	trace := filepath.Join(t.TempDir(), "trace")
+	env := append(os.Environ(), "GIT_TRACE="+trace)
+	names, err := gitSettings(t.Context(), program, root, env)
+	if err != nil || !slices.Contains(names, "filter.process.process") {
+		t.Errorf("%q, %v", names, err)
+	}
+	if _, err := os.Stat(trace); err == nil {
+		t.Error("git wrote where the environment of the job said")
+	}
+	cmd := exec.Command(program, "config", "--list")
+	cmd.Dir, cmd.Env = root, env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if _, err := os.Stat(trace); err != nil {
+		t.Fatalf("control: %v", err)
+	}
+	put(t, filepath.Join(root, "included"), "[a]\n"+strings.Repeat("name = x\n", maxGitSettings/len("a.name\x00")+1))
+	if _, err := gitSettings(t.Context(), program, root, env); err == nil {
+		t.Error("more settings than there may be were read")
+	}
 	put(t, filepath.Join(root, "included"), "")
 	git("status")
 }
