@@ -25,7 +25,7 @@ var layers = [][]string{
 	{"gates/audit", "runtime/index", "hosts/agent", "pipeline/rules"},
 	{"pipeline", "runtime/index/indextest"},
 	{"cmd/sheratan/internal/mcp"},
-	{"cmd/sheratan/internal/cli", "scripts/bench", "scripts/secretsuites", "scripts/wfmission"},
+	{"cmd/sheratan/internal/cli", "scripts/bench", "scripts/mutate", "scripts/secretsuites", "scripts/wfmission"},
 	{"cmd/sheratan", "scripts/bench"},
 }
 

@@ -161,8 +161,8 @@ func (s *site) settled(e expectation) []string {
 	return []string{"there is still something to do"}
 }
 
-// notPromised are files that are made again: the database, git, a cache, and a link for people. reboot changes git.head.
-var notPromised = regexp.MustCompile(`^runtime/(\.sheratan/(index\.db|programs\.json|git\.head)|\.git/|outbox/ledger\.jsonl)`)
+// notPromised are files that are made again: the database, git, a cache, where the workspace lay, and a link for people. reboot changes git.head.
+var notPromised = regexp.MustCompile(`^runtime/(\.sheratan/(index\.db|programs\.json|places\.json|git\.head)|\.git/|outbox/ledger\.jsonl)`)
 
 // tree lists what is in the workspace, with the content of files.
 func (s *site) tree() map[string]string {

@@ -37,6 +37,9 @@ func newSiteIn(t *testing.T, dir string, slots int) *site {
 	s := &site{t: t, dir: filepath.Join(dir, "ws"), marks: filepath.Join(dir, "left", "marks")}
 	s.must("init", s.dir)
 	t.Cleanup(s.leaveNothing)
+	if err := os.MkdirAll(filepath.Dir(s.marks), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -46,14 +49,14 @@ func newSiteIn(t *testing.T, dir string, slots int) *site {
 			"*":        map[string]any{"max_jobs_per_minute": 0, "max_concurrent_jobs": 0, "max_priority": "high"},
 			"operator": map[string]any{"max_jobs_per_minute": 0, "max_concurrent_jobs": 0, "max_priority": "critical"},
 		}
-		config["sandbox"].(map[string]any)["caches"] = []string{filepath.Dir(s.marks)}
 		config["host"] = map[string]any{"max_concurrent": slots}
 		config["operators"] = map[string]any{"scripts": true}
 		gates := config["gates"].(map[string]any)
+		gates["roots"] = append(gates["roots"].([]any), filepath.Dir(s.marks))
 		gates["exec"] = append(gates["exec"].([]any),
-			map[string]any{"program": "tee", "args": []string{"-a", "/.*"}, "decision": "allow"},
-			map[string]any{"program": "tee", "args": []string{"-a", "/.*", "/.*"}, "decision": "allow"},
-			map[string]any{"program": self, "args": []string{"mark", "/.*", ".*", "[0-9]+", "[0-9]+"}, "decision": "allow"})
+			map[string]any{"program": "tee", "args": []string{"-a", "/.*"}, "decision": "allow", "write": true},
+			map[string]any{"program": "tee", "args": []string{"-a", "/.*", "/.*"}, "decision": "allow", "write": true},
+			map[string]any{"program": self, "args": []string{"mark", "/.*", ".*", "[0-9]+", "[0-9]+"}, "decision": "allow", "write": true})
 	})
 	if err := os.WriteFile(filepath.Join(s.dir, "work", "in.txt"), []byte("text\n"), 0o600); err != nil {
 		t.Fatal(err)
