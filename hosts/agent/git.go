@@ -25,6 +25,7 @@ var quietGit = [][2]string{
 	{"core.fsmonitor", "false"}, {"core.hooksPath", "/dev/null"}, {"core.pager", "cat"}, {"core.alternateRefsCommand", ""}, {"core.sshCommand", "false"}, {"core.gitProxy", ""},
 	{"core.askPass", "true"}, {"credential.helper", ""}, {"log.showSignature", "false"}, {"protocol.allow", "never"}, {"protocol.ext.allow", "never"},
 	{"diff.ignoreSubmodules", "dirty"}, {"status.submoduleSummary", "false"}, {"submodule.recurse", "false"}, {"interactive.diffFilter", ""},
+	{"gpg.program", "false"}, {"gpg.openpgp.program", "false"}, {"gpg.x509.program", "false"}, {"gpg.ssh.program", "false"}, // a format of log may ask for signatures
 }
 
 // namedByRoot matches settings with a name of the configuration's own.
@@ -82,10 +83,23 @@ func withQuietGit(ctx context.Context, program string, argv []string, dir string
 			n, _ = strconv.Atoi(count)
 		}
 	}
+	var own []string
 	for i, s := range settings {
-		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n+i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n+i, s[1]))
+		own = append(own, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n+i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n+i, s[1]))
 	}
-	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", n+len(settings)), "GIT_NO_LAZY_FETCH=1", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0"), nil
+	own = append(own, fmt.Sprintf("GIT_CONFIG_COUNT=%d", n+len(settings)), "GIT_NO_LAZY_FETCH=1", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0")
+	return instead(env, own), nil
+}
+
+// instead returns an environment in which variables have new values. Of a variable that is there twice git reads the first.
+func instead(env, own []string) []string {
+	name := func(v string) string { name, _, _ := strings.Cut(v, "="); return name }
+	ours := make(map[string]bool, len(own))
+	for _, v := range own {
+		ours[name(v)] = true
+	}
+	rest := slices.DeleteFunc(slices.Clone(env), func(v string) bool { return ours[name(v)] })
+	return append(rest, own...)
 }
 
 // maxGitSettings bounds the list of settings, in bytes: a root can include a file of any size.

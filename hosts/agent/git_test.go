@@ -44,6 +44,22 @@ func hostileRoot(t *testing.T, root string, drivers bool) (ran string, git func(
 	}
 	git("add", ".")
 	git("-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "commit", "-q", "-m", "one")
+	// A signature is what git has its program look at.
+	show := exec.Command("git", "cat-file", "commit", "HEAD")
+	show.Dir = root
+	commit, err := show.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, message, _ := strings.Cut(string(commit), "\n\n")
+	store := exec.Command("git", "hash-object", "-w", "-t", "commit", "--stdin")
+	store.Dir = root
+	store.Stdin = strings.NewReader(head + "\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\n" + message)
+	signed, err := store.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	git("update-ref", "HEAD", strings.TrimSpace(string(signed)))
 	// An included file is how a configuration can lie in the work tree.
 	included := fmt.Sprintf("[core]\n fsmonitor = %s\n pager = %s\n[filter \"a=b\"]\n clean = %s\n smudge = %s\n required = true\n[filter \"process\"]\n process = %s\n[log]\n showSignature = true\n[gpg]\n program = %s\n[alias]\n status = !%s\n",
 		trap("fsmonitor"), trap("pager"), trap("clean"), trap("smudge"), trap("process"), trap("gpg"), trap("alias"))
@@ -67,7 +83,10 @@ func hostileRoot(t *testing.T, root string, drivers bool) (ran string, git func(
 // TestQuietGit looks at a repository with a hostile configuration. The control is the same command without our protection: it
 // runs programs of the configuration.
 func TestQuietGit(t *testing.T) {
-	f := newFixture(t)
+	// A rule may have settings of its own, as the config of init does.
+	f := newFixture(t, func(o *Options) {
+		o.Env = append(o.Env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.bareRepository", "GIT_CONFIG_VALUE_0=explicit", "GIT_OPTIONAL_LOCKS=1")
+	})
 	root := filepath.Join(f.ws, "work")
 	ran, _ := hostileRoot(t, root, true)
 	traps := func() string {
@@ -90,8 +109,9 @@ func TestQuietGit(t *testing.T) {
 		{[]string{"git", "diff", "--no-ext-diff", "--no-textconv"}, true, "", "+two"},
 		{[]string{"git", "diff", "--no-ext-diff", "--no-textconv", "--cached"}, true, "", ""},
 		{[]string{"git", "diff", "--no-ext-diff", "--no-textconv", "--stat", "HEAD"}, true, "", "a.txt"},
-		{[]string{"git", "show", "--no-ext-diff", "--no-textconv", "HEAD"}, false, "", "+one"},
-		{[]string{"git", "log", "--no-ext-diff", "--no-textconv", "--oneline"}, false, "", "one"},
+		{[]string{"git", "show", "--no-ext-diff", "--no-textconv", "HEAD"}, true, "", "+one"},
+		{[]string{"git", "log", "--no-ext-diff", "--no-textconv", "--oneline"}, true, "", "one"},
+		{[]string{"git", "log", "--no-ext-diff", "--no-textconv", "--format=%s %G?"}, true, "", "one"},
 		{[]string{"git", "diff"}, true, CodeRefused, "names a program that git would run"},
 		{[]string{"git", "show", "HEAD"}, true, CodeRefused, "names a program that git would run"},
 		{[]string{"git", "log", "-p"}, true, CodeRefused, "names a program that git would run"},
