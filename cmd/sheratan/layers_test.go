@@ -26,7 +26,7 @@ var layers = [][]string{
 	{"pipeline", "runtime/index/indextest"},
 	{"cmd/sheratan/internal/mcp"},
 	{"cmd/sheratan/internal/cli", "scripts/bench", "scripts/mutate", "scripts/secretsuites", "scripts/wfmission"},
-	{"cmd/sheratan", "scripts/bench"},
+	{"cmd/sheratan"},
 }
 
 // TestLayers compares every import of the module with the layers.
