@@ -14,8 +14,8 @@ func newCache(a *app) *cobra.Command {
 		Use:   "warm go",
 		Short: "fill the shared build cache of Go",
 		Long: `Builds the standard library into the folder of sandbox.caches that GOCACHE in host.env names. Jobs never
-write there: the cache of each source begins as a copy of it, and those that sources have are left for new
-ones.`,
+write there: the cache of each source begins as a copy of it. A source that has a cache already begins a new
+one.`,
 		Example:     `sheratan cache warm go`,
 		Annotations: workspaceExits(exitInterrupted),
 		Args:        cobra.ExactArgs(1),

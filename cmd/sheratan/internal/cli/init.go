@@ -40,7 +40,7 @@ sudo sheratan init /srv/sheratan --operator alice --agent crawler`,
 	}
 	c.Flags().StringArrayVar(&roots, "root", nil, "let jobs work in `DIR`; may be repeated")
 	c.Flags().StringArrayVar(&agents, "agent", nil, "give this `USER` an inbox and replies of its own, and nothing else; may be repeated")
-	c.Flags().StringVar(&operator, "operator", "", "make it for this `USER`, who decides and as whom jobs run (default who called sudo, else you)")
+	c.Flags().StringVar(&operator, "operator", "", "make it for this `USER`, who decides and as whom jobs run (default the user who called sudo, otherwise you)")
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
 		return runInit(ctx, a, optional(args), roots, agents, operator)
 	})

@@ -25,8 +25,8 @@ func newPause(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pause [SOURCE]",
 		Short: "stop starting jobs",
-		Long: `Stops the dispatch of jobs at once, of all or of one source. What runs may finish, unless --kill ends it: a job
-that was ended so runs again after the pause where its rule says that a rerun is safe, and any other is blocked as
+		Long: `Stops the dispatch of jobs at once, of all or of one source. What runs may finish, unless --kill ends it. A job
+that --kill has ended runs again after the pause where its rule says that a rerun is safe. Any other is blocked as
 OUTCOME_UNKNOWN. Proposals are still taken in and gated.`,
 		Example: `sheratan pause --reason "disk is full"
 sheratan pause crawler --kill`,

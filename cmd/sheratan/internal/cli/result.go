@@ -61,12 +61,12 @@ func (a *app) noteRetry(w pipeline.RetryWait) {
 func (a *app) noteLeft(l pipeline.LeftJob) {
 	switch {
 	case l.JobID == "":
-		a.people.note("a proposal lies in the inbox still, and a tick takes it in")
+		a.people.note("a proposal is still in the inbox: a tick takes it in")
 		return
 	case l.Status == job.StatusRunning:
-		a.people.note("job %s runs in another process, and goes on", l.JobID)
+		a.people.note("job %s runs in another process and goes on", l.JobID)
 	default:
-		a.people.note("job %s is %s, and a tick runs it", l.JobID, l.Status)
+		a.people.note("job %s is %s: a tick runs it", l.JobID, l.Status)
 	}
 	a.people.hint("sheratan cancel %s", shellWord(l.JobID))
 }

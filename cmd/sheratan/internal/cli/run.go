@@ -14,7 +14,8 @@ func newRun(a *app) *cobra.Command {
 		Use:   "run [ID... | -]",
 		Short: "execute what was dispatched to this host",
 		Long: `Runs the jobs that were dispatched to this host and prints the result of each attempt. Jobs in another state
-are left alone, with a note. SIGTERM lets running jobs go on for --grace, SIGINT ends them at once: as tick does.`,
+are left alone, with a note. SIGTERM lets running jobs go on for --grace, and then ends them.
+SIGINT ends them at once.`,
 		Example: `sheratan run
 sheratan dispatch --json | sheratan run - --json`,
 		Annotations: workspaceExits(exitFailed, exitInterrupted),

@@ -44,7 +44,7 @@ With --wait a single job's output goes to stdout and stderr as if it had been st
 jobs there is a line for each. A note on stderr says when a failed job waits for another attempt. A blocked
 job is printed with the reasons, and what would allow it.
 
-SIGINT ends the jobs that run here, and cancels them. SIGTERM lets them go on for --grace before. Jobs that have
+SIGINT ends the jobs that run here, and cancels them. SIGTERM lets them go on for --grace first. Jobs that have
 not begun stay in the queue.`,
 		Example: `sheratan submit proposal.json more.jsonl
 sheratan submit --wait -- go vet ./...

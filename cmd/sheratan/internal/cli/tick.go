@@ -20,8 +20,8 @@ func newTick(a *app) *cobra.Command {
 		Long: `Recovers what a crash left, gates, dispatches, runs and commits until nothing is ready. It waits for retries
 that are due within --linger, and prints nothing when there was nothing to do. Several ticks may run at once.
 
---loop stays and wakes when files come in or jobs end. SIGTERM drains it: no job begins any more, and those that
-run go on for --grace. Then they are ended, as SIGINT or a second signal ends them at once. A job that was ended so
+--loop stays and wakes when files come in or jobs end. SIGTERM drains it: no job begins any more, those that run
+go on for --grace, and then they are ended. SIGINT or a second signal ends them at once. A job that a signal ended
 is in the queue again where its rule says that a rerun is safe. Any other is blocked as OUTCOME_UNKNOWN until an
 operator approves or rejects it.
 
