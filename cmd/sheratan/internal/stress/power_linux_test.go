@@ -223,7 +223,7 @@ func powerTick(c *powered) []string {
 		kinds["allow"] = append(kinds["allow"].([]any), "file_write")
 		gates["exec"] = append(gates["exec"].([]any), map[string]any{"program": "seq", "args": []string{"[0-9]+"}, "decision": "allow"})
 	})
-	for _, name := range []string{"ws", "ws/config", "ws/config/sheratan.json"} { // what an operator wrote is his own care
+	for _, name := range []string{"ws", "ws/config", "ws/config/sheratan.json", ""} { // what an operator wrote is his own care
 		c.disk.settlePath(name)
 	}
 	c.must("submit", "--id", "noop", "--kind", "noop")
