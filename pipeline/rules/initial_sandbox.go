@@ -143,7 +143,7 @@ func (r *Rules) warnSandbox() {
 	for _, path := range s.Caches {
 		if slices.ContainsFunc(ownCaches(), func(dir string) bool { return within(path, dir) || within(dir, path) }) &&
 			!within(path, r.ws.Root()) {
-			r.Warnings = append(r.Warnings, fmt.Sprintf("sandbox.caches: this user's own programs keep things in %s, which is not shared with jobs any more: each source has a cache of its own: "+
+			r.Warnings = append(r.Warnings, fmt.Sprintf("sandbox.caches: this user's own programs keep things in %s. Jobs do not use this folder, because each source has a cache of its own: "+
 				"name a folder for jobs alone, such as %s", path, r.ws.Cache()))
 		}
 	}
