@@ -169,8 +169,12 @@ func (p *Pipeline) deleteKept(rel string) error {
 		return nil // no result names such a path
 	}
 	path := p.abs(rel)
-	if err := errors.Join(remove(path), p.unshare(rel)); err != nil {
+	if err := remove(path); err != nil {
 		return err
+	}
+	// The folder of a copy is the agent's, who must not be able to stop whoever removes files, and with them each tick.
+	if err := p.unshare(rel); err != nil {
+		p.warn("%s is removed, and a copy of it is not: %v", rel, err)
 	}
 	for dir := filepath.Dir(path); strings.Contains(dir[len(p.ws.Results()):], ".artifacts"); dir = filepath.Dir(dir) {
 		if os.Remove(dir) != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strings"
@@ -92,14 +91,16 @@ func (p *Pipeline) shareKinds(r *rules.Rules) {
 	}
 	text, err := schemas.Marshal(list)
 	if err != nil {
-		err = fmt.Errorf("kinds: %w", err)
+		p.warn("the agents cannot read what they may propose: kinds: %v", err)
+		return
 	}
+	text = append(text, '\n')
 	for _, a := range agents {
-		if err == nil && p.ws.Separated(a.Name) {
-			err = p.ws.Share(a.Name, workspace.KindsName, bytes.NewReader(append(text, '\n')))
+		if !p.ws.Separated(a.Name) {
+			continue
 		}
-	}
-	if err != nil {
-		p.warn("the agents cannot read what they may propose: %v", err)
+		if err := p.ws.Share(a.Name, workspace.KindsName, bytes.NewReader(text)); err != nil {
+			p.warn("agent %s cannot read what it may propose: %v", a.Name, err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package workspace
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -67,12 +68,13 @@ func (w *Workspace) Share(source, name string, data io.Reader) error {
 }
 
 // Unshare removes the copies of a file of the results, which is named relative to the folder of its day, from the replies of all
-// agents.
+// agents. An agent can keep its own copy, since the folder is its own, and no other's.
 func (w *Workspace) Unshare(name string) error {
 	agents, err := w.AgentUsers()
 	if err != nil {
 		return err
 	}
+	var errs []error
 	for _, a := range agents {
 		root, err := os.OpenRoot(w.Replies(a.Name))
 		if err != nil {
@@ -80,10 +82,10 @@ func (w *Workspace) Unshare(name string) error {
 		}
 		err = root.Remove(filepath.Join("results", name))
 		if err = errors.Join(ignore(err, fs.ErrNotExist), root.Close()); err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("the copy of agent %s: %w", a.Name, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func ignore(err, what error) error {
