@@ -89,8 +89,23 @@ func adopted() (list []int) {
 	return list
 }
 
-// confinedProcess reports whether a process has the filter that jobs have. One that has ended still says so.
+// confinedProcess reports whether a process has the filter that jobs have. One that has ended still says so. Where this process
+// has filters itself, as a service of systemd or in a container, all that it starts has those, and a job more of them.
 func confinedProcess(pid int) bool {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	return err == nil && bytes.Contains(status, []byte("\nNoNewPrivs:\t1\n")) && bytes.Contains(status, []byte("\nSeccomp:\t2\n"))
+	if err != nil || !bytes.Contains(status, []byte("\nNoNewPrivs:\t1\n")) || !bytes.Contains(status, []byte("\nSeccomp:\t2\n")) {
+		return false
+	}
+	count, ok := filters(status)
+	own, err := os.ReadFile("/proc/self/status")
+	ours, known := filters(own)
+	return !ok || err != nil || !known || count > ours
+}
+
+// filters is how many filters of system calls a process has, by its status.
+func filters(status []byte) (n int, ok bool) {
+	_, rest, _ := bytes.Cut(status, []byte("\nSeccomp_filters:\t"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	n, err := strconv.Atoi(string(line))
+	return n, err == nil
 }
