@@ -3,6 +3,7 @@ package secrets
 import (
 	"bytes"
 	"encoding/base64"
+	"unicode/utf8"
 )
 
 // viewDepth is how many encodings inside one another are taken off: a percent-encoded base64 of UTF-16, and no more.
@@ -40,9 +41,6 @@ func findEncoded(text []byte, depth int) []Finding {
 // unknown stands for a character that cannot be part of a credential, and ends whatever stands before it.
 const unknown = 1
 
-// nothing stands for a character that nobody sees, and is left out.
-const nothing = 2
-
 // lineSigns are what the escapes of line breaks stand for: some secrets are told by the line before them.
 var lineSigns = map[byte]byte{'n': '\n', 'r': '\r', 't': '\t'}
 
@@ -57,67 +55,78 @@ func narrow(text []byte) []byte {
 			out = append(out, b)
 		case b == 0:
 			out = append(out, a)
-		default:
+		case !unseen16(a, b):
 			out = append(out, unknown)
 		}
 	}
 	return out
 }
 
+// unseen16 reports whether a pair of bytes is a character of UTF-16, in either order, that nobody sees.
+func unseen16(a, b byte) bool {
+	return unseen(rune(a)<<8|rune(b)) || unseen(rune(b)<<8|rune(a))
+}
+
 // unescape takes off \uXXXX, \xXX and the short escapes of JSON, and %XX. It reports whether there were any.
 func unescape(text []byte) (out []byte, changed bool) {
 	out = make([]byte, 0, len(text))
 	for i := 0; i < len(text); {
-		c, n := text[i], 1
+		r, n := rune(text[i]), 1
+		octet := true
 		switch {
-		case c == '%':
-			c, n = hexEscape(text, i, 1, 2)
-		case c == '\\' && i+1 < len(text):
+		case r == '%':
+			r, n = hexEscape(text, i, 1, 2)
+		case r == '\\' && i+1 < len(text):
 			switch text[i+1] {
 			case 'u', 'U':
-				c, n = hexEscape(text, i, 2, 4)
+				r, n = hexEscape(text, i, 2, 4)
+				octet = n == 1
 			case 'x', 'X':
-				c, n = hexEscape(text, i, 2, 2)
+				r, n = hexEscape(text, i, 2, 2)
 			case 'n', 'r', 't':
-				c, n = lineSigns[text[i+1]], 2
+				r, n = rune(lineSigns[text[i+1]]), 2
 			case 'b', 'f':
-				c, n = ' ', 2
+				r, n = ' ', 2
 			case '/', '"', '\'', '\\':
-				c, n = text[i+1], 2
+				r, n = rune(text[i+1]), 2
 			}
 		}
 		changed = changed || n > 1
-		if c != nothing || n == 1 {
-			out = append(out, c)
-		}
+		out = appendEscaped(out, r, octet)
 		i += n
 	}
 	return out, changed
 }
 
-// hexEscape reads an escape at i: a head of so many bytes, and as many hexadecimal digits. Where it is none, it is the byte at i.
-func hexEscape(text []byte, i, head, digits int) (c byte, n int) {
-	if i+head+digits > len(text) {
-		return text[i], 1
+// appendEscaped appends what an escape stands for: a byte, or a character in UTF-8. It leaves out a character that nobody sees; one that is
+// written as several bytes is left out when these are looked at.
+func appendEscaped(out []byte, r rune, octet bool) []byte {
+	switch {
+	case octet:
+		return append(out, byte(r))
+	case unseen(r):
+		return out
 	}
-	value := 0
+	return utf8.AppendRune(out, r)
+}
+
+// hexEscape reads an escape at i: a head of so many bytes, and as many hexadecimal digits. Where it is none, it is the byte at i.
+func hexEscape(text []byte, i, head, digits int) (r rune, n int) {
+	if i+head+digits > len(text) {
+		return rune(text[i]), 1
+	}
+	value := rune(0)
 	for _, d := range text[i+head : i+head+digits] {
 		switch {
 		case numerals[d]:
-			value = value<<4 | int(d-'0')
+			value = value<<4 | rune(d-'0')
 		case hexDigits[d]:
-			value = value<<4 | int(d|0x20-'a'+10)
+			value = value<<4 | rune(d|0x20-'a'+10)
 		default:
-			return text[i], 1
+			return rune(text[i]), 1
 		}
 	}
-	switch {
-	case unseen(rune(value)):
-		return nothing, head + digits
-	case value > 0x7f:
-		return unknown, head + digits
-	}
-	return byte(value), head + digits
+	return value, head + digits
 }
 
 // leastBase64 is the length from which on a run of letters and digits is taken for base64. The shortest credentials have

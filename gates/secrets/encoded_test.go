@@ -3,8 +3,10 @@ package secrets
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,12 +37,22 @@ var encodings = map[string]func(string) string{
 
 func wide(s string, size int, big bool) string {
 	var b bytes.Buffer
-	for i := range len(s) {
+	for _, r := range s {
 		unit := make([]byte, size)
-		if unit[0] = s[i]; big {
-			unit[0], unit[size-1] = 0, s[i]
+		binary.LittleEndian.PutUint16(unit, uint16(r))
+		if big {
+			slices.Reverse(unit)
 		}
 		b.Write(unit)
+	}
+	return b.String()
+}
+
+// eachRune writes the characters of a text, and each its bytes.
+func eachRune(s, format string) string {
+	var b strings.Builder
+	for _, r := range s {
+		fmt.Fprintf(&b, format, r)
 	}
 	return b.String()
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // FormatNamed is the format of a value that the operator's config or environment names as secret.
@@ -141,6 +142,9 @@ func (k *Known) undress(v view, depth int) []view {
 		if plain := unescapeView(v); len(plain.text) < len(v.text) {
 			list = append(list, plain)
 		}
+		if bytes.IndexByte(v.text, '%') >= 0 && bytes.IndexByte(v.text, '+') >= 0 {
+			list = append(list, unescapeView(unplus(v))) // the query of a URL
+		}
 	}
 	list = k.runs(list, v, func(c byte) bool { return hexDigits[c] }, 2*k.least, []int{0, 1}, unhex)
 	return k.runs(list, v, func(c byte) bool { return encoding64[c] != 0 }, k.least*4/3, []int{0, 1, 2, 3}, unbase64)
@@ -197,7 +201,7 @@ func narrowView(v view, at int) view {
 			out.add(b, v, i, i+2)
 		case b == 0:
 			out.add(a, v, i, i+2)
-		default:
+		case !unseen16(a, b):
 			out.add(unknown, v, i, i+2)
 		}
 	}
@@ -208,9 +212,14 @@ func narrowView(v view, at int) view {
 // quoted-printable (=41).
 func unescapeView(v view) view {
 	var out view
+	var plain [utf8.UTFMax]byte
 	for i := 0; i < len(v.text); {
-		c, n := escapeAt(v.text, i)
-		if c != nothing || n == 1 {
+		r, n, octet := escapeAt(v.text, i)
+		if n > 1 && r < 0 {
+			i += n
+			continue
+		}
+		for _, c := range appendEscaped(plain[:0], r, octet) {
 			out.add(c, v, i, i+n)
 		}
 		i += n
@@ -218,49 +227,50 @@ func unescapeView(v view) view {
 	return out
 }
 
-// escapeAt reads an escape at i, and says how many bytes it has; where there is none it is the byte at i.
-func escapeAt(text []byte, i int) (c byte, n int) {
-	c, n = text[i], 1
+// escapeAt reads an escape at i, and says how many bytes it has and whether it stands for a byte or for a character; less than 0 stands for
+// nothing. Where there is no escape it is the byte at i.
+func escapeAt(text []byte, i int) (r rune, n int, octet bool) {
+	r, n = rune(text[i]), 1
 	switch {
-	case c == '%' || c == '=':
-		if n := lineEnd(text, i+1); c == '=' && n > 0 {
-			return nothing, 1 + n
+	case r == '%' || r == '=':
+		if n := lineEnd(text, i+1); r == '=' && n > 0 {
+			return -1, 1 + n, true
 		}
-		return hexEscape(text, i, 1, 2)
-	case c == '&' && i+3 < len(text) && text[i+1] == '#':
-		return reference16(text, i)
-	case c == '\\' && i+1 < len(text):
+		r, n = hexEscape(text, i, 1, 2)
+	case r == '&' && i+3 < len(text) && text[i+1] == '#':
+		r, n = reference16(text, i)
+		return r, n, n == 1
+	case r == '\\' && i+1 < len(text):
 		switch d := text[i+1]; d {
-		case 'u':
-			return hexEscape(text, i, 2, 4)
-		case 'U':
-			if c, n := hexEscape(text, i, 2, 8); n > 1 {
-				return c, n
+		case 'u', 'U':
+			r, n = hexEscape(text, i, 2, 8)
+			if d == 'u' || n == 1 {
+				r, n = hexEscape(text, i, 2, 4)
 			}
-			return hexEscape(text, i, 2, 4)
+			return r, n, n == 1
 		case 'x', 'X':
-			return hexEscape(text, i, 2, 2)
+			r, n = hexEscape(text, i, 2, 2)
 		case 'n', 'r', 't':
-			return lineSigns[d], 2
+			return rune(lineSigns[d]), 2, true
 		case 'b', 'f':
-			return ' ', 2
+			return ' ', 2, true
 		case '0', '1', '2', '3', '4', '5', '6', '7':
-			value, end := 0, i+1
+			value, end := rune(0), i+1
 			for end < len(text) && end < i+4 && text[end] >= '0' && text[end] <= '7' {
-				value = value<<3 | int(text[end]-'0')
+				value = value<<3 | rune(text[end]-'0')
 				end++
 			}
-			return byte(value), end - i
+			return value, end - i, true
 		default:
 			if n := lineEnd(text, i+1); n > 0 {
-				return nothing, 1 + n
+				return -1, 1 + n, true
 			}
 			if !alnum[d] {
-				return d, 2
+				return rune(d), 2, true
 			}
 		}
 	}
-	return c, n
+	return r, n, true
 }
 
 // lineEnd is how long the line break at i is, 0 where there is none.
@@ -275,7 +285,7 @@ func lineEnd(text []byte, i int) int {
 }
 
 // reference16 reads a reference of XML to a character.
-func reference16(text []byte, i int) (c byte, n int) {
+func reference16(text []byte, i int) (r rune, n int) {
 	at, base, value := i+2, 10, 0
 	if text[at] == 'x' || text[at] == 'X' {
 		at, base = at+1, 16
@@ -292,12 +302,9 @@ func reference16(text []byte, i int) (c byte, n int) {
 		value = value*base + d
 	}
 	if at == first || at == len(text) || text[at] != ';' {
-		return text[i], 1
+		return rune(text[i]), 1
 	}
-	if value > 0x7f {
-		return unknown, at + 1 - i
-	}
-	return byte(value), at + 1 - i
+	return rune(value), at + 1 - i
 }
 
 // runs appends what the runs of a set of characters stand for, white space within them left out, read from each of some offsets.

@@ -23,20 +23,23 @@ var clothes = map[string]func(string) string{
 	"HEX":       func(s string) string { return strings.ToUpper(hex.EncodeToString([]byte(s))) },
 	"query":     url.QueryEscape,
 	"percent":   func(s string) string { return each(s, "%%%02x") },
-	"json":      func(s string) string { return each(s, `\u%04x`) },
+	"json":      func(s string) string { return eachRune(s, `\u%04x`) },
 	"escaped":   func(s string) string { return each(s, `\x%02X`) },
 	"octal":     func(s string) string { return each(s, `\%03o`) },
-	"xml":       func(s string) string { return each(s, "&#%d;") },
+	"xml":       func(s string) string { return eachRune(s, "&#%d;") },
 	"folded":    func(s string) string { return lines(s) },
 	"reversed": func(s string) string {
-		b := []byte(s)
+		b := []rune(s)
 		slices.Reverse(b)
 		return string(b)
 	},
 	"UTF-16LE": func(s string) string { return wide(s, 2, false) },
 	"UTF-16BE": func(s string) string { return wide(s, 2, true) },
 	"UTF-32":   func(s string) string { return wide(s, 4, true) },
-	"unseen":   func(s string) string { return s[:len(s)/2] + "\u200b" + s[len(s)/2:] },
+	"unseen": func(s string) string {
+		r := []rune(s)
+		return string(r[:len(r)/2]) + "\u200b" + string(r[len(r)/2:])
+	},
 }
 
 // TestKnown dresses a value that no pattern knows in up to three clothes, in a text; nothing of it may be left that could be undressed. The
