@@ -5,6 +5,7 @@
 //
 //	started/ID.ATTEMPT   exists from just before the first effect of an attempt until Forget: the start marker
 //	N/, N/home, N/tmp    the private folder of one attempt at a time, emptied and used again; locked while in use
+//	seen/                what was found in large folders that jobs see, for the next process (closedFiles)
 //
 // The folders are used again because making and removing three directories costs a file system like ext4 more than
 // starting the program in them. The marker lies beside them, where a job does not clean it up by mistake.
@@ -13,6 +14,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"time"
 
 	"github.com/sheratan/sheratan/hosts/sandbox"
@@ -72,6 +74,7 @@ func New(opt Options) *Agent {
 	}
 	a := &Agent{opt: opt}
 	a.folders.dir, a.folders.warn = opt.WorkDir, opt.Warn
+	a.closed.dir = filepath.Join(opt.WorkDir, "seen")
 	a.workers.argv = opt.Worker
 	a.workers.spec, a.workers.paths = opt.Roots.Spec(), opt.Roots.Paths()
 	a.workers.restrict = opt.Sandbox != sandbox.LevelNone

@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +30,8 @@ type survey struct {
 	open      []string        // names of Protected that its rule gives to it
 	workspace string          // is kept too
 	past      map[string]bool // folders that are not entered: they are closed to jobs
+	buffer    []byte          // of the folder that is read
+	seen      *look           // where the folders are noted, nil is nowhere
 
 	kept    []string // repositories and settings
 	sockets []string // that somebody listens at, or did
@@ -89,9 +89,22 @@ func Special(folders []string) (sockets, closed []string, err error) {
 
 // walk reads an open folder and all below it, and closes it. Below what is kept only write is over: it can still be read.
 func (s *survey) walk(fd int, path string, depth int, write bool) error {
-	dir := os.NewFile(uintptr(fd), path)
-	defer dir.Close()
-	entries, err := dir.ReadDir(-1)
+	defer unix.Close(fd)
+	if s.buffer == nil {
+		s.buffer = make([]byte, 32<<10)
+	}
+	if s.seen != nil { // before it is read: what changes after that is newer
+		s.seen.note(path, fd, "")
+	}
+	var entries []entry // that can matter, which few do
+	err := eachEntry(fd, s.buffer, func(name []byte, mode fs.FileMode) {
+		if mode.IsRegular() || mode == fs.ModeSymlink {
+			if !write || !s.special(name) {
+				return
+			}
+		}
+		entries = append(entries, entry{string(name), mode})
+	})
 	if err != nil {
 		return s.unread(path, err, write)
 	}
@@ -101,14 +114,13 @@ func (s *survey) walk(fd int, path string, depth int, write bool) error {
 		write, bare = false, false
 	}
 	for _, e := range entries {
-		name := e.Name()
-		inner := path + "/" + name
-		keep := write && (s.protects(name, bare) || inner == s.workspace)
+		inner := path + "/" + e.name
+		keep := write && (s.protects(e.name, bare) || inner == s.workspace)
 		if keep {
 			s.kept = append(s.kept, inner)
 		}
-		if !e.IsDir() {
-			s.note(inner, e.Type())
+		if !e.mode.IsDir() {
+			s.note(inner, e.mode)
 			continue
 		}
 		if s.past[inner] {
@@ -118,10 +130,13 @@ func (s *survey) walk(fd int, path string, depth int, write bool) error {
 			s.closed = append(s.closed, inner)
 			continue
 		}
-		next, err := unix.Openat(fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		next, err := unix.Openat(fd, e.name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err == nil {
 			err = s.walk(next, inner, depth+1, write && !keep)
 		} else {
+			if s.seen != nil {
+				s.seen.note(inner, fd, e.name)
+			}
 			err = s.unread(inner, err, write)
 		}
 		if err != nil {
@@ -129,6 +144,12 @@ func (s *survey) walk(fd int, path string, depth int, write bool) error {
 		}
 	}
 	return nil
+}
+
+// special reports whether a name may be one that is kept, whatever it is of.
+func (s *survey) special(name []byte) bool {
+	is := func(other string) bool { return string(name) == other }
+	return slices.ContainsFunc(Protected, is) || slices.ContainsFunc(bareParts, is) || s.workspace != "" && is(filepath.Base(s.workspace))
 }
 
 // bareParts are what a repository without a work tree has; a root that is one keeps these and not itself, or one job could
@@ -141,10 +162,10 @@ func (s *survey) protects(name string, bare bool) bool {
 }
 
 // isBare reports whether a folder is a repository without a work tree.
-func isBare(entries []fs.DirEntry) bool {
+func isBare(entries []entry) bool {
 	found := 0
 	for _, e := range entries {
-		if name := e.Name(); name == "HEAD" || name == "objects" || name == "refs" {
+		if e.name == "HEAD" || e.name == "objects" || e.name == "refs" {
 			found++
 		}
 	}
@@ -166,38 +187,6 @@ func (s *survey) bounded() error {
 	}
 	return fmt.Errorf("%s: more than %d repositories, settings, FIFOs and devices in the folders that the job sees, most of them in there: "+
 		"move them out of the roots, or name smaller roots", most, surveyEntries)
-}
-
-// closedFiles remembers the FIFOs and devices in folders with many files: toolchains, caches, and roots of jobs that only
-// read. No job can make a FIFO or device there, so that one look in a while is enough. Looking at each start, 200 jobs with a
-// root of 20,000 files took 3.5 times as long.
-type closedFiles struct {
-	mu     sync.Mutex
-	folder map[string]closedFolder
-}
-
-type closedFolder struct {
-	looked time.Time
-	paths  []string
-}
-
-const closedFilesAge = time.Minute
-
-func (c *closedFiles) in(path string, past map[string]bool) ([]string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if f, ok := c.folder[path]; ok && time.Since(f.looked) < closedFilesAge {
-		return f.paths, nil
-	}
-	s := survey{past: past}
-	if err := s.look(path); err != nil {
-		return nil, err
-	}
-	if c.folder == nil {
-		c.folder = map[string]closedFolder{}
-	}
-	c.folder[path] = closedFolder{time.Now(), s.closed}
-	return s.closed, nil
 }
 
 // inside reports whether path is dir or lies in it.
