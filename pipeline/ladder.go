@@ -111,7 +111,7 @@ func specialChecks(r *rules.Rules) (checks []workspace.Check) {
 	}
 	if len(closed) > 0 {
 		checks = append(checks, workspace.Check{Name: "roots", Status: workspace.HealthWarn,
-			Detail: "FIFOs or devices lie in folders that jobs see, or folders too deep to be looked through: " + some(closed) + "; at the level restricted no program starts while they do",
+			Detail: "FIFOs or devices lie in folders that jobs see, or folders too deep to be looked through: " + some(closed) + "; jobs cannot open them, and at the level restricted make nothing new in folders that have one",
 			Fix:    "move them out of there"})
 	}
 	return checks

@@ -38,8 +38,7 @@ func (a *Agent) confine(more Access, program, folder string) (*sandbox.Confineme
 		c.Objects[path] = sandbox.Object(o)
 	}
 	roots := a.opt.Roots.Paths()
-	full := a.opt.Sandbox == sandbox.LevelFull
-	s := survey{write: more.WriteRoots && full, open: more.Unprotect, workspace: a.opt.Workspace, past: map[string]bool{}}
+	s := survey{write: more.WriteRoots, open: more.Unprotect, workspace: a.opt.Workspace, past: map[string]bool{}}
 	for _, path := range closed {
 		s.past[path] = true
 	}
@@ -63,14 +62,10 @@ func (a *Agent) confine(more Access, program, folder string) (*sandbox.Confineme
 		}
 		s.closed = append(s.closed, paths...)
 	}
-	if len(s.closed) > 0 && !full {
-		return nil, fmt.Errorf("%s: a FIFO or device, or too deep to be looked through, in a folder that jobs see: at the level %s they could "+
-			"open it; move it out of there", s.closed[0], a.opt.Sandbox)
-	}
 	if err := s.bounded(); err != nil {
 		return nil, err
 	}
-	c.Keep, c.Hide = sorted(s.kept), sorted(s.closed)
+	c.Keep, c.Shut = sorted(s.kept), sorted(s.closed)
 	if more.WriteRoots {
 		c.Write = append(c.Write, roots...)
 	} else {

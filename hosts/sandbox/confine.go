@@ -14,11 +14,14 @@ import (
 // that does not exist is an error, except among Devices. What is not named does not exist for the job at LevelFull, and
 // cannot be opened at LevelRestricted.
 type Confinement struct {
-	Read    []string // files and folders that may be read and executed
-	Write   []string // files and folders that may be changed too
-	Work    string   // the job's own folder: may be changed, and counts against Limits.Disk
-	Keep    []string // inside Write, and yet not to be changed: left out where it is gone, refused at LevelRestricted; no link is followed
-	Hide    []string // inside the others, and yet not to be seen, save Work: empty, or a file that cannot be opened, at LevelFull; refused at LevelRestricted
+	Read  []string // files and folders that may be read and executed
+	Write []string // files and folders that may be changed too
+	Work  string   // the job's own folder: may be changed, and counts against Limits.Disk
+	// Three lists of what lies inside the others, save Work, and is closed in part. Where it is gone it is left out; no link is followed. At
+	// LevelRestricted Hide is refused, and a folder on the way to something in Keep or Shut takes no new entries (see granter).
+	Keep    []string // inside Write, and yet not to be changed
+	Shut    []string // not to be opened: hidden at LevelFull, seen by name at LevelRestricted
+	Hide    []string // not to be seen: empty, or a file that cannot be opened
 	Tmp     string   // a folder inside Work that is also /tmp at LevelFull; "" is none
 	Devices []string // nil is DefaultDevices
 	// Objects are what lay at some of these paths when somebody decided that a job may have it. Another object there is an error.
@@ -91,7 +94,7 @@ func (c *Confinement) writable() []string {
 // first. Whoever could rename one of them would take away what is closed, or put something else in the place of what is not.
 func (c *Confinement) pinned() (pins []string) {
 	writable := c.writable()
-	closed := slices.Concat(c.Read, c.Keep, c.Hide)
+	closed := slices.Concat(c.Read, c.Keep, c.Shut, c.Hide)
 	isClosed := make(map[string]bool, len(closed))
 	for _, p := range closed {
 		isClosed[p] = true
@@ -115,7 +118,7 @@ func (c *Confinement) pinned() (pins []string) {
 
 // check reports what no keeper could make sense of.
 func (c *Confinement) check(level Level) error {
-	for _, list := range [][]string{c.Read, c.writable(), c.devices(), c.Keep, c.Hide} {
+	for _, list := range [][]string{c.Read, c.writable(), c.devices(), c.Keep, c.Shut, c.Hide} {
 		for _, p := range list {
 			if !filepath.IsAbs(p) || filepath.Clean(p) != p || strings.Contains(p, "\x00") {
 				return fmt.Errorf("%q: not a clean absolute path", p)
@@ -132,9 +135,6 @@ func (c *Confinement) check(level Level) error {
 		return nil
 	}
 	// Rights of Landlock add up on the way to the root.
-	if len(c.Keep) > 0 {
-		return fmt.Errorf("%s: keeping it as it is needs the level %s", c.Keep[0], LevelFull)
-	}
 	for _, h := range c.Hide {
 		for _, p := range slices.Concat(c.Read, c.writable()) {
 			if below(h, p) {

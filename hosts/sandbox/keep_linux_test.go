@@ -30,22 +30,36 @@ func keepTree(t *testing.T) string {
 // TestConfinedKeep: in a folder that a job may change, what is kept or hidden is neither changed nor carried away with the
 // folders that it lies in.
 func TestConfinedKeep(t *testing.T) {
-	need(t, LevelFull)
-	for _, script := range []string{
+	for _, level := range []Level{LevelFull, LevelRestricted} {
+		t.Run(string(level), func(t *testing.T) {
+			need(t, level)
+			confinedKeep(t, level)
+		})
+	}
+}
+
+func confinedKeep(t *testing.T, level Level) {
+	scripts := []string{
 		"mv a/ws a/other", "mv a other", "mv a/b/.git a/b/other", "mv a/b a/other", "rm -rf a", "rm a/ws/AGENTS.md",
 		"echo x >a/ws/new", "mkdir a/ws/missions", "echo y >a/b/.git/config", "mkdir a/b/.git/hooks",
-		"ln a/b/.git/config l && echo y >l",
-		"mv free a/b/.git", "chmod 700 a/b/.git/config",
-	} {
+		"ln a/b/.git/config l && echo y >l", "ln a/b/.git/config a/b/c/l && echo y >a/b/c/l", "mv a/b/.git/config a/b/c/l",
+		"mv free a/b/.git", "echo y >free/file && mv free/file a/b/.git/config", "ln -s x a/b/.git/new", "truncate -s 0 a/b/.git/config",
+	}
+	if level == LevelFull {
+		scripts = append(scripts, "chmod 700 a/b/.git/config") // Landlock knows no right for it
+	}
+	for _, script := range scripts {
 		t.Run(strings.ReplaceAll(script, "/", "_"), func(t *testing.T) {
 			t.Parallel()
 			for _, kept := range []bool{false, true} {
 				root := keepTree(t)
-				c := confined(t, LevelFull, script)
+				c := confined(t, level, script)
 				c.Confine.Write, c.Dir = []string{root}, root
 				if kept {
 					c.Confine.Keep = []string{root + "/a/ws", root + "/a/b/.git", root + "/gone/.git"}
-					c.Confine.Hide = []string{root + "/a/ws/config"}
+					if level == LevelFull {
+						c.Confine.Hide = []string{root + "/a/ws/config"}
+					}
 				}
 				before := picture(root)
 				r := run(t, c)
@@ -56,17 +70,48 @@ func TestConfinedKeep(t *testing.T) {
 		})
 	}
 	root := keepTree(t)
-	c := confined(t, LevelFull, "echo y >a/b/c/file && mv a/b/c/file a/b/file && rm -r free && mkdir -p a/new && mv a/b/file a/new && test x = \"$(cat a/b/.git/config)\"")
+	script := "echo y >a/b/c/file && mv a/b/c/file a/b/file && rm -r free && mkdir -p a/new && mv a/b/file a/new"
+	if level == LevelRestricted {
+		script = "echo y >a/b/c/file && mv a/b/c/file free/new && mkdir a/b/c/new && rm -r free/* && ls a a/b a/ws"
+	}
+	c := confined(t, level, script+" && test x = \"$(cat a/b/.git/config)\"")
 	c.Confine.Write, c.Confine.Keep, c.Dir = []string{root}, []string{root + "/a/ws", root + "/a/b/.git"}, root
 	if r := run(t, c); r.ExitCode != 0 {
 		t.Errorf("the rest can be changed: %+v %s", r, c.Stderr.Head)
 	}
-	c = confined(t, LevelRestricted, "true")
-	c.Confine.Write, c.Confine.Keep = []string{root}, []string{root + "/a/b/.git"}
+}
+
+// TestRestrictedHides: what is to be unseen inside of what is seen cannot be had from Landlock, and no job starts without.
+func TestRestrictedHides(t *testing.T) {
+	need(t, LevelRestricted)
+	root := keepTree(t)
+	c := confined(t, LevelRestricted, "true")
+	c.Confine.Write, c.Confine.Hide = []string{root}, []string{root + "/a/ws/config"}
 	if _, err := c.Run(t.Context()); err == nil {
-		t.Error("restricted keeps nothing, and did not say so")
+		t.Error("restricted hides nothing, and did not say so")
 	} else if start, ok := errors.AsType[*StartError](err); !ok || start.Primitive != "confinement" {
 		t.Error(err)
+	}
+}
+
+// TestGrantsAreNotKept: at LevelRestricted a file that takes the place of another one can be changed by the next job.
+func TestGrantsAreNotKept(t *testing.T) {
+	need(t, LevelRestricted)
+	root := keepTree(t)
+	var keepers Keepers
+	defer keepers.Close()
+	for range 2 {
+		c := confined(t, LevelRestricted, "echo y >>a/b/file")
+		c.Keepers, c.Confine.Write, c.Confine.Keep, c.Dir = &keepers, []string{root}, []string{root + "/a/b/.git"}, root
+		if err := os.WriteFile(root+"/a/b/new", nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(root+"/a/b/new", root+"/a/b/file"); err != nil {
+			t.Fatal(err)
+		}
+		if r := run(t, c); r.ExitCode != 0 {
+			t.Errorf("%+v %s", r, c.Stderr.Head)
+		}
 	}
 }
 

@@ -43,6 +43,7 @@ type held struct {
 	key      string
 	made     time.Time
 	used     bool // it has started a job
+	once     bool // it knows the entries of folders as they were when it was made
 	broken   bool
 	forget   func()
 	group    *group // nil is none
@@ -104,12 +105,12 @@ func (k *Keepers) take(level Level, c *Confinement) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	h.key = key
+	h.key, h.once = key, level == LevelRestricted && len(c.Keep)+len(c.Shut) > 0
 	return h, h.setup(level, c)
 }
 
 func (k *Keepers) give(h *held) {
-	if h.broken {
+	if h.broken || h.once {
 		h.close()
 		return
 	}
@@ -145,7 +146,7 @@ func identity(level Level, c *Confinement) (string, error) {
 			b = strconv.AppendUint(append(b, ' '), st.Ino, 10)
 		}
 	}
-	for _, list := range [][]string{c.Keep, c.Hide} {
+	for _, list := range [][]string{c.Keep, c.Shut, c.Hide} {
 		b = strconv.AppendInt(append(b, 0), int64(len(list)), 10)
 		for _, p := range list {
 			var st unix.Stat_t // zero where there is nothing
@@ -333,7 +334,7 @@ func (h *held) close() {
 			h.group.remove()
 		}
 	}()
-	if h.broken {
+	if h.broken || h.once {
 		for deadline := time.Now().Add(dying + time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			if pid, err := unix.Wait4(h.pid, nil, unix.WNOHANG, nil); pid == h.pid || err == unix.ECHILD {
 				return

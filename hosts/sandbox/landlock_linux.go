@@ -68,7 +68,19 @@ func ruleset(c *Confinement, level Level, abi int, r reach) (fd int, err error) 
 			}
 		}
 	}
-	allow(readRights, c.Read...)
+	given, err := c.grants(level)
+	if err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	for _, g := range given {
+		if err == nil {
+			err = allowPath(fd, g.path, g.rights&attr.HandledAccessFS, c.Objects[g.path])
+			if g.found && vanished(err) {
+				err = nil
+			}
+		}
+	}
 	// Programs read what the kernel says about themselves, never write it. At LevelRestricted this is the /proc of the
 	// machine: command lines of others can be read there. Memory, environment, files and folders of others cannot, since
 	// the kernel asks for the right to trace them, and a domain has that only over itself.
@@ -76,7 +88,6 @@ func ruleset(c *Confinement, level Level, abi int, r reach) (fd int, err error) 
 	if level == LevelFull {
 		allow(landlock.AccessFSReadDir, "/") // there is nothing else in it than what is named here
 	}
-	allow(writeRights, c.Write...)
 	if c.Work != "" {
 		allow(ownRights, c.Work)
 	}

@@ -150,7 +150,7 @@ func copies(c *Confinement) (trees []tree, err error) {
 			trees[before+i].found = false // it gets a place
 		}
 	}
-	for _, p := range c.Hide {
+	for _, p := range slices.Concat(c.Shut, c.Hide) {
 		if err != nil {
 			return trees, err
 		}

@@ -17,7 +17,8 @@
 //	processes of others   pid namespace, its own /proc           Landlock scope (ABI 6); command lines are visible
 //	network               namespace, seccomp, Landlock           seccomp, Landlock
 //	Unix sockets          its own, in its own folders            connected pairs only (before Landlock ABI 9)
-//	FIFOs, devices        those named in Hide are closed         not distinguished from files
+//	FIFOs, devices        those named in Shut are closed         the same, and nothing new is made in the folder
+//	repositories          those in Keep are read-only            the same, and nothing new is made in the folder
 //	locks (flock)         of what it may change                  the same
 //	/proc                 processes, and a list of files         all of it that the user may read
 //	System V IPC          namespace for each job                 open
