@@ -13,8 +13,10 @@ import (
 
 // attemptFile is where an attempt leaves its stdout, stderr or artifacts while it is not known to be the last one.
 func (p *Pipeline) attemptFile(id string, attempt int, at time.Time, what string) string {
-	return p.ws.ResultFile(id, at, fmt.Sprintf(".%d.%s", attempt, what))
+	return p.ws.ResultFile(id, at, attemptSuffix(attempt, what))
 }
+
+func attemptSuffix(attempt int, what string) string { return fmt.Sprintf(".%d.%s", attempt, what) }
 
 // lastAttempt reports whether a job that was leased as j says is over with this result. It decides the names of files only:
 // where it is wrong, the files of the last attempt keep the number of the attempt, and the result says so.

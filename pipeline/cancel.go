@@ -176,7 +176,7 @@ func (p *Pipeline) dropResult(id string) error {
 				if err != nil {
 					return err
 				}
-				return remove(p.ws.Result(id, at))
+				return remove(p.ws.FindResult(id, at, ".json"))
 			})
 			if err != nil {
 				return err

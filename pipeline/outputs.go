@@ -122,9 +122,11 @@ func (p *Pipeline) unfinished(ctx context.Context, o *Outputs) error {
 
 // unfinishedFile is the output file of an attempt without a result.
 func (p *Pipeline) unfinishedFile(id string, attempt int, started time.Time, what string) string {
-	path := p.attemptFile(id, attempt, started, what)
-	if next := p.attemptFile(id, attempt, started.AddDate(0, 0, 1), what); !exists(path) && exists(next) {
-		return next // it began just before midnight
+	suffix := attemptSuffix(attempt, what)
+	path := p.ws.FindResult(id, started, suffix)
+	// It may have begun just before the hour, or with an earlier version before midnight.
+	if next := p.ws.FindResult(id, started.Add(time.Hour), suffix); !exists(path) && exists(next) {
+		return next
 	}
 	return path
 }

@@ -155,7 +155,7 @@ func (p *Pipeline) placeResult(row indexRow, doc []byte) error {
 	if err := p.zones.Remove(p.ws.Approved(row.ID)); err != nil {
 		return err
 	}
-	if err := p.zones.Put(p.ws.Result(row.ID, row.CompletedAt), doc); err != nil {
+	if err := p.zones.Put(p.ws.FindResult(row.ID, row.CompletedAt, ".json"), doc); err != nil {
 		return err
 	}
 	return p.leaveBlocked(row)
@@ -170,7 +170,7 @@ func (p *Pipeline) leaveBlocked(row indexRow) error {
 	}
 	raw := filepath.Join(dir, "raw")
 	if row.Zone == "outbox" && exists(raw) {
-		err := durable.RenameNoReplace(raw, p.ws.ResultFile(row.ID, row.CompletedAt, ".raw"))
+		err := durable.RenameNoReplace(raw, p.ws.FindResult(row.ID, row.CompletedAt, ".raw"))
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}

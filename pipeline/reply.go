@@ -46,7 +46,7 @@ func (p *Pipeline) replyOf(row indexRow, j job.Job) Reply {
 		}
 	}
 	if j.Status.Final() {
-		r.ResultPath = p.ws.Rel(p.ws.Result(row.ID, row.CompletedAt))
+		r.ResultPath = p.ws.Rel(p.ws.FindResult(row.ID, row.CompletedAt, ".json"))
 		if p.ws.Separated(row.Source) {
 			r.ResultPath = p.ws.Rel(p.ws.SharedResult(row.Source, row.ID))
 		}

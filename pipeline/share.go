@@ -66,7 +66,7 @@ func (p *Pipeline) shareFile(source, name, path string) error {
 
 // unshare removes the copies of a file of the results that is removed.
 func (p *Pipeline) unshare(rel string) error {
-	// results/YYYY/MM/DD/NAME, in later versions with the hour
+	// results/YYYY/MM/DD/HH/NAME, in earlier versions without the hour
 	rest := strings.TrimPrefix(rel, p.ws.Rel(p.ws.Results())+"/")
 	for len(rest) > 0 {
 		first, more, ok := strings.Cut(rest, "/")

@@ -144,7 +144,7 @@ func (p *Pipeline) placeOf(row indexRow) string {
 	case "blocked":
 		return p.ws.Blocked(row.ID)
 	case "outbox":
-		return p.ws.Result(row.ID, row.CompletedAt)
+		return p.ws.FindResult(row.ID, row.CompletedAt, ".json")
 	default:
 		return p.ws.Approved(row.ID)
 	}

@@ -7,7 +7,7 @@
 //	config/ missions/ work/ cache/ AGENTS.md
 //	runtime/inbox/                    proposals; inbox/SOURCE/ stamps the source
 //	runtime/queue/approved/ID.json    runtime/queue/blocked/ID/{job.json,report.json,raw}
-//	runtime/outbox/                   results/YYYY/MM/DD/, replies/SOURCE/, ledger/, documents/
+//	runtime/outbox/                   results/YYYY/MM/DD/HH/, replies/SOURCE/, ledger/, documents/
 //	runtime/.sheratan/                index.db, lock, claimed/, private/, jobs/, slots/, torn/, …
 package workspace
 
@@ -128,12 +128,13 @@ func (w *Workspace) Blocked(id string) string { return w.path("runtime", "queue"
 // Outbox holds results, replies, ledger and documents.
 func (w *Workspace) Outbox() string { return w.path("runtime", "outbox") }
 
-// Results holds the files of jobs that are over, by day.
+// Results holds the files of jobs that are over, by hour: a machine can do some 100,000 jobs in one, and a folder with far more
+// names is slow to list and to remove from.
 func (w *Workspace) Results() string { return w.path("runtime", "outbox", "results") }
 
-// ResultDir is the folder of results of the day of t, in UTC.
+// ResultDir is the folder of results of the hour of t, in UTC.
 func (w *Workspace) ResultDir(t time.Time) string {
-	return w.Results() + t.UTC().Format("/2006/01/02")
+	return w.Results() + t.UTC().Format("/2006/01/02/15")
 }
 
 // Result is the file of a completed, failed or cancelled job; t is the time of the event that ended it.
@@ -142,6 +143,17 @@ func (w *Workspace) Result(id string, t time.Time) string { return w.ResultFile(
 // ResultFile is a file beside Result, with another suffix: .stdout, .stderr or .artifacts.
 func (w *Workspace) ResultFile(id string, t time.Time, suffix string) string {
 	return w.ResultDir(t) + "/" + id + suffix
+}
+
+// FindResult is ResultFile where there is one, or where there is none anywhere. Versions before this one had one folder for each day:
+// what they left there stays, for the ledger names it.
+func (w *Workspace) FindResult(id string, t time.Time, suffix string) string {
+	path := w.ResultFile(id, t, suffix)
+	day := w.Results() + t.UTC().Format("/2006/01/02/") + id + suffix
+	if missing(path) && !missing(day) {
+		return day
+	}
+	return path
 }
 
 // RepliesDir holds the answers to proposers.
