@@ -2,6 +2,8 @@ package schemas
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -10,19 +12,46 @@ import (
 // IsCanonical reports whether b is one JSON value that Parse accepts (but for its limits), in RFC 8785 form. It is many
 // times faster than making the canonical form and comparing.
 func IsCanonical(b []byte) bool {
-	s := scanner{b: b}
-	return s.value(0) && s.at == len(b)
+	end, ok := CanonicalEnd(b, deepest)
+	return ok && end == len(b)
+}
+
+// CanonicalEnd returns where the JSON value ends with which b begins. ok is false where there is none in RFC 8785 form that is
+// nested at most that deep.
+func CanonicalEnd(b []byte, depth int) (end int, ok bool) {
+	s := scanner{b: b, deepest: depth}
+	ok = s.value(0)
+	return s.at, ok
+}
+
+// PlainBytes returns how many bytes b begins with that stand for themselves in a JSON string and are ASCII.
+func PlainBytes(b []byte) int {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for ; len(b)-n >= 8; n += 8 {
+		// Eight at a time: the high bit of each byte that is not plain. A borrow can set more, but only above the lowest one.
+		x := binary.LittleEndian.Uint64(b[n:])
+		quote, backslash := x^'"'*ones, x^'\\'*ones
+		if special := (x | ^x&(x-' '*ones) | ^quote&(quote-ones) | ^backslash&(backslash-ones)) & high; special != 0 {
+			return n + bits.TrailingZeros64(special)/8
+		}
+	}
+	for n < len(b) && b[n] >= ' ' && b[n] != '"' && b[n] != '\\' && b[n] < utf8.RuneSelf {
+		n++
+	}
+	return n
 }
 
 // scanner walks through a text that should be in canonical form. Its methods report whether what they are named after
 // begins at the present offset, and move the offset behind it.
 type scanner struct {
-	b  []byte
-	at int
+	b       []byte
+	at      int
+	deepest int
 }
 
 func (s *scanner) value(depth int) bool {
-	if s.at >= len(s.b) || depth > deepest {
+	if s.at >= len(s.b) || depth > s.deepest {
 		return false
 	}
 	switch s.b[s.at] {
@@ -111,8 +140,14 @@ func (s *scanner) text() (name, bool) {
 	if start >= len(s.b) || s.b[start] != '"' {
 		return name{}, false
 	}
+	i := start + 1
+	i += PlainBytes(s.b[i:])
+	if i < len(s.b) && s.b[i] == '"' {
+		s.at = i + 1
+		return name{s.b[start+1 : i], true}, true
+	}
 	escaped, ascii := false, true
-	for i := start + 1; i < len(s.b); i++ {
+	for ; i < len(s.b); i++ {
 		switch c := s.b[i]; {
 		case c == '"':
 			s.at = i + 1

@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -239,6 +241,55 @@ func TestIsCanonical(t *testing.T) {
 		canonical, err := schemas.Canonical([]byte(text))
 		if same := err == nil && string(canonical) == text; same != want && text != "9007199254740993" {
 			t.Errorf("%s: the table is wrong: %s, %v", text, canonical, err)
+		}
+	}
+}
+
+// FuzzCanonical compares the scanner with the JSON library, in both directions.
+func FuzzCanonical(f *testing.F) {
+	for _, s := range []string{`{}`, `{"a":1,"b":[true,null,"x"]}`, `-0`, `1e21`, `1e+21`, `{"é":1,"𐀀":2,"ﬀ":3}`, `"\u000b"`,
+		`"\u000B"`, `"\/"`, `9007199254740993`, `-5`, `[]`, `[1,]`, `{"":0}`, `{"abcdefgh":1,"abcdefghi":2}`, `"1234567é"`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		const depth = 16
+		end, ok := schemas.CanonicalEnd(b, depth)
+		got := ok && end == len(b)
+		v := jsontext.Value(bytes.Clone(b))
+		want := v.Canonicalize() == nil && bytes.Equal(v, b)
+		if want && !got && bytes.Count(b, []byte("["))+bytes.Count(b, []byte("{")) > depth {
+			return
+		}
+		if got != want {
+			t.Fatalf("%q: canonical %v, the library says %v: %s", b, got, want, v)
+		}
+	})
+}
+
+// TestPlainBytes puts each byte at each place of words of eight, and two of them beside each other.
+func TestPlainBytes(t *testing.T) {
+	twin := func(b []byte) int {
+		for i, c := range b {
+			if c < 0x20 || c == '"' || c == '\\' || c >= 0x80 {
+				return i
+			}
+		}
+		return len(b)
+	}
+	for length := range 20 {
+		for at := range length {
+			for c := range 256 {
+				for _, beside := range []byte{'x', ' ', '!', '#', '[', ']', 0x00, 0x1f, 0x7f, 0x80, 0xff, '"', '\\'} {
+					b := bytes.Repeat([]byte{'x'}, length)
+					b[at] = byte(c)
+					if at+1 < length {
+						b[at+1] = beside
+					}
+					if got, want := schemas.PlainBytes(b), twin(b); got != want {
+						t.Fatalf("%q: %d, want %d", b, got, want)
+					}
+				}
+			}
 		}
 	}
 }

@@ -211,39 +211,70 @@ func FuzzParseLine(f *testing.F) {
 	}
 	f.Add(bytes.TrimSuffix(b.buf, []byte("\n")))
 	f.Add([]byte(`{"actor":"a"}`))
-	f.Fuzz(func(t *testing.T, line []byte) {
-		e, err := ParseLine(line)
-		if err != nil {
-			return
-		}
-		again, err := e.AppendLine(nil)
-		if err != nil || !bytes.Equal(again, line) {
-			t.Fatalf("%s\nprinted again: %s, %v", line, again, err)
-		}
-		if twin := canonical(t, e); !bytes.Equal(twin, line) {
-			t.Fatalf("%s\nis not canonical: %s", line, twin)
-		}
-	})
+	f.Fuzz(func(t *testing.T, line []byte) { compareWithTwin(t, line) })
 }
 
-// FuzzCanonical compares the scanner with the JSON library, in both directions.
-func FuzzCanonical(f *testing.F) {
-	for _, s := range []string{`{}`, `{"a":1,"b":[true,null,"x"]}`, `-0`, `1e21`, `1e+21`, `{"é":1,"𐀀":2,"ﬀ":3}`, `"\u000b"`,
-		`"\u000B"`, `"\/"`, `9007199254740993`, `-5`, `[]`, `[1,]`, `{"":0}`} {
-		f.Add([]byte(s))
+// parseTwin is the dumb twin of ParseLine: it decodes with a JSON library, makes the canonical form with it, and compares.
+func parseTwin(line []byte) (Event, bool) {
+	var e Event
+	if len(line) > MaxLine || jsonv2.Unmarshal(line, &e, jsonv2.RejectUnknownMembers(true)) != nil {
+		return Event{}, false
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		end, err := scanCanonical(b, 0, 0)
-		got := err == nil && end == len(b)
-		v := jsontext.Value(bytes.Clone(b))
-		want := v.Canonicalize() == nil && bytes.Equal(v, b)
-		if want && !got && strings.Count(string(b), "[")+strings.Count(string(b), "{") > maxDepth {
-			return
+	v := jsontext.Value(bytes.Clone(line))
+	if v.Canonicalize() != nil || !bytes.Equal(v, line) {
+		return Event{}, false
+	}
+	again, err := e.AppendLine(nil)
+	return e, err == nil && bytes.Equal(again, line)
+}
+
+func compareWithTwin(t testing.TB, line []byte) (taken bool) {
+	t.Helper()
+	e, err := ParseLine(line)
+	want, ok := parseTwin(line)
+	if ok != (err == nil) {
+		t.Fatalf("%q\nparsed: %v; the twin takes it: %v", line, err, ok)
+	}
+	if ok && !reflect.DeepEqual(e, want) {
+		t.Fatalf("%q\nparsed as %+v\nby the twin %+v", line, e, want)
+	}
+	return ok
+}
+
+// TestParseLikeTwin changes lines a little, at all places, and compares what becomes of them with the twin.
+func TestParseLikeTwin(t *testing.T) {
+	full := fullEvent()
+	line, err := full.AppendLine(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := sample(3)
+	plain.V, plain.ID, plain.Prev = Version, "0191b7a0-0000-8000-8000-000000000001", zeros
+	other, err := plain.AppendLine(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces := []string{"", `"`, `\`, `\u001f`, `\u001F`, `\/`, `\n`, "\n", "\x00", "\x1f", "\x7f", "ü", "\xff", "\u2028", " ", ",", ":", "{", "}", "[", "]", "0", "-0",
+		"1", "9", "1.0", "1e+21", "1E21", "e", "a", "A", "_", "true", "null", `"a":1,`, `,"a":1`, "{}"}
+	taken := 0
+	for _, line := range [][]byte{line, other} {
+		if !compareWithTwin(t, line) {
+			t.Fatalf("%s is not taken", line)
 		}
-		if got != want {
-			t.Fatalf("%q: canonical %v (%v), the library says %v: %s", b, got, err, want, v)
+		for at := range line {
+			for _, piece := range pieces {
+				for cut := range 2 {
+					changed := append(append(bytes.Clone(line[:at]), piece...), line[min(at+cut, len(line)):]...)
+					if compareWithTwin(t, changed) {
+						taken++
+					}
+				}
+			}
 		}
-	})
+	}
+	if taken < 10_000 {
+		t.Errorf("%d of the changed lines are lines: the test shows little", taken)
+	}
 }
 
 func TestMeta(t *testing.T) {

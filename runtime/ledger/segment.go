@@ -27,7 +27,11 @@ func SegmentPath(first int64) (string, error) {
 	if first < 0 || first > maxSeq {
 		return "", fmt.Errorf("segment %d: only numbers from 0 to %d have a name; start a new workspace", first, int64(maxSeq))
 	}
-	return fmt.Sprintf("%03d/%03d/%09d.jsonl", first/1e6, first/1e3%1e3, first), nil
+	var digits [9]byte
+	for i, n := len(digits)-1, first; i >= 0; i, n = i-1, n/10 {
+		digits[i] = byte('0' + n%10)
+	}
+	return string(digits[:3]) + "/" + string(digits[3:6]) + "/" + string(digits[:]) + ".jsonl", nil
 }
 
 // parseSegmentPath reads what SegmentPath returns, and nothing else.
