@@ -32,7 +32,7 @@ func (p *Pipeline) readIntake(row indexRow) (job.Intake, job.Proposal, error) {
 	if err != nil {
 		return in, job.Proposal{}, fmt.Errorf("%s: intake: %w", row.ID, err)
 	}
-	if err := json.Unmarshal(doc, &in); err != nil {
+	if err := schemas.UnmarshalStored(doc, &in); err != nil {
 		return in, job.Proposal{}, fmt.Errorf("%s: intake: %w", row.ID, err)
 	}
 	if in.Proposal == nil {
@@ -180,5 +180,5 @@ func (p *Pipeline) readDocument(ref ledger.Ref, v any) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(doc, v)
+	return schemas.UnmarshalStored(doc, v)
 }

@@ -72,7 +72,7 @@ func TestDamagedDocument(t *testing.T) {
 			if _, err := w.p.Why(t.Context(), "bad"); err != nil {
 				t.Error(err)
 			}
-			v, err := w.p.Verify(t.Context(), nil)
+			v, err := w.p.Verify(t.Context(), VerifyOptions{})
 			w.check(err)
 			if v.OK || !strings.Contains(fmt.Sprint(v.Findings), "DOCUMENT") {
 				t.Errorf("verify finds %+v", v.Findings)

@@ -231,7 +231,7 @@ func (w *world) review(ids ...string) []Review {
 // verify checks the ledger, the index and that nobody was warned.
 func (w *world) verify() {
 	w.t.Helper()
-	v, err := w.p.Verify(context.Background(), nil)
+	v, err := w.p.Verify(context.Background(), VerifyOptions{})
 	w.check(err)
 	if !v.OK {
 		w.t.Errorf("findings: %+v", v.Findings)

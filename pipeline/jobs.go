@@ -54,6 +54,7 @@ func (p *Pipeline) Jobs(ctx context.Context, f JobFilter, emit func(JobLine) err
 		for _, row := range rows {
 			filter.After = &row.Seq
 			j, err := p.assemble(row)
+			p.memo.drop(row.ID) // nobody asks for it again, and thousands of them are much to look through for the garbage collector
 			if err != nil {
 				return err
 			}

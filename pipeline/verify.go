@@ -30,7 +30,8 @@ type Verification struct {
 	Root     string    `json:"root"`
 	Findings []Finding `json:"findings"`
 	Removed  int       `json:"removed"`         // files that are not there because an event says that they were removed
-	Notes    []Finding `json:"notes,omitempty"` // some of these: nothing is wrong
+	Notes    []Finding `json:"notes,omitempty"` // some of these, and what else is no finding: nothing is wrong
+	Since    *Since    `json:"since,omitempty"` // what was not looked at again; nil where everything was
 }
 
 // The findings that verify adds to those of ledger and history.
@@ -42,6 +43,10 @@ const (
 	CodeArtifactMissing = "ARTIFACT_MISSING"
 	CodeArtifactDigest  = "ARTIFACT_DIGEST"
 	CodeFileRemoved     = "FILE_REMOVED" // not a finding but a note
+	CodeVerifiedDiffers = "VERIFIED_DIFFERS"
+	CodeNeverVerified   = "NEVER_VERIFIED" // a note, and the next two as well
+	CodeVerifiedLost    = "VERIFIED_UNREADABLE"
+	CodeNotRemembered   = "VERIFIED_NOT_KEPT"
 	CodeGitBehind       = "GIT_BEHIND"
 	CodeNoHistory       = "NO_HISTORY"
 	CodeRolledBackIndex = "LEDGER_SHORTER"
@@ -60,25 +65,77 @@ func (v Verification) Incomplete() bool {
 	return len(v.Findings) > 0
 }
 
+// VerifyOptions says what Verify looks at.
+type VerifyOptions struct {
+	// SinceLast leaves out what the last verification found whole: the events up to there with what they name, git, and the index.
+	// An event that was altered there since is not found. Where the ledger does not have the last event that was verified, that is
+	// a finding, and everything is looked at.
+	SinceLast bool
+	Progress  Progress // may be nil
+}
+
+// Progress is told now and then how far long work has come: what is being done, how much of it is done, and of how much. A total
+// of 0 is not known.
+type Progress func(step string, done, total int64)
+
+// What a Progress is told is being done.
+const (
+	StepEvents  = "verifying events"
+	StepHistory = "verifying git"
+	StepApply   = "applying events"
+	StepCompare = "comparing rows of the index"
+)
+
+// of is the progress of one step.
+func (p Progress) of(step string, total int64) func(done int64) {
+	if p == nil {
+		return func(int64) {}
+	}
+	p(step, 0, total)
+	return func(done int64) { p(step, done, total) }
+}
+
 // Verify checks the whole ledger: form, sequence and chain of its lines, digests of documents, output files and artifacts,
 // agreement of the git commits with the files, and the index with a rebuild. It changes nothing of these; where git is damaged
-// it leaves a mark, so that the next command that writes looks through all of it. progress may be nil.
-func (p *Pipeline) Verify(ctx context.Context, progress func(done, total int64)) (Verification, error) {
+// it leaves a mark, so that the next command that writes looks through all of it, and where nothing is wrong it remembers how far
+// that is so.
+func (p *Pipeline) Verify(ctx context.Context, o VerifyOptions) (Verification, error) {
+	last, err := p.lastVerified()
+	note := Finding{CodeNeverVerified, -1, "no earlier verification is remembered, so everything was looked at"}
+	if err != nil {
+		note = Finding{CodeVerifiedLost, -1, fmt.Sprintf("%v; so everything was looked at", err)}
+	}
+	if !o.SinceLast {
+		return p.verify(ctx, o.Progress, last, nil)
+	}
+	if last != nil {
+		v, err := p.verify(ctx, o.Progress, last, last)
+		tampered, ok := errors.AsType[*ledger.TamperError](err)
+		if !ok {
+			return v, err
+		}
+		v, err = p.verify(ctx, o.Progress, last, nil)
+		v.Findings = append([]Finding{{CodeVerifiedDiffers, tampered.Seq,
+			fmt.Sprintf("what was verified at %s is not there any more: %v", last.At, tampered)}}, v.Findings...)
+		v.OK = false
+		return v, err
+	}
+	v, err := p.verify(ctx, o.Progress, nil, nil)
+	v.Notes = append(v.Notes, note)
+	return v, err
+}
+
+// verify checks everything, or what came since a position that the ledger has to have. last is what is remembered of it.
+func (p *Pipeline) verify(ctx context.Context, progress Progress, last, since *verified) (Verification, error) {
 	v := Verification{Findings: []Finding{}}
 	add := func(code string, seq int64, format string, args ...any) {
 		v.Findings = append(v.Findings, Finding{code, seq, fmt.Sprintf(format, args...)})
 	}
 	files := &fileVerifier{p: p, add: add}
-	known, total := p.remembered(ctx)
-	pos, err := p.log.Verify(ctx, ledger.VerifyOptions{
-		Known:     known,
+	indexed, total := p.remembered(ctx)
+	opts := ledger.VerifyOptions{
+		Known:     []ledger.Position{indexed},
 		Documents: true,
-		Event: func(ev *ledger.Event, _ ledger.Position) error {
-			if progress != nil && ev.Seq%1000 == 0 {
-				progress(ev.Seq, total)
-			}
-			return ctx.Err()
-		},
 		Document: func(ev *ledger.Event, doc []byte) error {
 			switch ev.Event {
 			case job.JobCompleted, job.JobFailed, job.JobAttemptFailed:
@@ -86,7 +143,23 @@ func (p *Pipeline) Verify(ctx context.Context, progress func(done, total int64))
 			}
 			return nil
 		},
-	}, func(f ledger.Finding) error {
+	}
+	if last != nil && !last.position.Equal(indexed) {
+		opts.Known = append(opts.Known, last.position)
+	}
+	if since != nil {
+		opts.From = since.position
+		v.Since = &Since{Size: since.position.Size, At: since.At, Full: since.Full, FullAt: since.FullAt}
+	}
+	done := progress.of(StepEvents, total)
+	opts.Event = func(ev *ledger.Event, _ ledger.Position) error {
+		if ev.Seq%progressEvery == 0 {
+			done(ev.Seq)
+			return ctx.Err()
+		}
+		return nil
+	}
+	pos, err := p.log.Verify(ctx, opts, func(f ledger.Finding) error {
 		add(f.Code, f.Seq, "%s", f.Message)
 		return nil
 	})
@@ -95,22 +168,33 @@ func (p *Pipeline) Verify(ctx context.Context, progress func(done, total int64))
 	}
 	v.Removed, v.Notes = files.gone, files.notes
 	v.Size, v.Root = pos.Size, pos.RootHex()
-	if err := p.verifyHistory(ctx, add); err != nil {
-		return v, err
+	if since == nil {
+		progress.of(StepHistory, 0)
+		if err := p.verifyHistory(ctx, add); err != nil {
+			return v, err
+		}
 	}
 	if err := p.verifyCommitted(ctx, &v); err != nil {
 		return v, err
 	}
-	if len(v.Findings) == 0 {
-		found, err := p.CheckIndex(ctx)
+	if len(v.Findings) == 0 && since == nil {
+		found, err := p.CheckIndex(ctx, progress)
 		if err != nil {
 			return v, err
 		}
 		v.Findings = append(v.Findings, found...)
 	}
 	v.OK = len(v.Findings) == 0
+	if v.OK && indexed.Size > opts.From.Size && indexed.Size <= pos.Size && (last == nil || indexed.Size >= last.position.Size) {
+		if err := p.rememberVerified(indexed, since); err != nil {
+			v.Notes = append(v.Notes, Finding{CodeNotRemembered, -1, fmt.Sprintf("that it verifies is not remembered: %v", err)})
+		}
+	}
 	return v, nil
 }
+
+// progressEvery is how many events are looked at between two words of progress.
+const progressEvery = 1024
 
 // remembered is the position that the index remembers, read without changing anything: a ledger that was cut is to be
 // found here, not to be refused.
@@ -214,13 +298,26 @@ func (p *Pipeline) idle(ctx context.Context) (bool, error) {
 const shownDifferences = 10
 
 // CheckIndex compares the index with one that is rebuilt from the ledger, and looks for jobs that are over without an event that
-// ended them. That is asked of the events alone: a fault of the state table would be in the rebuild as well.
-func (p *Pipeline) CheckIndex(ctx context.Context) ([]Finding, error) {
+// ended them. That is asked of the events alone: a fault of the state table would be in the rebuild as well. progress may be nil.
+func (p *Pipeline) CheckIndex(ctx context.Context, progress Progress) ([]Finding, error) {
 	db, err := p.reader(ctx)
 	if err != nil {
 		return nil, err
 	}
-	diffs, err := db.CheckRebuild(ctx, p.log, p.docs, shownDifferences, nil)
+	total, err := p.log.Size()
+	if err != nil {
+		return nil, err
+	}
+	applied, compared := progress.of(StepApply, total), func(int64) {}
+	diffs, err := db.CheckRebuild(ctx, p.log, p.docs, shownDifferences, index.CheckProgress{
+		Applied: applied,
+		Compared: func(n int64) {
+			if n == 0 {
+				compared = progress.of(StepCompare, 0)
+			}
+			compared(n)
+		},
+	})
 	if garbage, ok := errors.AsType[*index.GarbageError](err); ok {
 		return []Finding{{CodeIndexDiffers, -1, garbage.Error() + "; sheratan index rebuild makes it again"}}, nil
 	}
@@ -246,7 +343,7 @@ func (p *Pipeline) CheckIndex(ctx context.Context) ([]Finding, error) {
 }
 
 // RebuildIndex fills the index again from the ledger, and returns the number of events.
-func (p *Pipeline) RebuildIndex(ctx context.Context, progress func(done, total int64)) (int64, error) {
+func (p *Pipeline) RebuildIndex(ctx context.Context, progress Progress) (int64, error) {
 	lock, err := p.ws.Lock(ctx)
 	if err != nil {
 		return 0, err
@@ -258,7 +355,7 @@ func (p *Pipeline) RebuildIndex(ctx context.Context, progress func(done, total i
 	return n, p.placeEverything(ctx)
 }
 
-func (p *Pipeline) rebuildLocked(ctx context.Context, progress func(done, total int64)) (int64, error) {
+func (p *Pipeline) rebuildLocked(ctx context.Context, progress Progress) (int64, error) {
 	db, err := p.openIndex()
 	if err == nil && p.discardGarbage(errors.Join(db.CheckSchema(ctx), db.Check(ctx))) {
 		db, err = p.openIndex()
@@ -274,11 +371,7 @@ func (p *Pipeline) rebuildLocked(ctx context.Context, progress func(done, total 
 	if err != nil {
 		return 0, err
 	}
-	pos, torn, err := tx.Rebuild(p.log, p.docs, func(n int64) {
-		if progress != nil {
-			progress(n, total)
-		}
-	})
+	pos, torn, err := tx.Rebuild(p.log, p.docs, progress.of(StepApply, total))
 	if err == nil && torn != nil {
 		err = p.guardTorn(torn)
 	}

@@ -2,13 +2,13 @@ package pipeline
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/ledger"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // fileVerifier compares the files that results name with their digests.
@@ -37,7 +37,7 @@ const shownRemovals = 100
 // result checks the output files and artifacts of one result.
 func (v *fileVerifier) result(ev *ledger.Event, doc []byte) {
 	var res job.Result
-	if err := json.Unmarshal(doc, &res); err != nil {
+	if err := schemas.UnmarshalStored(doc, &res); err != nil {
 		v.add(ledger.CodeDocumentDigest, ev.Seq, "the result of %s cannot be read: %v", ev.JobID, err)
 		return
 	}

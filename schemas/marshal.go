@@ -31,3 +31,6 @@ func AppendCanonical(dst []byte, v any) ([]byte, error) {
 func Unmarshal(b []byte, v any) error {
 	return jsonv2.Unmarshal(b, v, jsonv2.RejectUnknownMembers(true))
 }
+
+// UnmarshalStored is Unmarshal for a document that Marshal has made, by this version or by another one: unknown members are left out.
+func UnmarshalStored(b []byte, v any) error { return jsonv2.Unmarshal(b, v) }

@@ -225,6 +225,19 @@ func TestUnmarshal(t *testing.T) {
 	}
 }
 
+// What another version has stored can be read, whatever it has besides; what nobody can have stored cannot.
+func TestUnmarshalStored(t *testing.T) {
+	var e embedded
+	if err := schemas.UnmarshalStored([]byte(`{"b":7,"new":[1],"z":"x"}`), &e); err != nil || e != (embedded{Z: "x", B: 7}) {
+		t.Errorf("%+v, %v", e, err)
+	}
+	for _, text := range []string{`{"b":1,"b":2}`, `{"b":"1"}`, `{"b":1`, `{"b":1}{}`, "{\"z\":\"\xff\"}"} {
+		if err := schemas.UnmarshalStored([]byte(text), &e); err == nil {
+			t.Errorf("%q was taken", text)
+		}
+	}
+}
+
 func TestIsCanonical(t *testing.T) {
 	for text, want := range map[string]bool{
 		`{}`: true, `[]`: true, `""`: true, `0`: true, `-1`: true, `1e+21`: true, `1e-7`: true, `null`: true, `true`: true,

@@ -177,32 +177,4 @@ func (tx *Tx) transition(row *Row, from job.Status, ev *ledger.Event, at time.Ti
 	}
 }
 
-const insertEvent = `INSERT INTO ledger_events (seq, job, v, event, timestamp, actor, job_id, trace_id, zone, id, artifact_path,
-  artifact_sha256, prev, meta) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-
-// record keeps the event itself, for those who ask what happened.
-func (tx *Tx) record(ev *ledger.Event, seq int64) error {
-	s, err := tx.c.prepare(insertEvent)
-	if err != nil {
-		return err
-	}
-	s.n, s.err = 0, nil
-	s.bindInt(ev.Seq)
-	s.bindInt(seq)
-	s.bindInt(int64(ev.V))
-	for _, text := range [...]string{string(ev.Event), ev.Timestamp, ev.Actor, ev.JobID, ev.TraceID, ev.Zone, ev.ID, ev.ArtifactPath,
-		ev.ArtifactSHA256, ev.Prev} {
-		s.bindText(text)
-	}
-	meta := "{}"
-	if len(ev.Meta) > 0 {
-		meta = string(ev.Meta)
-	}
-	s.bindText(meta)
-	if s.err == nil {
-		s.err = s.Exec()
-	}
-	return tx.fail(s.err)
-}
-
 var errNoHost = errors.New("meta: no host")

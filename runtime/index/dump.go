@@ -24,7 +24,7 @@ func (r *Reader) Dump(w io.Writer) error {
 			return err
 		}
 		for rows.next() {
-			if _, err := fmt.Fprintf(w, "%s\t%s\n", table.name, rows.text); err != nil {
+			if _, err := fmt.Fprintf(w, "%s\t%s\n", table.name, rows.text()); err != nil {
 				return errors.Join(err, rows.close())
 			}
 		}
@@ -46,12 +46,10 @@ func (r *Reader) Digest() (string, error) {
 
 // tableRows goes through a table in the order of its key.
 type tableRows struct {
-	s     *stmt
-	keys  int // how many of the columns, counted from the end, are the key
-	names []string
-	key   []any // int64 or string
-	text  string
-	err   error
+	s      *stmt
+	names  []string
+	values []any // of the columns, and then of the key: int64, []byte for a text (valid until next is called), or what damage made of it
+	err    error
 }
 
 func (r *Reader) dumpTable(name, columns, key string) (*tableRows, error) {
@@ -59,37 +57,53 @@ func (r *Reader) dumpTable(name, columns, key string) (*tableRows, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tableRows{s: s, keys: strings.Count(key, ",") + 1, names: strings.Split(columns, ", ")}, nil
+	return &tableRows{s: s, names: strings.Split(columns, ", "), values: make([]any, s.ColumnCount())}, nil
 }
+
+// notText is a value that has the bytes of a text and is none, in a column that was damaged.
+type notText string
 
 // next goes to the next row and reports whether there is one.
 func (t *tableRows) next() bool {
-	t.key, t.text = nil, ""
 	if t.err != nil || !t.s.Step() {
 		return false
 	}
-	var b strings.Builder
-	for i, name := range t.names {
-		if i > 0 {
-			b.WriteByte('\t')
-		}
-		b.WriteString(name)
-		b.WriteByte('=')
-		if t.s.ColumnType(i) == sqlite3.TEXT {
-			b.WriteString(strconv.Quote(t.s.ColumnText(i)))
-		} else {
-			b.WriteString(strconv.FormatInt(t.s.ColumnInt64(i), 10))
-		}
+	if t.err = t.s.ColumnsRaw(t.values...); t.err != nil {
+		return false
 	}
-	t.text = b.String()
-	for i := len(t.names); i < len(t.names)+t.keys; i++ {
-		if t.s.ColumnType(i) == sqlite3.TEXT {
-			t.key = append(t.key, t.s.ColumnText(i))
-		} else {
-			t.key = append(t.key, t.s.ColumnInt64(i))
+	for i, v := range t.values {
+		if b, ok := v.([]byte); ok && t.s.ColumnType(i) != sqlite3.TEXT {
+			t.values[i] = notText(b)
 		}
 	}
 	return true
+}
+
+// key returns the values of the key.
+func (t *tableRows) key() []any { return t.values[len(t.names):] }
+
+// text prints the row: its columns with their names, separated by tabs.
+func (t *tableRows) text() string {
+	var b []byte
+	for i := range t.names {
+		if i > 0 {
+			b = append(b, '\t')
+		}
+		b = t.appendColumn(b, i)
+	}
+	return string(b)
+}
+
+func (t *tableRows) appendColumn(b []byte, i int) []byte {
+	b = append(append(b, t.names[i]...), '=')
+	switch v := t.values[i].(type) {
+	case int64:
+		return strconv.AppendInt(b, v, 10)
+	case []byte:
+		return strconv.AppendQuote(b, string(v))
+	default:
+		return fmt.Appendf(b, "%T(%v)", v, v)
+	}
 }
 
 func (t *tableRows) close() error { return t.s.end(t.err) }

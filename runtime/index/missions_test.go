@@ -115,7 +115,7 @@ func TestMissionBudget(t *testing.T) {
 	if m := f.mission("seconds"); m.Used.Time != 2500*time.Millisecond {
 		t.Errorf("%+v", m)
 	}
-	if diffs, err := f.db.CheckRebuild(t.Context(), f.h, f.h, 10, nil); err != nil || len(diffs) > 0 {
+	if diffs, err := f.db.CheckRebuild(t.Context(), f.h, f.h, 10, CheckProgress{}); err != nil || len(diffs) > 0 {
 		t.Error(diffs, err)
 	}
 }

@@ -287,7 +287,7 @@ func TestModel(t *testing.T) {
 			"commit": m.commit, "rollback": m.rollback})
 		m.commit(rt)
 		m.ask(rt)
-		diffs, err := db.CheckRebuild(context.Background(), m.h, m.h, 10, nil)
+		diffs, err := db.CheckRebuild(context.Background(), m.h, m.h, 10, CheckProgress{})
 		if err != nil || len(diffs) > 0 {
 			rt.Fatalf("live and rebuilt differ: %v, %v", diffs, err)
 		}

@@ -144,6 +144,33 @@ func (f *fixture) settleOne(tx *Tx) {
 	f.apply(tx, job.JobRevised, "g", ledger.Revised{Revision: "i"})
 }
 
+// TestNothingScansWithoutQuestions applies events to an index that has none of the indexes for questions.
+func TestNothingScansWithoutQuestions(t *testing.T) {
+	f := newFixture(t)
+	if err := f.db.dropQuestions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.configure(map[string][2]int{"*": {0, 0}})
+	f.propose("a", func(m *ledger.Received) { m.Key, m.ConcurrencyKey = "k", "lane" })
+	f.approve("a", true)
+	f.propose("b", func(m *ledger.Received) { m.ConcurrencyKey = "lane" }, "a")
+	f.approve("b", false)
+	f.run("a")
+	f.write(func(tx *Tx) {
+		f.settleOne(tx)
+		if err := tx.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		sqls := statements(tx.c)
+		if len(sqls) < 15 {
+			t.Errorf("only %d statements were looked at", len(sqls))
+		}
+		for _, sql := range sqls {
+			checkPlan(t, tx.c, sql)
+		}
+	})
+}
+
 func statements(c *conn) (all []string) {
 	for sql := range c.stmts {
 		all = append(all, sql)

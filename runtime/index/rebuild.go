@@ -38,8 +38,7 @@ var tables = []struct{ name, columns, key string }{
 		"fresh, pending, throttled, running, completed, failed, quarantined, cancelled_jobs", "id"},
 	{"audits", "job, attempts, due, asked_until, request, auditor, decision, report_path, report_offset, report_bytes, report_sha256", "job"},
 	{"mission_tasks", "mission, place, task, job, proposal_sha256", "mission, place"},
-	{"ledger_events", "seq, job, v, event, timestamp, actor, job_id, trace_id, zone, id, artifact_path, artifact_sha256, prev, meta",
-		"seq"},
+	{eventTable, eventColumns, "seq"},
 	{"position", "position", "one"},
 }
 
@@ -84,10 +83,16 @@ func (tx *Tx) Rebuild(log Tailer, docs DocReader, progress func(int64)) (ledger.
 	return tx.CatchUp(log, docs, progress)
 }
 
+// CheckProgress is told now and then how far CheckRebuild has come. What is nil is not called.
+type CheckProgress struct {
+	Applied  func(events int64)
+	Compared func(rows int64)
+}
+
 // CheckRebuild builds a second index from the ledger, as far as this one knows it, and returns up to limit rows in which
 // this one differs from it. It needs no lock. While it works, the second index takes as much room in the system's temporary
 // folder as the first one has.
-func (db *DB) CheckRebuild(ctx context.Context, log Scanner, docs DocReader, limit int, progress func(int64)) (diffs []Difference,
+func (db *DB) CheckRebuild(ctx context.Context, log Scanner, docs DocReader, limit int, progress CheckProgress) (diffs []Difference,
 	err error) {
 	second, err := openScratch()
 	if err != nil {
@@ -95,24 +100,35 @@ func (db *DB) CheckRebuild(ctx context.Context, log Scanner, docs DocReader, lim
 	}
 	defer func() { err = errors.Join(describe(db.path, err), second.Close()) }()
 	err = db.View(ctx, func(got *Reader) error {
+		if err := second.View(ctx, func(want *Reader) (err error) {
+			diffs, err = compareSchemas(want, got)
+			return err
+		}); err != nil || len(diffs) > 0 {
+			return err
+		}
 		position, err := got.Position()
 		if err != nil {
+			return err
+		}
+		if err := second.dropQuestions(ctx); err != nil {
 			return err
 		}
 		tx, err := second.Begin(ctx)
 		if err != nil {
 			return err
 		}
-		if err := tx.rescan(log, docs, position, progress); err != nil {
+		if tx.events, err = newEventComparer(got, limit); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		err = tx.rescan(log, docs, position, progress.Applied)
+		if err := errors.Join(err, tx.events.end()); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
 		if err := tx.Commit(); err != nil {
 			return err
 		}
 		return second.View(ctx, func(want *Reader) (err error) {
-			if diffs, err = compareSchemas(want, got); err == nil && len(diffs) == 0 {
-				diffs, err = Compare(want, got, limit)
-			}
+			diffs, err = compareTables(want, got, tx.events.diffs, limit, progress.Compared)
 			return err
 		})
 	})
@@ -142,6 +158,31 @@ func (tx *Tx) rescan(log Scanner, docs DocReader, end ledger.Position, progress 
 		at = end // a scan does not tell where segments begin
 	}
 	return tx.SetPosition(at)
+}
+
+// dropQuestions drops the indexes of an index in which nobody will look for anything: Apply finds jobs by id and by number. To keep
+// them up to date would cost as much as the rows do.
+func (db *DB) dropQuestions(ctx context.Context) error {
+	var names []string
+	if err := db.View(ctx, func(r *Reader) error {
+		return r.c.each("SELECT name FROM sqlite_schema WHERE type = 'index' AND sql <> '' AND name <> 'deps_follows'", func(s *stmt) error {
+			names = append(names, s.ColumnText(0))
+			return nil
+		})
+	}); err != nil {
+		return err
+	}
+	c, err := db.take()
+	if err != nil {
+		return err
+	}
+	defer db.give(c)
+	for _, name := range names {
+		if err := c.Exec("DROP INDEX " + name); err != nil {
+			return c.describe(err)
+		}
+	}
+	return nil
 }
 
 // openScratch opens an index that is nobody else's, in a file without a name that is gone when it is closed.

@@ -134,11 +134,53 @@ func (d *onDisk) rebuild() {
 
 func (d *onDisk) check() []Difference {
 	d.t.Helper()
-	diffs, err := d.db.CheckRebuild(context.Background(), d.log, d.docs, 100, nil)
+	diffs, err := d.db.CheckRebuild(context.Background(), d.log, d.docs, 100, CheckProgress{})
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	return diffs
+}
+
+// sql changes the index behind its back.
+func (d *onDisk) sql(text string) {
+	d.t.Helper()
+	conn, err := d.db.take()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer d.db.give(conn)
+	if err := conn.Exec("PRAGMA ignore_check_constraints = ON; " + text + "; PRAGMA ignore_check_constraints = OFF"); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// TestCheckRebuildLooksAtEachColumn changes one value of each column of each table in which there is something.
+func TestCheckRebuildLooksAtEachColumn(t *testing.T) {
+	d := newOnDisk(t)
+	d.write(0, 4, false)
+	changed := 0
+	for _, table := range tables {
+		if table.name == "position" {
+			continue // it says what the others are compared with
+		}
+		for _, column := range strings.Split(table.columns, ", ") {
+			before := d.digest()
+			d.sql(fmt.Sprintf("UPDATE %[1]s SET %[2]s = CASE typeof(%[2]s) WHEN 'text' THEN %[2]s || 'x' ELSE %[2]s + 100000 END "+
+				"WHERE (%[3]s) IN (SELECT %[3]s FROM %[1]s LIMIT 1 OFFSET 1)", table.name, column, table.key))
+			if d.digest() == before {
+				continue // there are no rows, or one
+			}
+			changed++
+			diffs := d.check()
+			if len(diffs) == 0 || diffs[0].Table != table.name || !strings.Contains(diffs[0].String(), column+"=") {
+				t.Errorf("%s.%s: %v", table.name, column, diffs)
+			}
+			d.rebuild()
+		}
+	}
+	if changed < 80 {
+		t.Errorf("%d columns were changed", changed)
+	}
 }
 
 func TestRebuildGivesWhatWasThere(t *testing.T) {
@@ -197,26 +239,34 @@ func TestCheckRebuildFindsDifferences(t *testing.T) {
 		"event": {"UPDATE ledger_events SET actor = 'nobody' WHERE seq = 5", "UPDATE ledger_events SET actor = 'uid:1000' WHERE seq = 5",
 			`ledger_events 5: actor="nobody"`},
 	} {
-		change := func(sql string) {
-			conn, err := d.db.take()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer d.db.give(conn)
-			if err := conn.Exec(sql); err != nil {
-				t.Fatal(err)
-			}
-		}
-		change(c.sql)
+		d.sql(c.sql)
 		diffs := d.check()
 		if len(diffs) != 1 || !strings.Contains(diffs[0].String(), c.want) {
 			t.Errorf("%s: %v, want %s", name, diffs, c.want)
 		}
-		change(c.undo)
+		d.sql(c.undo)
 		if diffs := d.check(); len(diffs) != 0 {
 			t.Errorf("%s undone: %v", name, diffs)
 		}
 	}
+	for name, c := range map[string]struct{ sql, want string }{
+		"event missing":      {"DELETE FROM ledger_events WHERE seq = 5", "ledger_events 5: is missing: seq=5"},
+		"last event missing": {"DELETE FROM ledger_events WHERE seq = (SELECT max(seq) FROM ledger_events)", "is missing: seq="},
+		"event too many": {"INSERT INTO ledger_events SELECT 1000, job, v, event, timestamp, actor, job_id, trace_id, zone, id, artifact_path, " +
+			"artifact_sha256, prev, meta FROM ledger_events WHERE seq = 5", "ledger_events 1000: must not be there: seq=1000"},
+		"event of another job": {"UPDATE ledger_events SET job = 0 WHERE seq = 5", "ledger_events 5: job=0, and must be job="},
+	} {
+		d.sql(c.sql)
+		if diffs := d.check(); len(diffs) != 1 || !strings.Contains(diffs[0].String(), c.want) {
+			t.Errorf("%s: %v, want %s", name, diffs, c.want)
+		}
+		d.rebuild()
+	}
+	d.sql("DELETE FROM ledger_events; UPDATE jobs SET source = 'mallory'")
+	if diffs, err := d.db.CheckRebuild(context.Background(), d.log, d.docs, 7, CheckProgress{}); err != nil || len(diffs) != 7 || diffs[0].Table != "jobs" {
+		t.Errorf("of many differences: %v, %v", diffs, err)
+	}
+	d.rebuild()
 	// Heartbeats are nobody's business.
 	tx, err := d.db.Begin(context.Background())
 	if err != nil {
@@ -269,7 +319,7 @@ func TestCheckRebuildOfGarbage(t *testing.T) {
 	if d.db, err = Open(path); err != nil {
 		t.Fatal(err)
 	}
-	_, err = d.db.CheckRebuild(context.Background(), d.log, d.docs, 10, nil)
+	_, err = d.db.CheckRebuild(context.Background(), d.log, d.docs, 10, CheckProgress{})
 	if garbage, ok := errors.AsType[*GarbageError](err); !ok || garbage.Path != path {
 		t.Errorf("%v", err)
 	}

@@ -21,6 +21,8 @@ type Tx struct {
 	tallies map[population]*tally
 	members map[string]*memberTally // by mission
 
+	events *eventComparer // that is told the events which would be recorded; nil records them
+
 	applied    bool
 	positioned bool
 	position   string

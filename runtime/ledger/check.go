@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 
 	"github.com/sheratan/sheratan/runtime/durable"
 )
@@ -68,7 +70,36 @@ func (l *Log) Check(pos Position) error {
 	if size < pos.Offset {
 		return l.differentSize(pos, size)
 	}
-	line, err := l.lineBefore(pos)
+	return l.sameLine(l.active, pos, &l.buf)
+}
+
+// segmentWith opens the segment in which pos lies for reading, and makes sure that it has the line before pos as pos remembers it.
+// What is wrong is reported as a *TamperError.
+func (l *Log) segmentWith(pos Position) (*os.File, error) {
+	rel := l.segments.rel(pos.Segment)
+	f, err := openSegment(l.segments.path(pos.Segment))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &TamperError{CodeSegmentMissing, rel, pos.Segment, "the segment is not there"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() < pos.Offset {
+		err = l.differentSize(pos, info.Size())
+	}
+	if err == nil {
+		err = l.sameLine(f, pos, new([]byte))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// sameLine makes sure that the line that ends at pos in a segment is the one that pos remembers.
+func (l *Log) sameLine(segment io.ReaderAt, pos Position, scratch *[]byte) error {
+	line, err := lineBefore(segment, pos, scratch)
 	if err != nil {
 		return err
 	}
@@ -79,15 +110,15 @@ func (l *Log) Check(pos Position) error {
 	return nil
 }
 
-// lineBefore returns the line that ends at pos in the active segment, without its newline; nil where there is none.
-func (l *Log) lineBefore(pos Position) ([]byte, error) {
+// lineBefore returns the line that ends at pos in a segment, without its newline; nil where there is none.
+func lineBefore(segment io.ReaderAt, pos Position, scratch *[]byte) ([]byte, error) {
 	for want := int64(4096); ; want = MaxLine + 2 {
 		n := min(want, pos.Offset)
-		if int64(cap(l.buf)) < n {
-			l.buf = make([]byte, n)
+		if int64(cap(*scratch)) < n {
+			*scratch = make([]byte, n)
 		}
-		buf := l.buf[:n]
-		if _, err := l.active.ReadAt(buf, pos.Offset-n); err != nil {
+		buf := (*scratch)[:n]
+		if _, err := segment.ReadAt(buf, pos.Offset-n); err != nil {
 			return nil, err
 		}
 		line, ok := bytes.CutSuffix(buf, []byte{'\n'})

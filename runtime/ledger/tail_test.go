@@ -288,7 +288,7 @@ func TestTamper(t *testing.T) {
 					t.Errorf("Tail from %d: torn %v, error %v, want %q", from.Size, torn, err, want)
 				}
 			}
-			_, findings := verify(t, outbox, VerifyOptions{Known: ends[1]})
+			_, findings := verify(t, outbox, VerifyOptions{Known: []Position{ends[1]}})
 			var codes []string
 			for _, f := range findings {
 				codes = append(codes, f.Code)

@@ -185,13 +185,13 @@ func TestVerifyRechained(t *testing.T) {
 		t.Fatal(err)
 	}
 	verified(t, forged, 7) // nothing to see
-	if _, findings := verify(t, forged, VerifyOptions{Known: pos}); len(findings) != 1 || findings[0].Code != CodeLastLineDiffers {
+	if _, findings := verify(t, forged, VerifyOptions{Known: []Position{pos}}); len(findings) != 1 || findings[0].Code != CodeLastLineDiffers {
 		t.Errorf("found %v", findings)
 	}
-	if _, findings := verify(t, outbox, VerifyOptions{Known: pos}); len(findings) != 0 {
+	if _, findings := verify(t, outbox, VerifyOptions{Known: []Position{pos}}); len(findings) != 0 {
 		t.Errorf("the true one: %v", findings)
 	}
-	if _, findings := verify(t, outbox, VerifyOptions{Known: batch(t, pos, 1).Position()}); len(findings) != 1 ||
+	if _, findings := verify(t, outbox, VerifyOptions{Known: []Position{batch(t, pos, 1).Position()}}); len(findings) != 1 ||
 		findings[0].Code != CodeShorter || findings[0].Seq != 7 {
 		t.Errorf("rolled back: %v", findings)
 	}
@@ -251,5 +251,87 @@ func TestBatchIDs(t *testing.T) {
 	add(t, b, e)
 	if b.Len() != 2 {
 		t.Error("the batch cannot be used after an error")
+	}
+}
+
+// TestVerifyFrom begins behind a position, over more than one segment.
+func TestVerifyFrom(t *testing.T) {
+	whole := func(t *testing.T) (string, []Position) {
+		outbox := newOutbox(t)
+		return outbox, write(t, open(t, outbox, nil), Position{}, 200, 10, 200, 10)
+	}
+	outbox, ends := whole(t)
+	if ends[1].Segment == ends[3].Segment || ends[3].Segment == 0 {
+		t.Fatal("everything is in one segment")
+	}
+	for i, from := range append([]Position{{}}, ends...) {
+		var seen []int64
+		end, findings := verify(t, outbox, VerifyOptions{From: from, Known: []Position{ends[3], ends[1]},
+			Event: func(e *Event, _ Position) error { seen = append(seen, e.Seq); return nil }})
+		if !end.Equal(ends[3]) || len(findings) > 0 || int64(len(seen)) != ends[3].Size-from.Size || len(seen) > 0 && seen[0] != from.Size {
+			t.Errorf("from %d: end %d, %d events, %v", i, end.Size, len(seen), findings)
+		}
+	}
+	for name, test := range map[string]struct {
+		seq, from int64 // of the line that is changed; line behind which Verify begins
+		want      string
+	}{
+		"behind":      {215, 210, CodeChainBroken},
+		"far behind":  {415, 210, CodeChainBroken},
+		"before":      {100, 210, ""}, // that is the price
+		"just before": {209, 210, "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			outbox, ends := whole(t)
+			segment, _, err := segments{dir: filepath.Join(outbox, "ledger")}.floor(test.seq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			edit(t, segmentFile(outbox, segment), func(s string) string {
+				lines := strings.SplitAfter(s, "\n")
+				lines[test.seq-segment] = strings.Replace(lines[test.seq-segment], `"actor":"`, `"actor":"x`, 1)
+				return strings.Join(lines, "")
+			})
+			if _, findings := verify(t, outbox, VerifyOptions{}); len(findings) == 0 {
+				t.Fatal("the whole verification finds nothing")
+			}
+			var got string
+			_, err = open(t, outbox, nil).Verify(t.Context(), VerifyOptions{From: ends[1]}, func(f Finding) error {
+				got = f.Code
+				return nil
+			})
+			var tampered *TamperError
+			if errors.As(err, &tampered) {
+				got = "refused"
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+	for name, spoil := range map[string]func(*Position){
+		"another leaf":    func(p *Position) { p.Leaf[0]++ },
+		"another offset":  func(p *Position) { p.Offset-- },
+		"another segment": func(p *Position) { p.Segment++ },
+		"too long":        func(p *Position) { p.Offset += 1 << 20 },
+	} {
+		from := ends[1]
+		spoil(&from)
+		var tampered *TamperError
+		if _, err := open(t, outbox, nil).Verify(t.Context(), VerifyOptions{From: from}, nil); !errors.As(err, &tampered) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Another tree over the lines before is seen by whoever remembers the true one.
+	forged := ends[1]
+	forged.frontier = &node{[32]byte{1}, forged.frontier.left}
+	if _, findings := verify(t, outbox, VerifyOptions{From: forged, Known: []Position{ends[3]}}); len(findings) != 1 || findings[0].Code != CodeRootDiffers {
+		t.Errorf("another tree: %v", findings)
+	}
+	if _, findings := verify(t, outbox, VerifyOptions{Known: []Position{ends[3], batch(t, ends[3], 1).Position()}}); len(findings) != 1 ||
+		findings[0].Code != CodeShorter {
+		t.Errorf("the longer of two: %v", findings)
 	}
 }

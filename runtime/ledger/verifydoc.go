@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -63,7 +64,7 @@ func (v *verifier) wasRemoved(digest string) bool {
 func (v *verifier) files() error {
 	last := v.first
 	err := v.log.segments.walk(func(first int64) error {
-		if v.read[first] || first > last {
+		if _, read := slices.BinarySearch(v.read, first); read || first > last || first < v.opts.From.Segment {
 			return nil
 		}
 		return v.report(CodeUnknownFile, first, "%s: begins with a line that another segment has", v.log.segments.rel(first))

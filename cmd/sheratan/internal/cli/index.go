@@ -28,9 +28,9 @@ func newIndexRebuild(a *app) *cobra.Command {
 		Annotations: workspaceExits(exitInterrupted),
 		Args:        cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
-			bar := a.progress("applying events")
+			bar := a.progress(pipeline.StepApply)
 			return a.with(ctx, func(p *pipeline.Pipeline) error {
-				n, err := p.RebuildIndex(ctx, bar.set)
+				n, err := p.RebuildIndex(ctx, bar.step)
 				if err != nil {
 					return err
 				}
@@ -59,11 +59,13 @@ func newIndexCheck(a *app) *cobra.Command {
 		Annotations: workspaceExits(exitInterrupted),
 		Args:        cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, _ []string) error {
+			bar := a.progress(pipeline.StepApply)
 			return a.with(ctx, func(p *pipeline.Pipeline) error {
-				found, err := p.CheckIndex(ctx)
+				found, err := p.CheckIndex(ctx, bar.step)
 				if err != nil {
 					return err
 				}
+				bar.clear()
 				text := a.out.style.word("ok") + ": the index is what the ledger says\n"
 				for i, f := range found {
 					if i == 0 {

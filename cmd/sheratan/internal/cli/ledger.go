@@ -232,24 +232,36 @@ func runTail(ctx context.Context, a *app, p *pipeline.Pipeline, n int64, follow 
 }
 
 func newLedgerVerify(a *app) *cobra.Command {
+	var since string
 	c := &cobra.Command{
 		Use:   "verify",
 		Short: "check the whole ledger",
 		Long: `Checks the form, order and chain of all events, the digests of all documents, outputs and artifacts that they
-name, that the git history agrees with the files, and that the index is what the ledger says. It changes nothing.
+name, that the git history agrees with the files, and that the index is what the ledger says. It changes none of them.
 A file that is missing because an event says that it was removed is noted, and no finding.
 
 Where only git lacks something, it ends with 14: the next command that writes makes git again from the ledger
-and the documents. Events that a running command has yet to commit are noted.`,
+and the documents. Events that a running command has yet to commit are noted.
+
+How far the ledger was found whole is remembered in runtime/.sheratan/verified, and each later run makes sure
+that the events up to there are the same. With --since last it looks only at the events that came afterwards, and
+neither at git nor at the index: an event before them that was altered since is found by a run without --since
+alone. Where the last event that was verified is another one now, everything is checked, and it ends with 12.`,
 		Example: `sheratan ledger verify
-sheratan ledger verify --json | jq .ok`,
+sheratan ledger verify --json | jq .ok
+sheratan ledger verify --since last`,
 		Annotations: workspaceExits(exitIncomplete, exitInterrupted),
 		Args:        cobra.NoArgs,
 	}
+	c.Flags().StringVar(&since, "since", "", "only what came since the `LAST` verification; the only value is last")
+	_ = c.RegisterFlagCompletionFunc("since", completeWords("last"))
 	c.RunE = a.run(func(ctx context.Context, _ []string) error {
-		bar := a.progress("verifying events")
+		if since != "" && since != "last" {
+			return usagef("--since %q: want last", since)
+		}
+		bar := a.progress(pipeline.StepEvents)
 		return a.with(ctx, func(p *pipeline.Pipeline) error {
-			v, err := p.Verify(ctx, bar.set)
+			v, err := p.Verify(ctx, pipeline.VerifyOptions{SinceLast: since != "", Progress: bar.step})
 			if err != nil {
 				return err
 			}
@@ -286,9 +298,14 @@ func (a *app) verificationText(v pipeline.Verification) string {
 	if more := v.Removed - named; more > 0 {
 		fmt.Fprintf(&b, "note: and %d more files were removed on purpose\n", more)
 	}
-	if v.OK {
+	switch s := v.Since; {
+	case v.OK && s != nil:
+		fmt.Fprintf(&b, "%s: %d new events of %d, root %s\n", a.out.style.word("ok"), v.Size-s.Size, v.Size, escape(v.Root))
+		fmt.Fprintf(&b, "not looked at: git, the index, and the first %d events, verified at %s; %d of them with git and index at %s\n",
+			s.Size, escape(a.clockTime(s.At)), s.Full, escape(a.clockTime(s.FullAt)))
+	case v.OK:
 		fmt.Fprintf(&b, "%s: %d events, root %s\n", a.out.style.word("ok"), v.Size, escape(v.Root))
-	} else {
+	default:
 		fmt.Fprintf(&b, "%s: %d findings in %d events\n", a.out.style.word("bad"), len(v.Findings), v.Size)
 	}
 	return b.String()

@@ -37,6 +37,19 @@ func (a *app) progress(label string) *progress {
 	return p
 }
 
+// step is set for work of several steps: label is what is being done now.
+func (p *progress) step(label string, done, total int64) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if label != p.label {
+		p.label, p.last = label, time.Time{} // a step begins: that is shown at once
+	}
+	p.show(done, total)
+}
+
 // set says that done of total are done; a total of 0 is not known.
 func (p *progress) set(done, total int64) {
 	if p == nil {
@@ -44,16 +57,23 @@ func (p *progress) set(done, total int64) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.show(done, total)
+}
+
+func (p *progress) show(done, total int64) {
 	now := p.now()
 	if now.Sub(p.start) < progressAfter || now.Sub(p.last) < progressEvery {
 		return
 	}
 	p.last, p.shown = now, true
-	if total > 0 {
+	switch {
+	case total > 0:
 		fmt.Fprintf(p.w, "\r\x1b[K%s: %d of %d (%d%%)", p.label, done, total, done*100/total)
-		return
+	case done > 0:
+		fmt.Fprintf(p.w, "\r\x1b[K%s: %d", p.label, done)
+	default:
+		fmt.Fprintf(p.w, "\r\x1b[K%s", p.label)
 	}
-	fmt.Fprintf(p.w, "\r\x1b[K%s: %d", p.label, done)
 }
 
 // clear wipes the line: a message comes, or the work is done.

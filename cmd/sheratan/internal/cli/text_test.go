@@ -132,6 +132,19 @@ func TestProgress(t *testing.T) {
 	if !strings.Contains(got, "working: 5 of 10 (50%)") || !strings.Contains(got, "\r\x1b[Ksheratan: ") {
 		t.Errorf("stderr %q", got)
 	}
+	// A step that begins is shown at once, and its numbers as those of others are.
+	env.stderr.Reset()
+	p.step("resting", 0, 0)
+	p.step("resting", 7, 0)
+	if got := env.stderr.String(); got != "\r\x1b[Kresting" {
+		t.Errorf("a step begins with %q", got)
+	}
+	now = now.Add(time.Second)
+	p.step("resting", 8, 0)
+	if got := env.stderr.String(); !strings.HasSuffix(got, "\r\x1b[Kresting: 8") {
+		t.Errorf("then %q", got)
+	}
+	(*progress)(nil).step("nobody sees it", 1, 2)
 }
 
 // TestWarnOnce: the same warning is given once, the same note each time.
