@@ -25,6 +25,7 @@ var quietGit = [][2]string{
 	{"core.fsmonitor", "false"}, {"core.hooksPath", "/dev/null"}, {"core.pager", "cat"}, {"core.alternateRefsCommand", ""}, {"core.sshCommand", "false"}, {"core.gitProxy", ""},
 	{"core.askPass", "true"}, {"credential.helper", ""}, {"log.showSignature", "false"}, {"protocol.allow", "never"}, {"protocol.ext.allow", "never"},
 	{"diff.ignoreSubmodules", "dirty"}, {"status.submoduleSummary", "false"}, {"submodule.recurse", "false"}, {"interactive.diffFilter", ""},
+	{"core.editor", "false"}, {"sequence.editor", "false"}, {"gpg.ssh.defaultKeyCommand", "false"},
 	{"gpg.program", "false"}, {"gpg.openpgp.program", "false"}, {"gpg.x509.program", "false"}, {"gpg.ssh.program", "false"}, // a format of log may ask for signatures
 }
 
@@ -37,6 +38,8 @@ var namedByRoot = []struct {
 	{regexp.MustCompile(`(?s)^protocol\..*\.allow$`), "never"},
 	{regexp.MustCompile(`(?s)^credential\..*\.helper$`), ""},
 	{regexp.MustCompile(`(?s)^pager\..*$`), "false"},
+	{regexp.MustCompile(`(?s)^(merge\..*\.driver|trailer\..*\.(command|cmd)|tar\..*\.command|remote\..*\.(uploadpack|receivepack)|hook\..*\.command)$`), "false"},
+	{regexp.MustCompile(`(?s)^alias\..*$`), "!false"},
 	{regexp.MustCompile(`(?s)^submodule\..*\.ignore$`), "dirty"},
 }
 
@@ -48,10 +51,18 @@ var noDiff = []string{"status", "ls-files", "ls-tree", "rev-parse", "rev-list", 
 
 // wantsDrivers reports whether a command line may run programs for differences.
 func wantsDrivers(argv []string) bool {
-	if len(argv) > 1 && slices.Contains(noDiff, argv[1]) {
+	if len(argv) > 1 && slices.Contains(noDiff, argv[1]) && (argv[1] != "status" || !slices.ContainsFunc(argv[2:], verbose)) {
 		return false
 	}
 	return !slices.Contains(argv, "--no-ext-diff") || !slices.Contains(argv, "--no-textconv")
+}
+
+// verbose reports whether an argument makes git status show differences. Options in one argument are taken apart, and long ones may be shortened.
+func verbose(arg string) bool {
+	if name, long := strings.CutPrefix(arg, "--"); long {
+		return name != "" && strings.HasPrefix("verbose", name)
+	}
+	return strings.HasPrefix(arg, "-") && strings.Contains(arg, "v")
 }
 
 // gitReadTime bounds how long git may need to list its settings: an included file can be a FIFO.

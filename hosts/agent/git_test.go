@@ -61,8 +61,8 @@ func hostileRoot(t *testing.T, root string, drivers bool) (ran string, git func(
 	}
 	git("update-ref", "HEAD", strings.TrimSpace(string(signed)))
 	// An included file is how a configuration can lie in the work tree.
-	included := fmt.Sprintf("[core]\n fsmonitor = %s\n pager = %s\n[filter \"a=b\"]\n clean = %s\n smudge = %s\n required = true\n[filter \"process\"]\n process = %s\n[log]\n showSignature = true\n[gpg]\n program = %s\n[alias]\n status = !%s\n",
-		trap("fsmonitor"), trap("pager"), trap("clean"), trap("smudge"), trap("process"), trap("gpg"), trap("alias"))
+	included := fmt.Sprintf("[core]\n fsmonitor = %s\n pager = %s\n[filter \"a=b\"]\n clean = %s\n smudge = %s\n required = true\n[filter \"process\"]\n process = %s\n[log]\n showSignature = true\n[gpg]\n program = %s\n[alias]\n status = !%s\n own = !%[7]s\n[trailer \"own\"]\n key = own\n cmd = %s\n[tar \"own\"]\n command = %s\n",
+		trap("fsmonitor"), trap("pager"), trap("clean"), trap("smudge"), trap("process"), trap("gpg"), trap("alias"), trap("trailer"), trap("tar"))
 	if drivers {
 		included += fmt.Sprintf("[diff]\n external = %s\n[diff \"evil\"]\n textconv = %s\n[diff \"evil2\"]\n command = %s\n", trap("external"), trap("textconv"), trap("command"))
 	}
@@ -115,6 +115,8 @@ func TestQuietGit(t *testing.T) {
 		{[]string{"git", "diff"}, true, CodeRefused, "names a program that git would run"},
 		{[]string{"git", "show", "HEAD"}, true, CodeRefused, "names a program that git would run"},
 		{[]string{"git", "log", "-p"}, true, CodeRefused, "names a program that git would run"},
+		{[]string{"git", "status", "-v"}, true, CodeRefused, "names a program that git would run"},
+		{[]string{"git", "status", "-uno", "--verb"}, true, CodeRefused, "names a program that git would run"},
 	} {
 		cmd := exec.Command(tt.argv[0], tt.argv[1:]...)
 		cmd.Dir = root
@@ -136,12 +138,31 @@ func TestQuietGit(t *testing.T) {
 // TestQuietGitWithoutDrivers: where no programs for differences are named, git diff needs no words for it.
 func TestQuietGitWithoutDrivers(t *testing.T) {
 	f := newFixture(t)
-	ran, _ := hostileRoot(t, filepath.Join(f.ws, "work"), false)
-	os.Remove(ran)
-	r := f.do(t, "exec", object{"argv": []string{"git", "diff"}}, 30)
-	want(t, r, "", "")
-	if text, err := os.ReadFile(ran); err == nil || !strings.Contains(f.stdout(t, r), "+two") {
-		t.Errorf("ran %s, %s", text, f.stdout(t, r))
+	root := filepath.Join(f.ws, "work")
+	ran, _ := hostileRoot(t, root, false)
+	for _, tt := range []struct {
+		argv []string
+		code string
+		text string
+	}{
+		{[]string{"git", "diff"}, "", "+two"},
+		{[]string{"git", "own"}, CodeExit, ""},
+		{[]string{"git", "interpret-trailers", "--trailer", "own: x", "a.txt"}, "", "two"},
+		{[]string{"git", "archive", "--format=own", "HEAD"}, CodeExit, ""},
+	} {
+		os.Remove(ran)
+		cmd := exec.Command(tt.argv[0], tt.argv[1:]...)
+		cmd.Dir = root
+		_ = cmd.Run()
+		if _, err := os.Stat(ran); err != nil {
+			t.Errorf("%q without protection runs nothing, so it tests nothing", tt.argv)
+		}
+		os.Remove(ran)
+		r := f.do(t, "exec", object{"argv": tt.argv}, 30)
+		want(t, r, tt.code, "")
+		if text, err := os.ReadFile(ran); err == nil || !strings.Contains(f.stdout(t, r), tt.text) {
+			t.Errorf("%q: ran %s, %s", tt.argv, text, f.stdout(t, r))
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type sandboxCase struct {
 	needs   []string
 	root    bool   // for root alone
 	timeout string // of jobs; "" is their own
+	warm    bool   // begins with a build cache that has the standard library
 	judge   func(t *testing.T, out string)
 }
 
@@ -44,6 +45,7 @@ var sandboxScripts = []sandboxCase{
 				t.Errorf("read by a job that is over: %q", stolen)
 			}
 		}},
+	{file: "06_cache_poison.sh", never: "allowed: true", always: "(?s)allowed: false.*redirected: [1-9].*allowed: false", needs: []string{"go"}, warm: true},
 	{file: "07_nested_root.sh", never: "SECRET|planted\n", always: "could put a link in its place"},
 	{file: "08_timeout_evasion.sh", always: "150 processes", judge: func(t *testing.T, out string) {
 		took := regexp.MustCompile(`: (\d+) s\n`).FindAllStringSubmatch(out, -1)
@@ -79,6 +81,9 @@ func TestSandboxCases(t *testing.T) {
 				if _, err := exec.LookPath(program); err != nil {
 					t.Skip(err)
 				}
+			}
+			if c.warm {
+				warmCache(t)
 			}
 			for _, user := range []int{os.Geteuid(), 65534} {
 				if user != os.Geteuid() && os.Geteuid() != 0 || user != 0 && c.root {
@@ -125,7 +130,7 @@ func runCase(t *testing.T, script string, user int, level, timeout string) strin
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", script)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + base, "BASE=" + base, "SHERATAN=" + program, "LEVEL=" + level, "SHELL=/bin/sh"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + base, "BASE=" + base, "SHERATAN=" + program, "LEVEL=" + level, "SHELL=/bin/sh", "WARM=" + os.Getenv("WARM")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if user != os.Geteuid() {
 		if err := os.Chown(base, user, user); err != nil {
@@ -140,4 +145,31 @@ func runCase(t *testing.T, script string, user int, level, timeout string) strin
 		t.Errorf("uid %d, %s: %v", user, level, ctx.Err())
 	}
 	return string(out)
+}
+
+// warmCache makes a build cache with the packages that the script's tests are built from, and names it to the script.
+func warmCache(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	cache := filepath.Join(dir, "cache")
+	source := "package warm\n\nimport (\n\t_ \"crypto/sha256\"\n\t_ \"encoding/hex\"\n\t_ \"os/exec\"\n\t_ \"path/filepath\"\n\t\"testing\"\n)\n\nfunc TestNothing(*testing.T) {}\n"
+	for name, text := range map[string]string{"go.mod": "module warm\n\ngo 1.26\n", "warm_test.go": source} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("go", "test", ".")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOCACHE="+cache, "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOPROXY=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+		if err := os.Chmod(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.Command("chmod", "-R", "a+rX", cache).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Setenv("WARM", cache)
 }
