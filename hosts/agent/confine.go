@@ -24,10 +24,7 @@ func (a *Agent) confine(more Access, program, folder string) (*sandbox.Confineme
 		if path == filepath.Join(a.opt.Workspace, "cache") {
 			continue // closed to file kinds; what a program may reach in it Access says, and a cover would lie over that
 		}
-		if resolved, err := filepath.EvalSymlinks(path); err == nil {
-			path = resolved
-		}
-		closed = append(closed, path)
+		closed = append(closed, resolved(path))
 	}
 	objects, err := a.opt.Roots.Objects()
 	if err != nil {

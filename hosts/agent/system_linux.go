@@ -2,6 +2,7 @@ package agent
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -10,6 +11,20 @@ import (
 // dirPath is a name for the open directory dir that stays right whatever is renamed. The child process resolves it
 // before its descriptors are closed.
 func dirPath(dir *os.File, _ string) string { return "/proc/self/fd/" + strconv.Itoa(int(dir.Fd())) }
+
+// resolved is where a path leads, or itself where it leads nowhere. In most there are no links, which the kernel says with one
+// question; without that, looking at each part of three paths was 2 % of what a job with true costs.
+func resolved(path string) string {
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS})
+	if err == nil {
+		unix.Close(fd)
+		return filepath.Clean(path)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
 
 // leastRoom is how much of the disk has to be free where outputs are kept, in bytes.
 const leastRoom = 64 << 10

@@ -4,11 +4,20 @@ package agent
 
 import (
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
 func dirPath(_ *os.File, absolute string) string { return absolute }
+
+// resolved is where a path leads, or itself where it leads nowhere.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	return path
+}
 
 func startWriteback(*os.File) {}
 
