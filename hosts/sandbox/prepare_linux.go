@@ -93,7 +93,11 @@ func (k *keeper) prepare() *problem {
 	}
 	// Without the kernel's questions a job has no sockets with names, and does not watch folders.
 	supervised := k.supervise() == nil
-	if k.program, err = filter(k.Level, k.reach(), k.names(supervised), supervised); err != nil {
+	all, each := permissions(k.Level, k.reach(), k.names(supervised), supervised).split()
+	if _, err := all.putOn(kill9, 0); err != nil {
+		return trouble("seccomp", err)
+	}
+	if k.program, err = each.assemble(kill9); err != nil {
 		return trouble("seccomp", err)
 	}
 	k.birth.filter = unix.SockFprog{Len: uint16(len(k.program)), Filter: &k.program[0]}

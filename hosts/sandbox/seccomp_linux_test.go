@@ -36,10 +36,59 @@ func TestFilterOfPriorities(t *testing.T) {
 	}
 }
 
+// TestFilterInParts: what holds for a keeper and what its jobs get on top are together the whole filter, for every call. The
+// filter of a job is small, since each job pays for it, and that of a keeper lets it do what it does for its jobs.
+func TestFilterInParts(t *testing.T) {
+	for _, level := range []Level{LevelRestricted, LevelFull} {
+		for _, supervised := range []bool{false, true} {
+			all := permissions(level, reachItself, namesOwn, supervised)
+			keeper, job := all.split()
+			whole, below, on := machine(t, all), machine(t, keeper), machine(t, job)
+			for number := range uint32(600) {
+				for _, a := range []uint32{0, 1, 2, 4, unix.AF_INET, unix.CLONE_NEWUSER, unix.S_ISUID, unix.TIOCSTI, 0xffffffff} {
+					for _, b := range []uint32{0, 1, 2, unix.O_CREAT, unix.S_ISUID, unix.S_IFBLK} {
+						for _, mark := range []uint32{0, own} {
+							call := data(number, a, b, b, b)
+							binary.BigEndian.PutUint32(call[offArgs+4:], mark)
+							want, got := verdict(t, whole, call), verdict(t, below, call)
+							if got == unix.SECCOMP_RET_ALLOW {
+								got = verdict(t, on, call)
+							} else if verdict(t, on, call) != unix.SECCOMP_RET_ALLOW {
+								t.Fatalf("%s: both parts decide about call %d", level, number)
+							}
+							if got != want {
+								t.Fatalf("%s: call %d of %#x, %#x, mark %#x: %#x and not %#x", level, number, a, b, mark, got, want)
+							}
+						}
+					}
+				}
+			}
+			for _, number := range kept {
+				if got := verdict(t, below, data(number, 1, unix.CLONE_NEWIPC)); got != unix.SECCOMP_RET_ALLOW {
+					t.Errorf("%s: the keeper is refused its own call %d: %#x", level, number, got)
+				}
+			}
+			few, err := job.assemble(kill9)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(few) > 64 {
+				t.Errorf("%s: each job gets a filter of %d instructions", level, len(few))
+			}
+		}
+	}
+}
+
 // ask runs the filter of a level over one call, and reports whether it is permitted.
 func ask(t *testing.T, level Level, number uint32, args ...uint32) bool {
 	t.Helper()
-	program, err := filter(level, reachNothing, namesNone, true)
+	return verdict(t, machine(t, permissions(level, reachNothing, namesNone, true)), data(number, args...)) == unix.SECCOMP_RET_ALLOW
+}
+
+// machine is one that runs the filter of the rules.
+func machine(t *testing.T, r rules) *bpf.VM {
+	t.Helper()
+	program, err := r.assemble(kill9)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,16 +104,25 @@ func ask(t *testing.T, level Level, number uint32, args ...uint32) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// struct seccomp_data; the virtual machine loads words as they come from a network.
-	data := make([]byte, 64)
-	binary.BigEndian.PutUint32(data[offNumber:], number)
-	binary.BigEndian.PutUint32(data[offArch:], auditArch)
+	return vm
+}
+
+// data is struct seccomp_data; the virtual machine loads words as they come from a network.
+func data(number uint32, args ...uint32) []byte {
+	b := make([]byte, 64)
+	binary.BigEndian.PutUint32(b[offNumber:], number)
+	binary.BigEndian.PutUint32(b[offArch:], auditArch)
 	for i, a := range args {
-		binary.BigEndian.PutUint32(data[offArgs+8*i:], a)
+		binary.BigEndian.PutUint32(b[offArgs+8*i:], a)
 	}
-	verdict, err := vm.Run(data)
+	return b
+}
+
+func verdict(t *testing.T, vm *bpf.VM, call []byte) uint32 {
+	t.Helper()
+	v, err := vm.Run(call)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return uint32(verdict) == unix.SECCOMP_RET_ALLOW
+	return uint32(v)
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"syscall"
-	"unsafe"
 
 	landlock "github.com/landlock-lsm/go-landlock/landlock/syscall"
 	"golang.org/x/sys/unix"
@@ -34,19 +33,12 @@ func RestrictSelf(writable []string) error {
 	if err := onAllThreads(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(fd), 0, 0); err != nil {
 		return selfError("Landlock", err)
 	}
-	program, err := filter(LevelRestricted, reachNothing, namesNone, false)
-	if err != nil {
-		return selfError("seccomp", err)
-	}
-	list := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	r, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
-		uintptr(unsafe.Pointer(&list)))
-	runtime.KeepAlive(program)
+	thread, err := permissions(LevelRestricted, reachNothing, namesNone, false).putOn(kill9, unix.SECCOMP_FILTER_FLAG_TSYNC)
 	switch {
-	case errno != 0:
-		return selfError("seccomp", errno)
-	case r != 0:
-		return selfError("seccomp", fmt.Errorf("thread %d has another filter", r))
+	case err != nil:
+		return selfError("seccomp", err)
+	case thread != 0:
+		return selfError("seccomp", fmt.Errorf("thread %d has another filter", thread))
 	}
 	return nil
 }

@@ -99,16 +99,11 @@ func (k *keeper) supervise() error {
 	} else {
 		s.writable = k.Confine.writable()
 	}
-	program, err := questions(k.Level, k.Confine.Network).assemble(allow)
+	// A caller whose question was heard is not interrupted by signals: it would ask again for what was done already.
+	fd, err := questions(k.Level, k.Confine.Network).putOn(allow,
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
 	if err != nil {
 		return err
-	}
-	list := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	// A caller whose question was heard is not interrupted by signals: it would ask again for what was done already.
-	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(&list)))
-	if errno != 0 {
-		return errno
 	}
 	s.listener = int(fd)
 	unix.CloseOnExec(s.listener)
