@@ -112,6 +112,9 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 	br := bufio.NewReaderSize(f, 64<<10)
 	end := &claimEnd{claim: claim}
 	for n := 1; ; n++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx) // who comes next goes on behind the lines that are in the ledger
+		}
 		raw, rest, err := readLine(br, lim.Bytes)
 		if err != nil && err != io.EOF {
 			return fmt.Errorf("%s: line %d: %w", claim.Token, n, err)
@@ -136,6 +139,11 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 			}
 			if err := in.add(ctx, c, len(raw), nil); err != nil {
 				return err
+			}
+			if n%scanPortion == 0 {
+				if err := in.tend(ctx, true); err != nil {
+					return err
+				}
 			}
 		}
 		if last {

@@ -31,7 +31,8 @@ type engine struct {
 	emit   func(job.Result) error // nil is nobody
 	back   []*attempt             // taken out of the queue for a pause, and to be recorded as returned
 	others foreign
-	own    func(indexRow) bool // whether whoever interrupts this wants the job to be over; nil is of none
+	own    func(indexRow) bool         // whether whoever interrupts this wants the job to be over; nil is of none
+	after  func(context.Context) error // is called after each step of run; nil for nothing
 
 	full    []string // buckets of which as many are in flight as may be, at the last step that leased
 	idle    bool     // the last step found nothing to lease
@@ -59,6 +60,11 @@ func (e *engine) run(ctx context.Context, between func(idle bool) (more bool, un
 	for {
 		if err := e.step(ctx); err != nil {
 			return e.abandon(err)
+		}
+		if e.after != nil {
+			if err := e.after(ctx); err != nil && !stopped(ctx, err) {
+				return e.abandon(err)
+			}
 		}
 		queued, running, ended := e.runner.load()
 		busy := queued+running+ended > 0
@@ -147,6 +153,12 @@ func (e *engine) look(between func(bool) (bool, time.Time, error)) error {
 	}
 	_, _, err := between(false)
 	return err
+}
+
+// hungry reports whether something has ended and nothing is leased that could begin in its place.
+func (e *engine) hungry() bool {
+	queued, _, ended := e.runner.load()
+	return queued == 0 && ended > 0
 }
 
 // tend is what the engine does in the middle of other work of its process.

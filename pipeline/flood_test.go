@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -25,12 +27,12 @@ func TestFloodHoldsNobodyUp(t *testing.T) {
 				w.drop("flood", fmt.Sprintf("f%d.json", i), noop(fmt.Sprintf("f%d", i), ""))
 			}
 			came := false
-			s, err := w.p.takeIn(t.Context(), GateOptions{pulse: func(context.Context) error {
+			s, err := w.p.takeIn(t.Context(), GateOptions{pulse: func(context.Context, bool) (bool, error) {
 				if !came {
 					came = true
 					w.drop("other", "newcomer.json", noop("newcomer", ""))
 				}
-				return nil
+				return true, nil
 			}}, nil)
 			w.check(err)
 			if want := files + 1 + map[bool]int{true: 1}[known]; s.Received != want || s.Deferred != 0 {
@@ -52,6 +54,65 @@ func TestFloodHoldsNobodyUp(t *testing.T) {
 			if before > 500 {
 				t.Errorf("%d proposals were received before the newcomer, who came behind the first batch", before)
 			}
+		})
+	}
+}
+
+// Whoever waits for a job of his own does not wait for the flood of another source: neither for what of it lies in the inbox nor for
+// what is in the queue before his job. It is counted how much of the flood came first, and not how long that took.
+func TestWaitIsNotForTheFlood(t *testing.T) {
+	for where, slots := range map[string]int{"inbox": 5, "queue": 1} {
+		t.Run(where, func(t *testing.T) {
+			const flood = 2000
+			w := newWorld(t)
+			w.with(`"max_jobs_per_minute": 10, "max_concurrent_jobs": 5, "max_priority": "high"},
+    "operator": {`, `"max_jobs_per_minute": 0, "max_concurrent_jobs": 0, "max_priority": "high"},
+    "operator": {`)
+			text, err := os.ReadFile(w.ws.Config())
+			w.check(err)
+			w.write(w.ws.Config(), strings.Replace(string(text), `"operators"`, fmt.Sprintf(`"host": {"max_concurrent": %d}, "operators"`, slots), 1))
+			for i := range flood {
+				w.drop("flood", fmt.Sprintf("f%d.json", i), noop(fmt.Sprintf("f%d", i), ""))
+			}
+			if where == "queue" {
+				w.gate()
+			}
+			arrivals, err := w.p.Arrivals(t.Context())
+			w.check(err)
+			for i := range 3 {
+				list, err := w.p.Submit(t.Context(), "operator", []Draft{{Name: "test", Data: []byte(noop(fmt.Sprint("mine", i), ""))}})
+				w.check(err)
+				arrivals.Expect(list[0])
+			}
+			ends := 0
+			w.check(arrivals.Wait(t.Context(), WaitOptions{Drive: true}, func(r job.Result) error {
+				ends++
+				if r.Status != job.StatusCompleted {
+					t.Errorf("%+v", r)
+				}
+				return nil
+			}))
+			completed, received := 0, 0
+			w.check(w.p.view(t.Context(), func(r *index.Reader) error {
+				c, err := r.CountsOf("flood")
+				completed = c.Status[job.StatusCompleted]
+				for _, n := range c.Status {
+					received += n
+				}
+				return err
+			}))
+			if ends != 3 || completed > 1000 || where == "inbox" && received > 1000 {
+				t.Errorf("%d of 3 ended when %d of the flood had completed and %d were received", ends, completed, received)
+			}
+			// Nothing of the flood is lost, or waits in the hands of the process that left it.
+			w.tick()
+			for _, id := range []string{"f0", fmt.Sprint("f", flood-1)} {
+				w.is(id, job.StatusCompleted, "")
+			}
+			if names, err := os.ReadDir(w.ws.ClaimedDir()); err != nil || len(names) > 0 {
+				t.Errorf("%d claims are left: %v", len(names), err)
+			}
+			w.verify()
 		})
 	}
 }

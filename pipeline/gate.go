@@ -22,7 +22,8 @@ type GateOptions struct {
 	Blocked bool     // all blocked jobs again
 	Settle  bool     // wait for files that are still being written
 
-	pulse func(context.Context) error // called after each batch of the inbox; nil for nothing
+	// pulse is called after each batch of the inbox, and in the midst of one after each portion; nil is nobody.
+	pulse func(ctx context.Context, midst bool) (goOn bool, err error)
 }
 
 // GateLine is what gate says of one job.

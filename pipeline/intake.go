@@ -15,10 +15,12 @@ import (
 )
 
 // Limits of one batch of the intake, beside batchJobs: bytes of proposals, and jobs in the first batch of a tick. That one is
-// small, and each one is twice as large as the one before, so that the slots have work while the rest is gated.
+// small, and each one is twice as large as the one before, so that the slots have work while the rest is gated. Nor does one
+// take much longer than batchFor where jobs run meanwhile: between two batches their ends are recorded and the next ones begin.
 const (
 	batchBytes = 4 << 20
 	firstBatch = 64
+	batchFor   = 250 * time.Millisecond
 )
 
 // GateSummary counts what an intake did.
@@ -30,7 +32,8 @@ type intake struct {
 	rules    *rules.Rules
 	claimer  *workspace.Claimer
 	emit     func(GateLine) error
-	pulse    func(context.Context) error
+	pulse    func(ctx context.Context, midst bool) (goOn bool, err error)
+	held     bool            // what is still in the inbox is left there
 	only     map[string]bool // inbox paths; nil is all
 	summary  GateSummary
 	deferred map[string]string // source to reason
@@ -38,7 +41,8 @@ type intake struct {
 	waiting  map[string]bool   // entries that are still being written, by path
 	left     map[string]bool   // entries that were left in the inbox for another reason
 	cands    []*candidate
-	most     int // of them in this batch
+	most     int       // of them in this batch
+	began    time.Time // when its first proposal was taken
 	bytes    int
 	done     []claimEnd // claims whose last proposal is in cands
 }
@@ -81,7 +85,7 @@ func (p *Pipeline) takeIn(ctx context.Context, o GateOptions, emit func(GateLine
 		if again {
 			continue
 		}
-		if !o.Settle || len(in.waiting) == 0 || !sleep(ctx, settlePoll) {
+		if in.held || !o.Settle || len(in.waiting) == 0 || !sleep(ctx, settlePoll) {
 			in.summary.Deferred += len(in.waiting)
 			return in.summary, p.reportDeferred(ctx, in.deferred)
 		}
@@ -148,7 +152,7 @@ func (in *intake) round(ctx context.Context) (bool, error) {
 	scan.PassOver(in.p.toldOf)
 	in.left = map[string]bool{}
 	again := false
-	for ctx.Err() == nil {
+	for !in.held && ctx.Err() == nil {
 		// Whoever comes while the folder of somebody else is taken in does not wait for the end of that.
 		if err := scan.Renew(); err != nil {
 			return false, err
@@ -162,6 +166,9 @@ func (in *intake) round(ctx context.Context) (bool, error) {
 		}
 		clear(in.queued)
 		for _, e := range entries {
+			if in.held || ctx.Err() != nil {
+				break
+			}
 			taken, err := in.entry(ctx, e)
 			if err != nil {
 				return false, err
@@ -169,16 +176,19 @@ func (in *intake) round(ctx context.Context) (bool, error) {
 			again = again || taken
 		}
 		if in.pulse != nil && in.mixed() {
-			if err := in.flush(ctx); err != nil {
-				return false, err
-			}
+			err = in.flush(ctx)
+		} else {
+			err = in.tend(ctx, true)
+		}
+		if err != nil {
+			return false, err
 		}
 	}
 	in.p.tellStrays(scan)
 	if err := in.flush(ctx); err != nil {
 		return false, err
 	}
-	return again && in.only == nil && ctx.Err() == nil, nil
+	return again && in.only == nil && !in.held && ctx.Err() == nil, nil
 }
 
 // entry claims one entry, where nothing speaks against it.
@@ -235,7 +245,20 @@ func (in *intake) leave(e workspace.Entry) {
 	}
 }
 
+// nextBatch is how many proposals the batch takes that comes behind one of n which took so long: twice as many, as far as it
+// will not take longer than batchFor.
+func nextBatch(n int, took time.Duration) int {
+	most := min(max(2*n, firstBatch), batchJobs)
+	if took > 0 {
+		most = min(most, max(firstBatch, int(time.Duration(n)*batchFor/took)))
+	}
+	return most
+}
+
 func (in *intake) add(ctx context.Context, c *candidate, size int, end *claimEnd) error {
+	if len(in.cands) == 0 {
+		in.began = in.p.opts.Now()
+	}
 	in.cands = append(in.cands, c)
 	in.bytes += size
 	if _, known := in.queued[c.intake.Provenance.Source]; known {
@@ -250,12 +273,13 @@ func (in *intake) add(ctx context.Context, c *candidate, size int, end *claimEnd
 	return nil
 }
 
-// flush admits the batch, puts the files of its jobs in place and lets go of the claims that are finished.
+// flush admits the batch, puts the files of its jobs in place and lets go of the claims that are finished. What was claimed is
+// admitted also where ctx has ended, so that nobody has to take it up.
 func (in *intake) flush(ctx context.Context) error {
 	var out []outcome
 	if len(in.cands) > 0 {
 		var err error
-		if out, err = in.p.admit(ctx, in.rules, in.cands); err != nil {
+		if out, err = in.p.admit(context.WithoutCancel(ctx), in.rules, in.cands); err != nil {
 			return err
 		}
 	}
@@ -281,10 +305,22 @@ func (in *intake) flush(ctx context.Context) error {
 			}
 		}
 	}
-	in.cands, in.done, in.bytes = in.cands[:0], in.done[:0], 0
-	in.most = min(2*in.most, batchJobs)
-	if in.pulse != nil && len(out) > 0 {
-		return in.pulse(ctx)
+	if in.pulse != nil && len(in.cands) > 0 {
+		in.most = nextBatch(len(in.cands), in.p.opts.Now().Sub(in.began))
 	}
-	return nil
+	in.cands, in.done, in.bytes = in.cands[:0], in.done[:0], 0
+	if len(out) == 0 {
+		return nil
+	}
+	return in.tend(ctx, false)
+}
+
+// tend lets the jobs go on that run beside the intake.
+func (in *intake) tend(ctx context.Context, midst bool) error {
+	if in.pulse == nil {
+		return nil
+	}
+	goOn, err := in.pulse(ctx, midst)
+	in.held = in.held || !goOn
+	return err
 }

@@ -93,7 +93,8 @@ func TestLeasedUnderOldRules(t *testing.T) {
 	w.check(err)
 	e := w.p.newEngine(r, w.p.queueHead(r), &TickLine{}, nil)
 	w.check(w.p.transact(t.Context(), func(b *batch) error {
-		e.runner.queue, _, err = e.source.lease(b, 1)
+		list, _, err := e.source.lease(b, 1)
+		e.runner.queue.add(list)
 		return err
 	}))
 	w.write(w.ws.Config(), strings.Replace(testConfig, `"program": "true", "args": [], "decision": "allow"`, `"program": "true", "args": [], "decision": "ask"`, 1))

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -27,7 +26,7 @@ type runner struct {
 	wg      sync.WaitGroup
 	mu      sync.Mutex
 	using   *executor // of the attempts that begin from now on
-	queue   []*attempt
+	queue   turnQueue
 	running map[string]*attempt
 	ended   []*attempt
 	slots   int           // held, each with a goroutine
@@ -44,6 +43,7 @@ type attempt struct {
 	inputs  []input // what its dependencies left, and what of that was read
 	deps    []agent.Dependency
 	number  int
+	turn    int // among the jobs of its priority that wait for a slot of this process
 	queued  time.Time
 	started time.Time // zero until it was
 	cancel  context.CancelCauseFunc
@@ -74,16 +74,16 @@ func (r *runner) hunger(free int) int {
 	slots := min(r.slots+r.leaving+free, r.p.slotLimit(r.rules))
 	idle := slots - r.busy
 	if r.pace == 0 || r.pace >= leaseAhead {
-		return max(0, idle-len(r.queue))
+		return max(0, idle-len(r.queue.list))
 	}
 	if r.sparseLocked() {
-		return max(0, slots+max(0, idle)-len(r.queue)) // one for each slot: whatever becomes ready does not wait behind more
+		return max(0, slots+max(0, idle)-len(r.queue.list)) // one for each slot: whatever becomes ready does not wait behind more
 	}
 	target := min(leaseAheadMax, slots*int(leaseAhead/max(r.pace, 100*time.Microsecond)))
-	if idle <= 0 && len(r.queue) > 0 {
+	if idle <= 0 && len(r.queue.list) > 0 {
 		target = min(target, leaseAheadMax)
 	}
-	return max(0, target-len(r.queue))
+	return max(0, target-len(r.queue.list))
 }
 
 // sparse reports whether attempts end so seldom that few would come together for one commit. Then the next job is worth more
@@ -98,15 +98,10 @@ func (r *runner) sparseLocked() bool {
 	return r.pace*gatherJobs > gatherFor*time.Duration(max(1, r.busy))
 }
 
-// start queues attempts and gives each slot that can be had a goroutine. What is leased ahead keeps the order of the claims: a
-// job that has become ready since goes before those that come behind it.
+// start queues attempts and gives each slot that can be had a goroutine.
 func (r *runner) start(ctx context.Context, list []*attempt) {
 	r.mu.Lock()
-	r.queue = append(r.queue, list...)
-	slices.SortStableFunc(r.queue, func(a, b *attempt) int {
-		return cmp.Or(cmp.Compare(a.row.Priority.Class(), b.row.Priority.Class()), a.row.DueAt.Compare(b.row.DueAt),
-			cmp.Compare(a.row.Seq, b.row.Seq))
-	})
+	r.queue.add(list)
 	r.mu.Unlock()
 	r.hire(ctx)
 }
@@ -116,7 +111,7 @@ func (r *runner) hire(ctx context.Context) {
 	limit := r.p.slotLimit(r.rules)
 	for {
 		r.mu.Lock()
-		need := len(r.queue) > 0 && r.slots-r.busy < len(r.queue) && r.slots < limit
+		need := len(r.queue.list) > 0 && r.slots-r.busy < len(r.queue.list) && r.slots < limit
 		if need {
 			r.slots++
 		}
@@ -149,14 +144,13 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 	defer r.leave(slot)
 	for {
 		r.mu.Lock()
-		if len(r.queue) == 0 || ctx.Err() != nil || r.p.rest.room(1, r.p.now()) == 0 {
+		if len(r.queue.list) == 0 || ctx.Err() != nil || r.p.rest.room(1, r.p.now()) == 0 {
 			r.slots--
 			r.leaving++
 			r.mu.Unlock()
 			return
 		}
-		a := r.queue[0]
-		r.queue = r.queue[1:]
+		a := r.queue.take()
 		r.busy++
 		a.started = r.p.now()
 		run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -230,7 +224,7 @@ func (r *runner) drain() (ended, begun []*attempt) {
 func (r *runner) load() (queued, running, ended int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.queue), len(r.running), len(r.ended)
+	return len(r.queue.list), len(r.running), len(r.ended)
 }
 
 // empty reports whether the runner has neither a slot nor work: with that, no appetite means that the slots of the host
@@ -238,7 +232,7 @@ func (r *runner) load() (queued, running, ended int) {
 func (r *runner) empty() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.slots+r.leaving+len(r.queue)+len(r.running) == 0
+	return r.slots+r.leaving+len(r.queue.list)+len(r.running) == 0
 }
 
 // giveBack takes the attempts that have not begun out of the queue: all of them, or where every slot of this process is
@@ -246,12 +240,12 @@ func (r *runner) empty() bool {
 func (r *runner) giveBack(all bool, now time.Time) []*attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	stuck := slices.ContainsFunc(r.queue, func(a *attempt) bool { return now.Sub(a.queued) >= stuckAfter })
+	stuck := slices.ContainsFunc(r.queue.list, func(a *attempt) bool { return now.Sub(a.queued) >= stuckAfter })
 	if !all && !stuck {
 		return nil
 	}
-	back := r.queue
-	r.queue = nil
+	back := r.queue.list
+	r.queue.keep(nil)
 	r.pace = 0 // it was wrong about what jobs take
 	return back
 }
@@ -267,7 +261,7 @@ func (r *runner) snapshot() (running, queued []*attempt) {
 	for _, a := range r.running {
 		running = append(running, a)
 	}
-	return running, slices.Clone(r.queue)
+	return running, slices.Clone(r.queue.list)
 }
 
 // withdraw takes attempts out of the queue, and returns those that had not begun.
@@ -275,15 +269,15 @@ func (r *runner) withdraw(which map[*attempt]bool) []*attempt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []*attempt
-	rest := r.queue[:0]
-	for _, a := range r.queue {
+	rest := r.queue.list[:0]
+	for _, a := range r.queue.list {
 		if which[a] {
 			out = append(out, a)
 		} else {
 			rest = append(rest, a)
 		}
 	}
-	r.queue = rest
+	r.queue.keep(rest)
 	return out
 }
 

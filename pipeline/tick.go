@@ -20,8 +20,19 @@ type TickOptions struct {
 	Settle   bool          // wait for files that are still being written
 	NoAudits bool          // leave second opinions to others: nobody waits here for a model
 
-	own func(indexRow) bool // which jobs are over when the tick is interrupted while they run; nil is none
+	own   func(indexRow) bool                  // which jobs are over when the tick is interrupted while they run; nil is none
+	needs func(context.Context) (needs, error) // what whoever wants this tick still needs of it; nil is all that there is to do
 }
+
+// needs is what somebody who waits for some jobs needs of the tick that he drives. It does no more than that, so that he does not
+// wait for what others have put into the inbox and the queue.
+type needs int
+
+const (
+	needsAll     needs = iota // what he waits for may lie in the inbox
+	needsRuns                 // it is in the queue, or runs
+	needsNothing              // it is over
+)
 
 // TickLine is what a tick did.
 type TickLine struct {
@@ -58,7 +69,9 @@ func (p *Pipeline) Tick(ctx context.Context, o TickOptions, emit func(TickLine) 
 	}
 	p.later.on = true
 	defer func() { p.later.on = false }()
-	t := &ticker{p: p, o: o, emit: emit, committed: p.now()}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	t := &ticker{p: p, o: o, emit: emit, stop: stop, began: p.now(), committed: p.now()}
 	if o.Loop {
 		if err := p.acceptRules(); err != nil { // what a loop that was killed left
 			return err
@@ -78,10 +91,14 @@ type ticker struct {
 	p         *Pipeline
 	o         TickOptions
 	emit      func(TickLine) error
+	stop      context.CancelCauseFunc
+	needs     needs   // at the last look
+	others    foreign // since this tick began
 	engine    *engine // nil before it runs
 	watch     *watcher
 	audits    *auditors // nil before somebody is asked
 	line      TickLine
+	began     time.Time
 	committed time.Time // the last commit
 	mended    time.Time // the last look for what others did not commit
 	scanned   time.Time // the last look at the inbox
@@ -103,6 +120,9 @@ func (t *ticker) run(ctx context.Context) error {
 	if err := t.p.Recover(ctx); err != nil {
 		return err
 	}
+	if _, err := t.beside(ctx); err != nil {
+		return err
+	}
 	r, err := t.p.Rules(ctx)
 	if err != nil {
 		return err
@@ -111,13 +131,16 @@ func (t *ticker) run(ctx context.Context) error {
 		return err
 	}
 	t.engine = t.p.newEngine(r, t.p.queueHead(r), &t.line, nil)
-	t.engine.own = t.o.own
+	t.engine.own, t.engine.after = t.o.own, t.look
 	defer func() { t.engine = nil }()
 	if err := t.retain(ctx, t.p.now()); err != nil {
 		return err
 	}
 	// The engine is there already: while a large inbox is gated, what was gated first runs.
-	if err := t.gate(ctx); err != nil && !stopped(ctx, err) {
+	if err = t.look(ctx); err == nil && t.needs == needsAll {
+		err = t.gate(ctx)
+	}
+	if err != nil && !stopped(ctx, err) {
 		err = t.engine.abandon(err)
 		t.engine.runner.close()
 		return err
@@ -207,7 +230,7 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 	if t.complaint != "" {
 		return false, now.Add(rulesEvery), t.commitDue(ctx, now, idle)
 	}
-	if idle || now.Sub(t.scanned) >= t.o.Interval || t.watch.fired() {
+	if t.needs == needsAll && (idle || now.Sub(t.scanned) >= t.o.Interval || t.watch.fired()) {
 		before := t.line.Received
 		if err := t.gate(ctx); err != nil {
 			return false, until, err
@@ -225,8 +248,8 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 	if more || !idle {
 		return more, until, nil
 	}
-	if asking {
-		return false, now.Add(lookEvery), nil // an answer wakes the engine
+	if asking || t.needs == needsRuns && now.Sub(t.began) < drivenFor {
+		return false, now.Add(lookEvery), nil // an answer wakes the engine, or a slot becomes free
 	}
 	return false, t.worthWaiting(ctx, now), nil
 }
@@ -274,12 +297,35 @@ func (t *ticker) recover(ctx context.Context, now time.Time) error {
 }
 
 // pulse keeps the jobs that run from waiting until a large inbox has been taken in: their ends are recorded, what was
-// cancelled is ended, and the next ones begin.
-func (t *ticker) pulse(ctx context.Context) error {
-	if t.engine == nil {
+// cancelled is ended, and the next ones begin. It reports whether the intake is to go on. In the middle of a batch it does so only
+// where a slot has nothing to do.
+func (t *ticker) pulse(ctx context.Context, midst bool) (goOn bool, err error) {
+	if t.engine == nil || midst && !t.engine.hungry() {
+		return true, nil
+	}
+	err = errors.Join(t.engine.tend(ctx), t.look(ctx))
+	return t.needs == needsAll, err
+}
+
+var errEnough = errors.New("nobody waits for what is left")
+
+// drivenFor is how long a tick stays for jobs that somebody waits for and that other processes run, or keep the slots from. Then
+// another one begins, under the rules as they are by then.
+const drivenFor = 2 * time.Second
+
+// look asks what whoever drives this tick still needs, and ends it where that is nothing. What runs goes on to its end, and what
+// is left is for the next tick.
+func (t *ticker) look(ctx context.Context) (err error) {
+	if t.o.needs == nil || ctx.Err() != nil {
 		return nil
 	}
-	return t.engine.tend(ctx)
+	if t.needs, err = t.o.needs(ctx); err != nil {
+		return err
+	}
+	if t.needs == needsNothing {
+		t.stop(errEnough)
+	}
+	return nil
 }
 
 func (t *ticker) gate(ctx context.Context) error {
@@ -337,7 +383,24 @@ func (t *ticker) mend(ctx context.Context) {
 	}
 }
 
+// finish places the files that are left, and commits. Whoever has what he wanted leaves the commit to those who are at work beside
+// him and commit when they have done all of it.
 func (t *ticker) finish(ctx context.Context) error {
 	t.p.placeLater(true)
+	if t.needs != needsAll {
+		beside, err := t.beside(ctx)
+		if err != nil || beside {
+			return err
+		}
+	}
 	return t.commit(ctx)
+}
+
+// beside reports whether others have written to the ledger since this tick began.
+func (t *ticker) beside(ctx context.Context) (others bool, err error) {
+	err = t.p.view(ctx, func(r *index.Reader) (err error) {
+		others, err = t.others.wroteSince(r, t.p)
+		return err
+	})
+	return others, err
 }

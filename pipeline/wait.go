@@ -57,7 +57,13 @@ func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emi
 	told := map[string]int{} // by id, the last retry that was told of
 	for {
 		if o.Drive {
-			err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true, NoAudits: true, own: o.own}, nil)
+			needed := func(ctx context.Context) (needs, error) {
+				if !deadline.IsZero() && !p.opts.Now().Before(deadline) {
+					return needsNothing, nil
+				}
+				return stillNeeded(ctx, left, o.Any)
+			}
+			err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true, NoAudits: true, own: o.own, needs: needed}, nil)
 			if err != nil && !stopped(ctx, err) {
 				return err
 			}
@@ -95,6 +101,27 @@ func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emi
 		case <-time.After(waitEvery):
 		}
 	}
+}
+
+// stillNeeded is what a wait for all of some jobs, or for any, needs of a tick. A job that waits for others, or for its rate, may need
+// what lies in the inbox.
+func stillNeeded(ctx context.Context, left []awaited, any bool) (needs, error) {
+	need, over := needsRuns, 0
+	for _, ask := range left {
+		row, _, done, err := ask(ctx)
+		switch {
+		case err != nil:
+			return needsAll, err
+		case done:
+			over++
+		case !row.Ready && !row.Leased():
+			need = needsAll
+		}
+	}
+	if over == len(left) || any && over > 0 {
+		need = needsNothing
+	}
+	return need, nil
 }
 
 // leave ends an interrupted wait: whoever has driven it is told what became of each job.

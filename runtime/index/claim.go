@@ -2,7 +2,6 @@ package index
 
 import (
 	"cmp"
-	"container/heap"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,14 +11,14 @@ import (
 const claimPage = 64
 
 // Claim returns up to limit jobs that may be dispatched now, in the order in which they should be: by class, then by due
-// time, then by arrival. It passes over the sources that are paused and never returns more of a bucket than
-// max_concurrent_jobs leaves room for. Its cost depends on limit and on the number of sources with ready jobs, not on how
-// many jobs there are.
+// time, then by arrival, and among jobs of the same priority the sources take turns. It passes over the sources that are paused
+// and never returns more of a bucket than max_concurrent_jobs leaves room for. Its cost depends on limit and on the number of
+// sources with ready jobs, not on how many jobs there are.
 func (r *Reader) Claim(limit int) ([]Row, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
-	open, room, err := r.claimable()
+	open, room, turns, err := r.claimable()
 	if err != nil {
 		return nil, err
 	}
@@ -27,42 +26,81 @@ func (r *Reader) Claim(limit int) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	var queues claimHeap
-	for _, q := range claimQueues(open, tracks) {
+	queues := claimQueues(open, tracks)
+	for _, q := range queues {
 		if err := q.fill(r, min(limit, claimPage)); err != nil {
 			return nil, err
 		}
-		if len(q.heads) > 0 {
-			queues = append(queues, q)
-		}
 	}
-	heap.Init(&queues)
 	var seqs []int64
-	for len(seqs) < limit && len(queues) > 0 {
-		q := queues[0]
-		bucket, known := room[q.heads[0].bucket]
-		if known && bucket != nil && *bucket == 0 || q.room != nil && *q.room == 0 {
-			heap.Pop(&queues)
-			continue
+	for len(seqs) < limit {
+		queues = slices.DeleteFunc(queues, func(q *claimQueue) bool {
+			return len(q.heads) == 0 || isFull(room[q.heads[0].of.bucket]) || isFull(q.room)
+		})
+		q := nextInTurn(queues, turns)
+		if q == nil {
+			break
 		}
-		take(bucket)
+		head := q.heads[0]
+		take(room[head.of.bucket])
 		take(q.room)
-		seqs = append(seqs, q.heads[0].seq)
+		turns.take(head.of)
+		seqs = append(seqs, head.seq)
 		if err := q.advance(r); err != nil {
 			return nil, err
-		}
-		if len(q.heads) == 0 {
-			heap.Pop(&queues)
-		} else {
-			heap.Fix(&queues, 0)
 		}
 	}
 	return r.bySeq(seqs)
 }
 
+// nextInTurn returns the queue whose head is claimed next, nil where there is none. The first in the claim order says which
+// priority that is, so that jobs age as they do without turns; of the heads of this priority that one is taken whose source
+// has the fewest jobs in flight, and of those the one whose turn was the longest ago. So a source with very many jobs leaves
+// the others their share of the slots, whoever came first.
+func nextInTurn(queues []*claimQueue, turns *claimTurns) (next *claimQueue) {
+	var first *claimQueue
+	for _, q := range queues {
+		if first == nil || q.heads[0].compare(first.heads[0]) < 0 {
+			first = q
+		}
+	}
+	for _, q := range queues {
+		if q.heads[0].priority != first.heads[0].priority {
+			continue
+		}
+		if next == nil || cmp.Or(turns.compare(q.heads[0].of, next.heads[0].of), q.heads[0].compare(next.heads[0])) < 0 {
+			next = q
+		}
+	}
+	return next
+}
+
+// claimTurn is what a source has had: jobs in flight, and the number of the event that dispatched one of its jobs last.
+type claimTurn struct {
+	inFlight int
+	last     int64
+}
+
+// claimTurns are the turns of all sources, and those that a claim gives them.
+type claimTurns struct {
+	of   map[population]claimTurn
+	last int64
+}
+
+func (t *claimTurns) compare(a, b population) int {
+	return cmp.Or(cmp.Compare(t.of[a].inFlight, t.of[b].inFlight), cmp.Compare(t.of[a].last, t.of[b].last))
+}
+
+func (t *claimTurns) had(p population, turn claimTurn) {
+	t.of[p], t.last = turn, max(t.last, turn.last)
+}
+
+// take notes that a job is being claimed.
+func (t *claimTurns) take(p population) { t.had(p, claimTurn{t.of[p].inFlight + 1, t.last + 1}) }
+
 // ClaimIDs returns those of the jobs that Claim could return if there were no others, in the order of ids.
 func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
-	open, room, err := r.claimable()
+	open, room, _, err := r.claimable()
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +123,7 @@ func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
 			continue
 		}
 		bucket, track := room[row.Bucket], tracks[row.Track]
-		if bucket != nil && *bucket == 0 || row.Track != "" && (track == nil || *track == 0) {
+		if isFull(bucket) || row.Track != "" && (track == nil || isFull(track)) {
 			continue
 		}
 		take(bucket)
@@ -96,25 +134,27 @@ func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
 	return rows, nil
 }
 
-// claimable returns the sources of which a job may be claimed, and how many of each bucket; a bucket without an entry is not
-// limited.
-func (r *Reader) claimable() (open []population, room map[string]*int, err error) {
+// claimable returns the sources of which a job may be claimed, how many of each bucket, and the turns that they have had; a bucket
+// without an entry is not limited.
+func (r *Reader) claimable() (open []population, room map[string]*int, turns *claimTurns, err error) {
 	if err := errors.Join(r.sync(), r.syncCounts()); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
+	turns = &claimTurns{of: map[population]claimTurn{}}
 	inFlight := map[string]int{}
-	err = r.c.each(`SELECT bucket, source, ready, in_flight,
+	err = r.c.each(`SELECT bucket, source, ready, in_flight, dispatched,
     EXISTS (SELECT 1 FROM paused WHERE paused.source = '' OR paused.source = counts.source)
   FROM counts WHERE ready > 0 OR in_flight > 0 ORDER BY bucket, source`, func(s *stmt) error {
 		p := population{s.ColumnText(0), s.ColumnText(1)}
+		turns.had(p, claimTurn{s.ColumnInt(3), s.ColumnInt64(4)})
 		inFlight[p.bucket] += s.ColumnInt(3)
-		if s.ColumnInt(2) > 0 && !s.ColumnBool(4) {
+		if s.ColumnInt(2) > 0 && !s.ColumnBool(5) {
 			open = append(open, p)
 		}
 		return nil
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	room = map[string]*int{}
 	kept := open[:0]
@@ -122,7 +162,7 @@ func (r *Reader) claimable() (open []population, room map[string]*int, err error
 		if _, known := room[p.bucket]; !known {
 			limit, err := r.RateWindow(p.bucket)
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 			room[p.bucket] = nil
 			if limit.Concurrent > 0 {
@@ -130,12 +170,15 @@ func (r *Reader) claimable() (open []population, room map[string]*int, err error
 				room[p.bucket] = &left
 			}
 		}
-		if left := room[p.bucket]; left == nil || *left > 0 {
+		if !isFull(room[p.bucket]) {
 			kept = append(kept, p)
 		}
 	}
-	return kept, room, nil
+	return kept, room, turns, nil
 }
+
+// isFull reports whether nothing is left; nil is without limit.
+func isFull(left *int) bool { return left != nil && *left == 0 }
 
 // take uses up one of what is left; nil is without limit.
 func take(left *int) {
@@ -165,10 +208,11 @@ func (r *Reader) bySeq(seqs []int64) ([]Row, error) {
 	return rows, nil
 }
 
-// claimHead is a place in the claim order, and the bucket of the job there.
+// claimHead is a place in the claim order, and whose job is there.
 type claimHead struct {
 	class, due, seq int64
-	bucket          string
+	priority        int
+	of              population
 }
 
 func (a claimHead) compare(b claimHead) int {
@@ -192,7 +236,7 @@ type heads struct{ first, after string }
 // newHeads makes them for an index that goes on in the order of claims behind what from asks for.
 func newHeads(from string) *heads {
 	const order = " ORDER BY class, due_at, seq LIMIT ?"
-	first := "SELECT class, due_at, seq, bucket FROM jobs " + from
+	first := "SELECT class, due_at, seq, priority, bucket, source FROM jobs " + from
 	return &heads{first + order, first + " AND (class, due_at, seq) > (?, ?, ?)" + order}
 }
 
@@ -210,7 +254,8 @@ func (q *claimQueue) fill(r *Reader, size int) error {
 	}
 	var page []claimHead
 	err := r.c.each(sql, func(s *stmt) error {
-		page = append(page, claimHead{s.ColumnInt64(0), s.ColumnInt64(1), s.ColumnInt64(2), s.ColumnText(3)})
+		page = append(page, claimHead{s.ColumnInt64(0), s.ColumnInt64(1), s.ColumnInt64(2), s.ColumnInt(3),
+			population{s.ColumnText(4), s.ColumnText(5)}})
 		return nil
 	}, append(values, size)...)
 	q.heads, q.page, q.done = page, size, len(page) < size
@@ -224,17 +269,4 @@ func (q *claimQueue) advance(r *Reader) error {
 	}
 	q.heads = q.heads[1:]
 	return nil
-}
-
-type claimHeap []*claimQueue
-
-func (h claimHeap) Len() int           { return len(h) }
-func (h claimHeap) Less(i, j int) bool { return h[i].heads[0].compare(h[j].heads[0]) < 0 }
-func (h claimHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *claimHeap) Push(x any)        { *h = append(*h, x.(*claimQueue)) }
-func (h *claimHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return last
 }

@@ -50,7 +50,7 @@ func TestClaim(t *testing.T) {
 	f.wantClaim(10, "critical", "old", "normal", "same")
 	f.dispatch("old", 1)
 	f.start("old", 1)
-	f.wantClaim(10, "critical", "normal", "same")
+	f.wantClaim(10, "critical", "same", "normal") // the turn of b comes with its critical job
 	f.dispatch("same", 1)
 	f.wantClaim(10, "critical", "normal")
 	f.complete("old")
@@ -66,7 +66,7 @@ func TestClaimSharedBucket(t *testing.T) {
 		f.propose(id, func(m *ledger.Received) { m.Source, m.Bucket = source, "*" })
 		f.approve(id, true)
 	}
-	f.wantClaim(10, "x0", "x1")
+	f.wantClaim(10, "x0", "y3")
 	f.event(job.Paused, "", ledger.PausedMeta{Source: "x"})
 	f.wantClaim(10, "y3", "z4")
 	f.dispatch("y3", 1)
@@ -90,23 +90,59 @@ func TestClaimIDs(t *testing.T) {
 	})
 }
 
+// Sources take turns among jobs of one priority, by what they have in flight and then by whose turn was the longest ago: a source
+// that has queued very many leaves the others their share, whoever came first.
+func TestClaimTakesTurns(t *testing.T) {
+	f := newFixture(t)
+	f.configure(map[string][2]int{"*": {0, 0}})
+	for i := range 6 {
+		f.queue(fmt.Sprint("flood", i), "flood", job.PriorityNormal, epoch.Add(time.Duration(i)*time.Second))
+	}
+	f.queue("new", "new", job.PriorityNormal, epoch.Add(time.Hour))
+	f.queue("new-later", "new", job.PriorityNormal, epoch.Add(2*time.Hour))
+	f.queue("other", "other", job.PriorityHigh, epoch.Add(time.Minute)) // is not due before those of flood, and has its own turns
+	f.wantClaim(4, "flood0", "new", "flood1", "new-later")
+	f.wantClaim(9, "flood0", "new", "flood1", "new-later", "flood2", "flood3", "flood4", "flood5", "other")
+
+	f.dispatch("flood0", 1)
+	f.dispatch("flood1", 1)
+	f.wantClaim(3, "new", "new-later", "flood2")
+	// With one slot nothing is in flight when a claim is made.
+	f.start("flood0", 1)
+	f.complete("flood0")
+	f.start("flood1", 1)
+	f.complete("flood1")
+	f.wantClaim(1, "new")
+	f.run("new")
+	f.wantClaim(1, "flood2")
+	f.run("flood2")
+	f.wantClaim(2, "new-later", "flood3")
+}
+
 // More jobs than a page, so that pages are filled again in the middle of a merge.
 func TestClaimManyPages(t *testing.T) {
 	f := newFixture(t)
 	f.configure(map[string][2]int{"*": {0, 0}})
-	var want []string
+	var of [2][]string
 	f.write(func(tx *Tx) {
 		for i := range 5 * claimPage {
 			id := fmt.Sprintf("job-%04d", i)
-			source := "s" + fmt.Sprint(i%3/2) // two thirds are of one source
-			m := received(source)
+			n := i % 3 / 2 // two thirds are of one source
 			ready := approved(epoch, true)
 			ready.DueAt = job.FormatTime(epoch.Add(time.Duration(i/4) * time.Second)) // four are due at a time
-			f.apply(tx, job.ProposalReceived, id, m)
+			f.apply(tx, job.ProposalReceived, id, received("s"+fmt.Sprint(n)))
 			f.apply(tx, job.JobApproved, id, ready)
-			want = append(want, id)
+			of[n] = append(of[n], id)
 		}
 	})
+	var want []string
+	for i := range of[0] {
+		for _, list := range of {
+			if i < len(list) {
+				want = append(want, list[i])
+			}
+		}
+	}
 	f.wantClaim(len(want)+1, want...)
 	f.wantClaim(200, want[:200]...)
 }

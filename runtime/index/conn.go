@@ -19,7 +19,7 @@ var schemaSQL string
 
 const (
 	// SchemaVersion is the user_version of the databases that this package makes and takes.
-	SchemaVersion = 6
+	SchemaVersion = 7
 	// applicationID marks the file as an index of ours: "SHRT".
 	applicationID = 0x53485254
 

@@ -13,6 +13,7 @@ type population struct{ bucket, source string }
 type tally struct {
 	inbox, ready, inFlight int
 	status                 [numStatuses]int
+	dispatched             int64 // number of the last event that dispatched one of them; in a change, 0 where none did
 }
 
 // statusColumns are the columns of counts that are named after a status, in the order of tally.status.
@@ -38,12 +39,7 @@ func (tx *Tx) count(r *Row, sign int) {
 	if r.MemberOf != "" {
 		tx.countMember(r, sign)
 	}
-	p := population{r.Bucket, r.Source}
-	t := tx.tallies[p]
-	if t == nil {
-		t = &tally{}
-		tx.tallies[p] = t
-	}
+	t := tx.tally(r)
 	t.status[statusColumn(r.Status)] += sign
 	if r.Zone == zoneInbox {
 		t.inbox += sign
@@ -56,13 +52,24 @@ func (tx *Tx) count(r *Row, sign int) {
 	}
 }
 
+// tally is what changes of the counts of those that a job is counted with.
+func (tx *Tx) tally(r *Row) *tally {
+	p := population{r.Bucket, r.Source}
+	t := tx.tallies[p]
+	if t == nil {
+		t = &tally{}
+		tx.tallies[p] = t
+	}
+	return t
+}
+
 const (
 	updateCounts = `UPDATE counts SET inbox = inbox + ?3, ready = ready + ?4, in_flight = in_flight + ?5,
     pending = pending + ?6, throttled = throttled + ?7, running = running + ?8, completed = completed + ?9,
-    failed = failed + ?10, quarantined = quarantined + ?11, cancelled = cancelled + ?12
+    failed = failed + ?10, quarantined = quarantined + ?11, cancelled = cancelled + ?12, dispatched = max(dispatched, ?13)
   WHERE bucket = ?1 AND source = ?2`
 	insertCounts = `INSERT INTO counts (bucket, source, inbox, ready, in_flight,
-    pending, throttled, running, completed, failed, quarantined, cancelled) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+    pending, throttled, running, completed, failed, quarantined, cancelled, dispatched) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 )
 
 func (tx *Tx) flushCounts() error {
@@ -94,6 +101,7 @@ func (tx *Tx) writeCounts(sql string, p population, t *tally) error {
 	for _, n := range append([]int{t.inbox, t.ready, t.inFlight}, t.status[:]...) {
 		s.bindInt(int64(n))
 	}
+	s.bindInt(t.dispatched)
 	if s.err != nil {
 		return s.err
 	}

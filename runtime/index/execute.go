@@ -12,7 +12,13 @@ import (
 func (tx *Tx) execute(row *Row, from job.Status, ev *ledger.Event, at time.Time) error {
 	switch ev.Event {
 	case job.JobDispatched, job.JobLeased:
-		return row.lease(ev)
+		if err := row.lease(ev); err != nil {
+			return err
+		}
+		if ev.Event == job.JobDispatched {
+			tx.tally(row).dispatched = ev.Seq
+		}
+		return nil
 	case job.JobStarted:
 		var m ledger.Started
 		if err := decode(ev, &m); err != nil {

@@ -29,7 +29,7 @@ var tables = []struct{ name, columns, key string }{
 	{"retries", "bucket, current_count, window_start", "bucket"},
 	{"turns", "bucket, source, served", "bucket, source"},
 	{"paused", "source, reason, kill, since", "source"},
-	{"counts", "bucket, source, inbox, ready, in_flight, pending, throttled, running, completed, failed, quarantined, cancelled",
+	{"counts", "bucket, source, inbox, ready, in_flight, dispatched, pending, throttled, running, completed, failed, quarantined, cancelled",
 		"bucket, source"},
 	{"families", "family, id, jobs", "family, id"},
 	{"kept", "seq, job_id, ended_at, bytes", "seq"},

@@ -199,6 +199,7 @@ CREATE TABLE counts (
   inbox             INTEGER NOT NULL CHECK (inbox >= 0),     -- not gated yet; counted as pending as well
   ready             INTEGER NOT NULL CHECK (ready >= 0),     -- may be claimed; counted as pending as well
   in_flight         INTEGER NOT NULL CHECK (in_flight >= 0), -- leased or running
+  dispatched        INTEGER NOT NULL,                        -- number of the event that dispatched one of them last; 0 for none
   pending           INTEGER NOT NULL CHECK (pending >= 0),
   throttled         INTEGER NOT NULL CHECK (throttled >= 0),
   running           INTEGER NOT NULL CHECK (running >= 0),

@@ -13,14 +13,15 @@ import (
 
 // twin is the index done stupidly: maps, and everything that follows from them looked for anew at each question.
 type twin struct {
-	jobs   map[string]*twinJob
-	order  []string // by arrival
-	keys   map[[2]string]string
-	rates  map[string]twinRate
-	again  map[string][]time.Time // when attempts of a bucket were repeated
-	turns  map[[2]string]int64    // bucket and source to the event that counted a job of it last
-	limits map[string][2]int
-	paused map[string]bool
+	jobs       map[string]*twinJob
+	order      []string // by arrival
+	keys       map[[2]string]string
+	rates      map[string]twinRate
+	again      map[string][]time.Time // when attempts of a bucket were repeated
+	turns      map[[2]string]int64    // bucket and source to the event that counted a job of it last
+	dispatched map[[2]string]int64    // and that dispatched one
+	limits     map[string][2]int
+	paused     map[string]bool
 }
 
 type twinJob struct {
@@ -28,7 +29,8 @@ type twinJob struct {
 	source, bucket, key, revises string
 	lane                         string
 	laneWaits                    bool
-	class                        int
+	priority                     int
+	taken                        bool // by a claim that goes on
 	deps                         []string
 	follows                      map[string]string // dependency to the job that stands for it
 	onFailure                    string
@@ -48,7 +50,7 @@ type twinRate struct {
 
 func newTwin() *twin {
 	return &twin{jobs: map[string]*twinJob{}, keys: map[[2]string]string{}, rates: map[string]twinRate{}, again: map[string][]time.Time{}, limits: map[string][2]int{},
-		turns:  map[[2]string]int64{},
+		turns: map[[2]string]int64{}, dispatched: map[[2]string]int64{},
 		paused: map[string]bool{}}
 }
 
@@ -69,15 +71,11 @@ func (w *twin) apply(ev *ledger.Event, meta any, deps []string) {
 	if m, ok := meta.(ledger.Received); ok {
 		deps = slices.Clone(deps)
 		slices.Sort(deps)
-		class := 1
-		if m.Priority == 0 {
-			class = 0
-		}
 		follows := map[string]string{}
 		for _, d := range deps {
 			follows[d] = w.standing(d)
 		}
-		w.jobs[ev.JobID] = &twinJob{follows: follows, onFailure: m.OnDepFailure, seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, lane: m.ConcurrencyKey, class: class,
+		w.jobs[ev.JobID] = &twinJob{follows: follows, onFailure: m.OnDepFailure, seq: ev.Seq, source: m.Source, bucket: m.Bucket, key: m.Key, revises: m.Revises, lane: m.ConcurrencyKey, priority: m.Priority,
 			deps: slices.Compact(deps), status: job.StatusPending}
 		w.order = append(w.order, ev.JobID)
 		return
@@ -160,6 +158,9 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, deps []string, j *twinJob, s
 	case ledger.Dispatched:
 		idle()
 		j.host, j.lease, j.attempt = m.Host, parse(m.LeaseUntil), m.Attempt
+		if ev.Event == job.JobDispatched {
+			w.dispatched[[2]string{j.bucket, j.source}] = ev.Seq
+		}
 	case ledger.Started:
 		idle()
 		j.attempt = m.Attempt
@@ -191,7 +192,7 @@ func (w *twin) applyJob(ev *ledger.Event, meta any, deps []string, j *twinJob, s
 			w.take(ev.JobID, j)
 		}
 	case ledger.Patched:
-		j.class, j.onFailure, j.lane = min(m.Priority, 1), m.OnDepFailure, m.ConcurrencyKey
+		j.priority, j.onFailure, j.lane = m.Priority, m.OnDepFailure, m.ConcurrencyKey
 		j.deps, j.follows = slices.Clone(deps), map[string]string{}
 		slices.Sort(j.deps)
 		j.deps = slices.Compact(j.deps)
@@ -324,7 +325,7 @@ func (w *twin) throttled(bucket string, limit int) []string {
 		best := slices.MinFunc(left, func(a, b string) int {
 			x, y := w.jobs[a], w.jobs[b]
 			return cmp.Or(cmp.Compare(turns[[2]string{bucket, x.source}], turns[[2]string{bucket, y.source}]),
-				cmp.Compare(x.source, y.source), cmp.Compare(x.class, y.class), x.due.Compare(y.due), cmp.Compare(x.seq, y.seq))
+				cmp.Compare(x.source, y.source), cmp.Compare(min(x.priority, 1), min(y.priority, 1)), x.due.Compare(y.due), cmp.Compare(x.seq, y.seq))
 		})
 		ids = append(ids, best)
 		turns[[2]string{bucket, w.jobs[best].source}] = n
@@ -343,28 +344,57 @@ func (w *twin) concurrent(bucket string) int {
 	return DefaultConcurrentJobs
 }
 
+// claim takes again and again, of the jobs with the priority of the first one in order, one of the source with the fewest in
+// flight, and of those of the source that had one the longest ago.
 func (w *twin) claim(limit int) []string {
-	ready := w.where(func(j *twinJob) bool { return j.ready && !w.paused[""] && !w.paused[j.source] })
-	sort.SliceStable(ready, func(a, b int) bool {
-		x, y := w.jobs[ready[a]], w.jobs[ready[b]]
-		if x.class != y.class {
-			return x.class < y.class
-		}
-		return x.due.Before(y.due)
-	})
-	busy := map[string]int{}
+	type turn struct {
+		inFlight int
+		last     int64
+	}
+	of := func(j *twinJob) [2]string { return [2]string{j.bucket, j.source} }
+	turns, busy := map[[2]string]turn{}, map[string]int{}
+	for p, seq := range w.dispatched {
+		turns[p] = turn{0, seq}
+	}
 	for _, j := range w.jobs {
 		if j.host != "" || j.status == job.StatusRunning {
 			busy[j.bucket]++
+			turns[of(j)] = turn{turns[of(j)].inFlight + 1, turns[of(j)].last}
 		}
 	}
+	order := func(x, y *twinJob) int {
+		return cmp.Or(cmp.Compare(min(x.priority, 1), min(y.priority, 1)), x.due.Compare(y.due), cmp.Compare(x.seq, y.seq))
+	}
 	claimed := []string{}
-	for _, id := range ready {
-		j := w.jobs[id]
-		if max := w.concurrent(j.bucket); len(claimed) < limit && (max == 0 || busy[j.bucket] < max) {
-			busy[j.bucket]++
-			claimed = append(claimed, id)
+	for n := int64(1 << 40); len(claimed) < limit; n++ {
+		var first *twinJob
+		left := w.where(func(j *twinJob) bool {
+			most := w.concurrent(j.bucket)
+			ok := j.ready && !j.taken && !w.paused[""] && !w.paused[j.source] && (most == 0 || busy[j.bucket] < most)
+			if ok && (first == nil || order(j, first) < 0) {
+				first = j
+			}
+			return ok
+		})
+		if first == nil {
+			break
 		}
+		best := first
+		for _, id := range left {
+			j := w.jobs[id]
+			a, b := turns[of(j)], turns[of(best)]
+			heads := slices.ContainsFunc(left, func(id string) bool { o := w.jobs[id]; return of(o) == of(j) && order(o, j) < 0 })
+			if !heads && j.priority == first.priority && cmp.Or(cmp.Compare(a.inFlight, b.inFlight), cmp.Compare(a.last, b.last), order(j, best)) < 0 {
+				best = j
+			}
+		}
+		best.taken = true
+		busy[best.bucket]++
+		turns[of(best)] = turn{turns[of(best)].inFlight + 1, n}
+		claimed = append(claimed, w.order[slices.IndexFunc(w.order, func(id string) bool { return w.jobs[id] == best })])
+	}
+	for _, j := range w.jobs {
+		j.taken = false
 	}
 	return claimed
 }
@@ -392,8 +422,8 @@ func (w *twin) lane(source, key string) (holding int, waiting []string) {
 	waiting = w.where(func(j *twinJob) bool { return in(j) && j.laneWaits })
 	sort.SliceStable(waiting, func(a, b int) bool {
 		x, y := w.jobs[waiting[a]], w.jobs[waiting[b]]
-		if x.class != y.class {
-			return x.class < y.class
+		if x, y := min(x.priority, 1), min(y.priority, 1); x != y {
+			return x < y
 		}
 		return x.due.Before(y.due)
 	})

@@ -97,3 +97,74 @@ func TestLargeInbox(t *testing.T) {
 		t.Errorf("loop: exit %d: %s", code, loop.err.String())
 	}
 }
+
+// TestFlood: whoever waits for a job of his own while very many files of another source lie in the inbox waits for few of them,
+// whether somebody takes them in meanwhile or he is the only one at work. It is counted how many events come between his proposal and
+// its end, which tells what the machine made him wait for and not how fast it is; scripts/bench has the seconds.
+func TestFlood(t *testing.T) {
+	n := 4000
+	if long {
+		n = 100_000
+	}
+	for _, loop := range []bool{false, true} {
+		t.Run(fmt.Sprint("loop ", loop), func(t *testing.T) {
+			s := newSite(t, 2)
+			dir := s.path("inbox", "flood")
+			if err := os.MkdirAll(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for i := range n {
+				s.put(fmt.Sprintf("flood/f%06d.json", i), `{"payload":{"kind":"exec","params":{"argv":["true"]}}}`)
+			}
+			if loop {
+				p := s.start("", "tick", "--loop")
+				defer func() {
+					p.Process.Signal(syscall.SIGTERM)
+					if code := p.wait(); code != 0 {
+						t.Errorf("loop: exit %d: %s", code, p.err.String())
+					}
+				}()
+				s.until("begun", patience, func() bool { return len(s.inbox()) < n })
+			}
+			for _, id := range []string{"first", "second"} {
+				start := time.Now()
+				s.must("submit", "--id", id, "--wait", "--", "true")
+				took := time.Since(start)
+				waits := s.between(id)
+				t.Logf("%s: %v, %d events", id, took.Round(time.Millisecond), waits)
+				if waits > floodEvents {
+					t.Errorf("%d events came between the proposal of %s and its end, which is more than %d", waits, id, floodEvents)
+				}
+			}
+			if left := len(s.inbox()); left == 0 {
+				t.Error("there is no flood any more, and nothing was shown")
+			}
+		})
+	}
+}
+
+// floodEvents is what may come between a proposal and its end: what is written about two batches of a thousand jobs that come in,
+// and about the five hundred that a process leases ahead.
+const floodEvents = 2*3*1000 + 6*500
+
+// between counts the events from the first of a job to the one that completed it.
+func (s *site) between(id string) int {
+	s.t.Helper()
+	var first, last, n int
+	for _, ev := range lines[event](s.t, s.must("ledger", "log", "--json")) {
+		n++
+		if ev.JobID != id {
+			continue
+		}
+		if first == 0 {
+			first = n
+		}
+		if ev.Event == "JOB_COMPLETED" {
+			last = n
+		}
+	}
+	if first == 0 || last == 0 {
+		s.t.Fatalf("%s has no first event, or no end", id)
+	}
+	return last - first
+}
