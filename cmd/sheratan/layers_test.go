@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,28 @@ func TestLayers(t *testing.T) {
 				t.Errorf("row %d names %s, which does not exist", i, pkg)
 			}
 		}
+	}
+}
+
+// TestLayersDocumented compares the table of rooms in the document with the layers.
+func TestLayersDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented, want []string
+	for _, m := range regexp.MustCompile("(?m)^\\| ([0-9]+) \\| `([a-z/]+)` \\|").FindAllStringSubmatch(string(text), -1) {
+		documented = append(documented, m[1]+" "+m[2])
+	}
+	for i, row := range layers {
+		for _, pkg := range row {
+			want = append(want, strconv.Itoa(i)+" "+pkg)
+		}
+	}
+	slices.Sort(documented)
+	slices.Sort(want)
+	if !slices.Equal(documented, want) {
+		t.Errorf("documented:\n%s\nlayers:\n%s", strings.Join(documented, "\n"), strings.Join(want, "\n"))
 	}
 }
 
