@@ -17,12 +17,16 @@ import (
 const trailerJobs = 20
 
 // Commit brings what is in the ledger and not in git into a commit, and returns its hash, "" where there was nothing to
-// commit. The subject says what the tick did.
+// commit. The subject says what the tick did. Where the repository has become worth packing it is packed.
 func (p *Pipeline) Commit(ctx context.Context, t TickLine) (string, error) {
-	return p.commitWhile(ctx, t, nil)
+	hash, err := p.commitWhile(ctx, t, nil)
+	if err == nil && hash != "" {
+		p.pack(ctx)
+	}
+	return hash, err
 }
 
-// commitWhile is Commit that does something else beside it, as soon as it has read what it needs from the index.
+// commitWhile is Commit that does something else beside it, as soon as it has read what it needs from the index, and packs nothing.
 func (p *Pipeline) commitWhile(ctx context.Context, t TickLine, beside func()) (hash string, err error) {
 	defer func() { p.uncommitted = err != nil }()
 	repo, err := p.repository()
@@ -45,7 +49,6 @@ func (p *Pipeline) commitWhile(ctx context.Context, t TickLine, beside func()) (
 	if err != nil || !changed {
 		return "", err
 	}
-	p.pack(ctx, repo)
 	return done.Hash, nil
 }
 
@@ -77,7 +80,7 @@ func (p *Pipeline) mend(ctx context.Context) error {
 	if err != nil || !due {
 		return err
 	}
-	if _, err = p.Commit(ctx, TickLine{}); err == nil {
+	if _, err = p.commitWhile(ctx, TickLine{}, nil); err == nil {
 		p.rebooted = false
 	}
 	return err
@@ -136,19 +139,6 @@ func (p *Pipeline) repository() (*history.Repository, error) {
 		p.git = repo
 	}
 	return p.git, nil
-}
-
-// pack lets git pack the repository when it has become worth it.
-func (p *Pipeline) pack(ctx context.Context, repo *history.Repository) {
-	if !repo.PackDue() {
-		return
-	}
-	if packed, err := repo.Pack(ctx); err != nil {
-		p.warn("git gc: %v", err)
-	} else if !packed.Done && !p.toldPack {
-		p.toldPack = true
-		p.note("the ledger's repository was not packed: %s", packed.Reason)
-	}
 }
 
 // subject is the line that people read in git log.

@@ -97,6 +97,7 @@ type ticker struct {
 	engine    *engine // nil before it runs
 	watch     *watcher
 	audits    *auditors // nil before somebody is asked
+	packing   packing   // of a loop
 	line      TickLine
 	began     time.Time
 	committed time.Time // the last commit
@@ -259,7 +260,11 @@ func (t *ticker) commitDue(ctx context.Context, now time.Time, rests bool) error
 	if now.Sub(t.committed) < commitEvery && !rests {
 		return nil
 	}
-	return t.commit(ctx)
+	if err := t.commit(ctx); err != nil || t.p.opts.NoCommit {
+		return err
+	}
+	t.packing.begin(ctx, t.p)
+	return nil
 }
 
 // worthWaiting is when the next job wakes, where that is within the time that the tick lingers.
@@ -387,13 +392,18 @@ func (t *ticker) mend(ctx context.Context) {
 // him and commit when they have done all of it.
 func (t *ticker) finish(ctx context.Context) error {
 	t.p.placeLater(true)
+	t.packing.end()
 	if t.needs != needsAll {
 		beside, err := t.beside(ctx)
 		if err != nil || beside {
 			return err
 		}
 	}
-	return t.commit(ctx)
+	err := t.commit(ctx)
+	if err == nil && !t.o.Loop && t.p.wrote > 0 && !t.p.opts.NoCommit {
+		t.p.pack(ctx)
+	}
+	return err
 }
 
 // beside reports whether others have written to the ledger since this tick began.

@@ -144,14 +144,19 @@ func TestPackDue(t *testing.T) {
 	t.Parallel()
 	w := newWriter(t).add(1)
 	w.commit()
-	folder := filepath.Join(w.dir, gitDir, "objects", "17")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		t.Fatal(err)
+	for _, name := range sampled {
+		if err := os.RemoveAll(filepath.Join(w.dir, gitDir, "objects", name)); err != nil { // what this commit has there
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(filepath.Join(w.dir, gitDir, "objects", name), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for i := range looseSample + 1 {
 		if w.open().PackDue() {
 			t.Fatalf("due with %d objects", i)
 		}
+		folder := filepath.Join(w.dir, gitDir, "objects", sampled[i%len(sampled)])
 		if err := os.WriteFile(filepath.Join(folder, strings.Repeat("a", 30)+string(rune('a'+i))), nil, 0o444); err != nil {
 			t.Fatal(err)
 		}

@@ -102,7 +102,7 @@ func (r *Repository) locked(ctx context.Context, f func() error) error {
 }
 
 // The files that make a folder a git repository. gc.auto and gc.packRefs keep a git command that somebody runs here from
-// packing on its own: Pack does that, under the lock.
+// packing on its own: Pack does that.
 var frame = []struct{ path, content string }{
 	{"config", "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[gc]\n\tauto = 0\n\tpackRefs = false\n"},
 	{"HEAD", "ref: " + branch + "\n"},

@@ -8,7 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/objfile"
 )
@@ -75,15 +78,18 @@ func (o *objects) loadPacked(hash plumbing.Hash) (plumbing.ObjectType, []byte, e
 
 // size returns the length that a blob claims to have.
 func (o *objects) size(hash plumbing.Hash) (size int64, err error) {
-	err = o.openLoose(hash, func(_ plumbing.ObjectType, n int64, _ io.Reader) error {
-		size = n
-		return nil
-	})
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = o.checkIndexes(); err == nil {
-			size, err = o.store.EncodedObjectSize(hash)
+	err = o.again(func() error {
+		err := o.openLoose(hash, func(_ plumbing.ObjectType, n int64, _ io.Reader) error {
+			size = n
+			return nil
+		})
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = o.checkIndexes(); err == nil {
+				size, err = o.store.EncodedObjectSize(hash)
+			}
 		}
-	}
+		return err
+	})
 	if err != nil {
 		return 0, &ObjectError{hash.String(), plumbing.BlobObject.String(), err}
 	}
@@ -132,3 +138,25 @@ func checkIndex(path string) error {
 }
 
 var errIndex = errors.New("pack index is damaged")
+
+// wholePacks is a file system in which packs without an index cannot be seen. A git that is killed while it gives a pack its names, or
+// removes one that was put together with others, leaves such a pack. Git passes over it, and go-git finds no object at all any more.
+type wholePacks struct{ billy.Filesystem }
+
+func (w wholePacks) ReadDir(path string) ([]os.FileInfo, error) {
+	list, err := w.Filesystem.ReadDir(path)
+	if err != nil || filepath.Base(path) != "pack" {
+		return list, err
+	}
+	names := map[string]bool{}
+	for _, f := range list {
+		names[f.Name()] = true
+	}
+	return slices.DeleteFunc(list, func(f os.FileInfo) bool { return halfPack(f.Name(), names) }), nil
+}
+
+// halfPack reports whether a file of the folder of packs belongs to a pack that lacks its index or its objects.
+func halfPack(name string, names map[string]bool) bool {
+	stem := strings.TrimSuffix(name, filepath.Ext(name))
+	return strings.HasPrefix(name, "pack-") && !(names[stem+".idx"] && names[stem+".pack"])
+}

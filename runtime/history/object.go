@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -56,18 +57,17 @@ func openObjects(git string) *objects {
 }
 
 func (o *objects) reopen() {
-	o.store, o.indexes = filesystem.NewStorage(osfs.New(o.git), cache.NewObjectLRU(8*cache.MiByte)), false
+	o.store, o.indexes = filesystem.NewStorage(wholePacks{osfs.New(o.git)}, cache.NewObjectLRU(8*cache.MiByte)), false
 }
 
 // get returns the content of an object. Its hash is computed, not believed. Whatever is wrong with the object itself is an
 // *ObjectError; other errors say that it could not be read.
 func (o *objects) get(kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, error) {
-	b, err := o.load(kind, hash)
-	if errors.Is(err, plumbing.ErrObjectNotFound) {
-		// A git gc in another process may have packed it a moment ago.
-		o.reopen()
+	var b []byte
+	err := o.again(func() (err error) {
 		b, err = o.load(kind, hash)
-	}
+		return err
+	})
 	if err == nil {
 		return b, nil
 	}
@@ -76,6 +76,17 @@ func (o *objects) get(kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, err
 		return nil, fmt.Errorf("git %s %s: %w", kind, hash, err)
 	}
 	return nil, &ObjectError{hash.String(), kind.String(), err}
+}
+
+// again reads, and where something was not there, reads once more with the packs as they are now: another process may have packed the
+// object a moment ago, or put the pack that held it together with others.
+func (o *objects) again(read func() error) error {
+	err := read()
+	if errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, dotgit.ErrPackfileNotFound) {
+		o.reopen()
+		err = read()
+	}
+	return err
 }
 
 func (o *objects) loosePath(hash plumbing.Hash) string {

@@ -9,29 +9,41 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sheratan/sheratan/runtime/durable"
 )
 
-// looseSample is the number of objects in one of the 256 folders from which packing is worth its time: a commit makes
-// about twelve objects, so this is some 500 commits. git gc --auto estimates in the same way.
-const looseSample = 24
+// Packing is worth its time from about 800 objects: a commit of a few jobs makes about twelve, one of a thousand jobs eighty. It is
+// estimated from some of the 256 folders, as git gc --auto does from one.
+const looseSample = 12 // objects in the folders of sampled
+
+var sampled = []string{"17", "5b", "a0", "e4"}
 
 // Packed says what Pack did.
 type Packed struct {
 	Done   bool
-	Reason string // why it did nothing
+	Reason string // why it did nothing; "" where another process is packing
 }
 
-// PackDue estimates from one folder of objects whether Pack is worth its time.
+// PackDue estimates from a few folders of objects whether Pack is worth its time.
 func (r *Repository) PackDue() bool {
-	entries, err := os.ReadDir(filepath.Join(r.git, "objects", "17"))
-	return err == nil && len(entries) > looseSample
+	n := 0
+	for _, name := range sampled {
+		entries, err := os.ReadDir(filepath.Join(r.git, "objects", name))
+		if err == nil {
+			n += len(entries)
+		}
+	}
+	return n > looseSample
 }
 
-// Pack runs git gc, where git is installed, inside the lock of the commits, and waits for it. It ends with ctx, with all its
-// processes. An interrupted gc leaves temporary files that the next one removes.
+// Pack has git pack the loose objects, where git is installed, and waits for it. It ends with ctx, with all its processes. Packing that
+// was interrupted leaves whole objects, and temporary files that Repair removes. Commits go on meanwhile: git removes a loose object
+// only when it is in a pack that has its name, and a pack only when its objects are in another one.
 func (r *Repository) Pack(ctx context.Context) (Packed, error) {
 	git, err := exec.LookPath("git")
 	if err != nil {
@@ -40,31 +52,57 @@ func (r *Repository) Pack(ctx context.Context) (Packed, error) {
 	if err := r.exists(); err != nil {
 		return Packed{}, err
 	}
-	err = r.locked(ctx, func() error { return r.gcMarked(ctx, git) })
+	lock, err := r.lockPacking()
+	if errors.Is(err, durable.ErrLocked) {
+		return Packed{}, nil
+	}
+	if err != nil {
+		return Packed{}, err
+	}
+	err = errors.Join(r.packMarked(ctx, git), lock.Unlock())
 	return Packed{Done: err == nil}, err
 }
 
-// gcMarked runs gc between two syncs, with a mark that has the next Repair look through the whole history if the machine
-// stops in between: git syncs a pack, and not its name before it removes the objects that went into it.
-func (r *Repository) gcMarked(ctx context.Context, git string) error {
-	before, err := r.suspected()
-	if err != nil {
+// packMarked packs between two syncs, with a mark that has the next Repair look through the whole history if the machine stops in
+// between: git syncs a pack, and not its name before it removes the objects that went into it.
+func (r *Repository) packMarked(ctx context.Context, git string) error {
+	if err := errors.Join(r.removeOld(packLeftovers), r.markPacking(), syncFileSystem(r.git)); err != nil {
 		return err
 	}
-	if err := errors.Join(r.Suspect(), syncFileSystem(r.git)); err != nil {
-		return err
-	}
-	err = r.gc(ctx, git)
-	if syncErr := syncFileSystem(r.git); syncErr != nil || before {
+	err := r.pack(ctx, git)
+	if syncErr := syncFileSystem(r.git); syncErr != nil {
 		return errors.Join(err, syncErr)
 	}
-	return errors.Join(err, r.cleared())
+	return errors.Join(err, r.unmarkPacking())
 }
 
-func (r *Repository) gc(ctx context.Context, git string) error {
+// A pack takes up the smaller ones before it, so that there are few, and each object is written again a few times in the life of a
+// long history and not each time, as git gc would. Objects that no commit has are packed too: a commit that is being made may use them. The segments are mostly digests, of which differences save nothing: only those that
+// were committed several times while they grew are worth the search, and such versions are small and lie side by side. One thread leaves
+// the other processors to the jobs.
+var (
+	packConfig = []string{"-c", "gc.packRefs=false", "-c", "gc.auto=0", "-c", "pack.window=1", "-c", "core.bigFileThreshold=128k",
+		"-c", "pack.compression=1", "-c", "pack.threads=1", "-c", "repack.writeBitmaps=false"}
+	packCommand = []string{"repack", "--geometric=2", "-d", "-l", "-n", "-q"}
+	packOld     = []string{"repack", "-a", "-d", "-k", "-l", "-n", "-q"} // git before 2.32 does not know --geometric
+)
+
+// unknownOption is how git ends that does not understand its arguments.
+const unknownOption = 129
+
+func (r *Repository) pack(ctx context.Context, git string) error {
+	err := r.runGit(ctx, git, packCommand)
+	var ended *exec.ExitError
+	if errors.As(err, &ended) && ended.ExitCode() == unknownOption {
+		err = r.runGit(ctx, git, packOld)
+	}
+	return err
+}
+
+func (r *Repository) runGit(ctx context.Context, git string, command []string) error {
 	// A repository that is named is used as it is; one that git finds on its own must belong to the user (safe.directory)
 	// and may be refused for having no work tree (safe.bareRepository).
-	cmd := exec.CommandContext(ctx, git, "--git-dir="+r.git, "-c", "gc.packRefs=false", "-c", "gc.auto=0", "gc", "--quiet")
+	cmd := exec.CommandContext(ctx, git, slices.Concat([]string{"--git-dir=" + r.git}, packConfig, command)...)
 	cmd.Dir = r.git
 	cmd.Env = append(cleanEnv(os.Environ()), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull, "LC_ALL=C")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -90,7 +128,7 @@ func (r *Repository) gc(ctx context.Context, git string) error {
 			}
 			err = ctx.Err()
 		}
-		return fmt.Errorf("git gc in %s: %w: %.500s", r.git, err, bytes.TrimSpace(output.Bytes()))
+		return fmt.Errorf("git %s in %s: %w: %.500s", command[0], r.git, err, bytes.TrimSpace(output.Bytes()))
 	}
 	return nil
 }

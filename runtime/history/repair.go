@@ -117,12 +117,12 @@ func (r *Repository) repair(ctx context.Context) (done []Repair, err error) {
 		}
 	}
 	if suspect {
-		if err := r.cleared(); err != nil {
-			return done, err
-		}
+		err = r.cleared()
+	} else {
+		err = r.settlePacking()
 	}
-	r.checked = true
-	return done, nil
+	r.checked = err == nil
+	return done, err
 }
 
 // target is the commit that the branch should name: zero where there is none yet, or none is known. refErr is not nil
@@ -232,22 +232,38 @@ func (r *Repository) restart(why error) ([]Repair, error) {
 // removeLeftovers deletes the temporary files of processes that died while they wrote. Those of our own commits are removed
 // at once, because nobody else can be writing any while we hold the lock, others when they are old.
 func (r *Repository) removeLeftovers() error {
-	for _, left := range []struct {
-		dir, prefix string
-		age         time.Duration
-	}{
+	return r.removeOld(append([]leftover{
 		{"objects", tempObject, 0},
 		{"objects", "tmp_obj_", staleLock},
-		{"objects/pack", "tmp_", staleLock},  // of a git gc that was killed
-		{"objects/pack", ".tmp-", staleLock}, // likewise
 		{filepath.Dir(branch), durable.TempPrefix, 0},
-	} {
+	}, packLeftovers...))
+}
+
+// leftover describes temporary files of one kind, and the age from which nobody can be writing them.
+type leftover struct {
+	dir, prefix string
+	age         time.Duration
+}
+
+// packLeftovers are what a packing leaves that was killed.
+var packLeftovers = []leftover{
+	{"objects/pack", "tmp_", staleLock},
+	{"objects/pack", ".tmp-", staleLock},
+	{"objects/pack", "pack-", staleLock}, // of those that are not whole
+}
+
+func (r *Repository) removeOld(list []leftover) error {
+	for _, left := range list {
 		entries, err := os.ReadDir(filepath.Join(r.git, left.dir))
 		if err != nil {
 			return err
 		}
+		names := map[string]bool{}
 		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), left.prefix) {
+			names[e.Name()] = true
+		}
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Name(), left.prefix) || left.prefix == "pack-" && !halfPack(e.Name(), names) {
 				continue
 			}
 			info, err := e.Info()

@@ -85,7 +85,7 @@ func (o *objects) flush() error {
 	for _, object := range o.pending {
 		path := o.loosePath(object.hash)
 		err := os.Rename(object.temporary, path)
-		if errors.Is(err, fs.ErrNotExist) {
+		for try := 0; try < 3 && errors.Is(err, fs.ErrNotExist); try++ { // git that packs removes folders that it has emptied
 			if err = os.Mkdir(filepath.Dir(path), 0o755); err == nil || errors.Is(err, fs.ErrExist) {
 				err = os.Rename(object.temporary, path)
 			}
