@@ -4,6 +4,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // InlineCode reports whether a command line gives code to an interpreter: in an option, together with its letter or behind it, or
@@ -176,9 +177,11 @@ func (s syntax) letters(text string) (code bool, next int, module string) {
 func runsText(module string) bool { return has("timeit code pdb asyncio", module) }
 
 // input matches the paths by which a program opens what it has open already.
-var input = regexp.MustCompile(`(^|/)(dev/(stdin|fd/[0-9]+)|proc/.+/fd/[0-9]+)$`)
+var input = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(^|/)(dev/(stdin|fd/[0-9]+)|proc/.+/fd/[0-9]+)$`)
+})
 
-func readsInput(script string) bool { return input.MatchString(path.Clean(script)) }
+func readsInput(script string) bool { return input().MatchString(path.Clean(script)) }
 
 // has reports whether a list of words has this one.
 func has(list, word string) bool {

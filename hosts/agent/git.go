@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -29,22 +30,29 @@ var quietGit = [][2]string{
 	{"gpg.program", "false"}, {"gpg.openpgp.program", "false"}, {"gpg.x509.program", "false"}, {"gpg.ssh.program", "false"}, // a format of log may ask for signatures
 }
 
-// namedByRoot matches settings with a name of the configuration's own.
-var namedByRoot = []struct {
+// rootSetting is a setting with a name of the configuration's own, and the value that makes it harmless.
+type rootSetting struct {
 	key   *regexp.Regexp
 	value string
-}{
-	{regexp.MustCompile(`(?s)^filter\..*\.(clean|smudge|process|required)$`), ""},
-	{regexp.MustCompile(`(?s)^protocol\..*\.allow$`), "never"},
-	{regexp.MustCompile(`(?s)^credential\..*\.helper$`), ""},
-	{regexp.MustCompile(`(?s)^pager\..*$`), "false"},
-	{regexp.MustCompile(`(?s)^(merge\..*\.driver|trailer\..*\.(command|cmd)|tar\..*\.command|remote\..*\.(uploadpack|receivepack)|hook\..*\.command)$`), "false"},
-	{regexp.MustCompile(`(?s)^alias\..*$`), "!false"},
-	{regexp.MustCompile(`(?s)^submodule\..*\.ignore$`), "dirty"},
 }
 
+// namedByRoot are such settings. They are compiled when git is first asked, and not whenever this program starts.
+var namedByRoot = sync.OnceValue(func() []rootSetting {
+	return []rootSetting{
+		{regexp.MustCompile(`(?s)^filter\..*\.(clean|smudge|process|required)$`), ""},
+		{regexp.MustCompile(`(?s)^protocol\..*\.allow$`), "never"},
+		{regexp.MustCompile(`(?s)^credential\..*\.helper$`), ""},
+		{regexp.MustCompile(`(?s)^pager\..*$`), "false"},
+		{regexp.MustCompile(`(?s)^(merge\..*\.driver|trailer\..*\.(command|cmd)|tar\..*\.command|remote\..*\.(uploadpack|receivepack)|hook\..*\.command)$`), "false"},
+		{regexp.MustCompile(`(?s)^alias\..*$`), "!false"},
+		{regexp.MustCompile(`(?s)^submodule\..*\.ignore$`), "dirty"},
+	}
+})
+
 // diffDriver matches settings that name a program for differences.
-var diffDriver = regexp.MustCompile(`(?s)^diff\.(external|.*\.(command|textconv))$`)
+var diffDriver = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?s)^diff\.(external|.*\.(command|textconv))$`)
+})
 
 // noDiff are commands of git that show no differences of contents.
 var noDiff = []string{"status", "ls-files", "ls-tree", "rev-parse", "rev-list", "branch", "tag", "remote", "describe", "show-ref", "for-each-ref", "config", "version", "--version"}
@@ -79,10 +87,10 @@ func withQuietGit(ctx context.Context, program string, argv []string, dir string
 	}
 	settings := slices.Clone(quietGit)
 	for _, name := range names {
-		if diffDriver.MatchString(name) && wantsDrivers(argv) {
+		if diffDriver().MatchString(name) && wantsDrivers(argv) {
 			return nil, fmt.Errorf("the git setting %s names a program that git would run: a job that may not change the root has to say --no-ext-diff and --no-textconv", name)
 		}
-		for _, own := range namedByRoot {
+		for _, own := range namedByRoot() {
 			if own.key.MatchString(name) {
 				settings = append(settings, [2]string{name, own.value})
 			}

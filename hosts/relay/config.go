@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -86,8 +87,8 @@ func (c *Config) UnmarshalJSON(text []byte) error {
 }
 
 var (
-	nameForm     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
-	variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	nameForm     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`) })
+	variableForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
 )
 
 // ours are members of a request body that parameters must not replace.
@@ -98,7 +99,7 @@ func (c Config) Check() error {
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(c.Models)) {
 		at := "/relay/models/" + name
-		if !nameForm.MatchString(name) {
+		if !nameForm().MatchString(name) {
 			faults = append(faults, fmt.Errorf("%s: %q is not the name of a model: letters, digits, and . _ -", at, name))
 			continue
 		}
@@ -134,14 +135,14 @@ func (m Model) check() (faults []string) {
 	if m.KeyEnv != "" && m.KeyFile != "" {
 		complain("/key_file: there is a key_env too; one of them is enough")
 	}
-	if m.KeyEnv != "" && !variableForm.MatchString(m.KeyEnv) {
+	if m.KeyEnv != "" && !variableForm().MatchString(m.KeyEnv) {
 		complain("/key_env: must be the name of a variable, never the key itself")
 	}
 	if m.KeyFile != "" && !filepath.IsAbs(m.KeyFile) {
 		complain("/key_file: must be an absolute path, never the key itself")
 	}
 	for i, name := range m.Env {
-		if !variableForm.MatchString(name) {
+		if !variableForm().MatchString(name) {
 			complain("/env/%d: must be the name of a variable", i)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Diff is a unified diff of one text file. All of its lines are accounted for: ParseDiff refuses text that would change nothing,
@@ -164,11 +165,13 @@ func namesFile(name, p string) bool {
 	return false
 }
 
-var hunkHeader = regexp.MustCompile(`^@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@`)
+var hunkHeader = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^@@ -(\d{1,9})(?:,(\d{1,9}))? \+\d{1,9}(?:,(\d{1,9}))? @@`)
+})
 
 func (r *diffReader) hunk(number int, creates bool) (h hunk, err error) {
 	first := r.at
-	m := hunkHeader.FindStringSubmatch(r.lines[first])
+	m := hunkHeader().FindStringSubmatch(r.lines[first])
 	if m == nil {
 		return h, fmt.Errorf("line %d of the diff: the header of a hunk looks like @@ -12,3 +12,4 @@, with the line numbers and counts", first+1)
 	}
