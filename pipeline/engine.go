@@ -309,7 +309,7 @@ func (p *Pipeline) placeHeld(ids []string) {
 		return
 	}
 	for _, id := range ids {
-		p.later.add(id, p.now())
+		p.later.add(id, p.now(), p.shown+1)
 	}
 }
 

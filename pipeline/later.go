@@ -11,8 +11,9 @@ type later struct {
 }
 
 type dueFile struct {
-	id  string
-	due time.Time
+	id    string
+	due   time.Time
+	batch int64 // the first that may have changed the job, by number
 }
 
 // Bounds of putting off: for how long, and how many files are written in one pass of the engine.
@@ -21,12 +22,22 @@ const (
 	laterPass = 200
 )
 
-func (l *later) add(id string, now time.Time) {
+func (l *later) add(id string, now time.Time, batch int64) {
 	if l.ids == nil {
 		l.ids = map[string]struct{}{}
 	}
 	l.ids[id] = struct{}{}
-	l.queue = append(l.queue, dueFile{id, now.Add(laterFor)})
+	l.queue = append(l.queue, dueFile{id, now.Add(laterFor), batch})
+}
+
+// oldest is the batch of the file that has been put off for longest, and false where none is.
+func (l *later) oldest() (batch int64, ok bool) {
+	for ; len(l.queue) > 0; l.queue = l.queue[1:] {
+		if _, wanted := l.ids[l.queue[0].id]; wanted {
+			return l.queue[0].batch, true
+		}
+	}
+	return 0, false
 }
 
 // drop forgets a job whose files are in place.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,7 @@ func (p *Pipeline) marker(from int64) string {
 
 func (p *Pipeline) beginProjection(from, to int64) error {
 	path, text := p.marker(from), strconv.AppendInt(nil, to, 10)
-	p.markers = append(p.markers, path)
+	p.markers, p.batches = append(p.markers, path), p.batches+1
 	err := os.WriteFile(path, text, 0o600)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -51,24 +52,26 @@ func (p *Pipeline) projecting() ([]fs.DirEntry, error) {
 
 // endProjection withdraws the marker of a batch that was not appended.
 func (p *Pipeline) endProjection(from int64) error {
-	p.markers = p.markers[:len(p.markers)-1]
+	p.markers, p.batches = p.markers[:len(p.markers)-1], p.batches-1
 	return os.Remove(p.marker(from))
 }
 
-// projected removes the markers of the batches whose files are in place.
+// projected removes the markers of the batches whose files are in place: all, or where some files are put off, those before the batch
+// with the oldest of them. In a loop that always has work some are put off at all times.
 func (p *Pipeline) projected() {
-	if len(p.later.ids) > 0 {
-		return // some of them are put off
-	}
 	if p.misplaced {
 		p.markers, p.misplaced = nil, false // they stay for whoever comes when this process is gone
 	}
-	for _, m := range p.markers {
+	done := len(p.markers)
+	if batch, waits := p.later.oldest(); waits {
+		done = max(0, done-int(p.batches-batch)-1)
+	}
+	for _, m := range p.markers[:done] {
 		if err := os.Remove(m); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			p.warn("%v", err)
 		}
 	}
-	p.markers = p.markers[:0]
+	p.markers, p.shown = slices.Delete(p.markers, 0, done), p.batches
 }
 
 // reproject lists the jobs whose process died before their files were in place, and the markers that say so.

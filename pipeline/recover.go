@@ -266,7 +266,7 @@ func (p *Pipeline) projectAdmitted(out []outcome) {
 			continue
 		}
 		if p.later.on && o.row.Zone == "approved" {
-			p.later.add(o.id, p.now())
+			p.later.add(o.id, p.now(), p.shown+1)
 			continue
 		}
 		if err := p.placeJob(o.row, o.job); err != nil {

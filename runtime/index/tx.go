@@ -17,6 +17,7 @@ type Tx struct {
 	db    *DB
 	cache *rowCache
 	dirty []*entry // to be written, in the order in which they were changed first
+	over  []*entry // that were written as over: no event is likely to follow
 
 	tallies map[population]*tally
 	members map[string]*memberTally // by mission
@@ -48,6 +49,14 @@ type rowCache struct {
 }
 
 func (c *rowCache) keep(e *entry) { c.rows[e.row.ID], c.seqs[e.row.Seq] = e, e }
+
+// drop forgets a row, where it is the one that is kept.
+func (c *rowCache) drop(e *entry) {
+	if c.rows[e.row.ID] == e {
+		delete(c.rows, e.row.ID)
+		delete(c.seqs, e.row.Seq)
+	}
+}
 
 // cacheRows bounds a rowCache; a row takes about a kilobyte.
 const cacheRows = 8192
@@ -114,6 +123,9 @@ func (tx *Tx) Commit() error {
 		return errors.Join(tx.fail(err), tx.Rollback())
 	}
 	tx.cache.position = tx.position
+	for _, e := range tx.over {
+		tx.cache.drop(e)
+	}
 	tx.end(tx.cache)
 	return nil
 }
@@ -193,6 +205,9 @@ func (tx *Tx) flushRows() error {
 		if err := tx.write(e); err != nil {
 			tx.dirty = tx.dirty[i:]
 			return tx.fail(fmt.Errorf("job %s: %w", e.row.ID, err))
+		}
+		if e.row.Status.Final() {
+			tx.over = append(tx.over, e)
 		}
 	}
 	tx.dirty = tx.dirty[:0]
