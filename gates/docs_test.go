@@ -3,6 +3,7 @@ package gates_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,29 @@ func TestReasonsAreDocumented(t *testing.T) {
 	}
 	if len(got) != len(gates.Reasons) {
 		t.Errorf("the document has %d rows, the program %d", len(got), len(gates.Reasons))
+	}
+}
+
+// TestWaivableIsDocumented compares the table of what can be waived with that of the document.
+func TestWaivableIsDocumented(t *testing.T) {
+	_, section, ok := strings.Cut(document(t), "\n## Waivers\n")
+	if !ok {
+		t.Fatal("docs/GATES.md has no such section")
+	}
+	var got, want []string
+	for line := range strings.Lines(section) {
+		if strings.HasPrefix(line, "| `") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	for _, w := range gates.Waivable {
+		want = append(want, fmt.Sprintf("| `%s` | `%s` | %s |", w.Code, w.Where, w.Why))
+		if i := slices.IndexFunc(gates.Reasons, func(r gates.ReasonInfo) bool { return r.Code == w.Code }); i < 0 || gates.Reasons[i].Level != "hard" {
+			t.Errorf("%s is no hard reason", w.Code)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("documented %q, want %q", got, want)
 	}
 }
 

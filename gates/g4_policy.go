@@ -1,10 +1,12 @@
 package gates
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/gates/secrets"
+	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/schemas"
 )
 
@@ -59,21 +61,38 @@ func (e *evaluation) closer(v *verdict, credential, marker bool) {
 }
 
 func (e *evaluation) credentials(v *verdict, t text) {
-	found := secrets.Find([]byte(t.value))
-	for _, f := range found {
+	for _, c := range credentialsIn(t) {
 		e.secrets = true
-		v.add(CodeCredential, t.pointer, "the text has a credential (%s)", f.Format)
+		if e.in.Waivers.Hold(CodeCredential, t.pointer, c.Text) {
+			v.addLevel(setting{level: job.Advisory}, CodeCredential, t.pointer, "waived by an operator: "+c.message)
+			continue
+		}
+		v.add(CodeCredential, t.pointer, "%s", c.message)
 	}
-	if len(found) > 0 || t.name {
-		return
+}
+
+// credential is one that was found in a text, with the message about it.
+type credential struct {
+	secrets.Value
+	message string
+}
+
+// credentialsIn returns the credentials in a text of a proposal, by what it is and by what stands around it.
+func credentialsIn(t text) (list []credential) {
+	for _, c := range secrets.Values(t.value) {
+		list = append(list, credential{c, fmt.Sprintf("the text has a credential (%s)", c.Format)})
+	}
+	if len(list) > 0 || t.name {
+		return list
 	}
 	if secrets.IsMember(t.member, t.value) {
-		e.secrets = true
-		v.add(CodeCredential, t.pointer, "the value of %q looks like a credential (%s)", clip(t.member, 80), secrets.FormatAssignment)
-	} else if _, format, ok := secrets.IsArgument(t.before, t.value); ok {
-		e.secrets = true
-		v.add(CodeCredential, t.pointer, "the argument looks like a credential (%s)", format)
+		return []credential{{secrets.Value{Format: secrets.FormatAssignment, Text: t.value},
+			fmt.Sprintf("the value of %q looks like a credential (%s)", clip(t.member, 80), secrets.FormatAssignment)}}
 	}
+	if start, format, ok := secrets.IsArgument(t.before, t.value); ok {
+		return []credential{{secrets.Value{Format: format, Text: t.value[start:]}, fmt.Sprintf("the argument looks like a credential (%s)", format)}}
+	}
+	return nil
 }
 
 // rawCredentials looks through what could not be parsed, so that nobody prints or commits it unawares.

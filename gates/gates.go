@@ -37,6 +37,7 @@ type Input struct {
 	FileType  FileType
 	Raw       []byte     // what could not be parsed, to be looked through for credentials; without it, messages quote nothing
 	Signature *Signature // where there is one and Intake.Provenance.Signer does not name the signer already
+	Waivers   *Waivers   // what an operator has overruled of this job; nil is nothing
 	Facts     Facts
 }
 

@@ -137,7 +137,7 @@ func (p *Pipeline) storeCandidates(cands []*candidate) ([]ledger.Ref, error) {
 	docs := make([][]byte, 0, 2*len(cands))
 	claimed := false
 	for _, c := range cands {
-		if err := p.keepPrivate(c); err != nil {
+		if err := p.keepPrivate(c, false); err != nil {
 			return nil, err
 		}
 		docs = append(docs, c.intakeDoc, c.reportDoc)
@@ -219,6 +219,9 @@ func (b *batch) enter(r *rules.Rules, c *candidate, intake, report ledger.Ref) (
 		if err := b.retire(c); err != nil {
 			return outcome{}, err
 		}
+	}
+	if err := b.p.keepPrivate(c, true); err != nil {
+		return outcome{}, err
 	}
 	b.jobEvent("source:"+j.Source, job.ProposalReceived, j.ID, trace, "inbox", received(r, c, j, intake), &intake)
 	b.jobEvent("gate", job.GatesReported, j.ID, trace, "inbox", gated(rep, report), &report)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/kind"
@@ -28,6 +29,11 @@ type Review struct {
 	Overridable    bool
 	Unknown        bool         // blocked because the outcome of an attempt is not known
 	Places         []kind.Place // the files and folders that it names, by their absolute paths
+	Findings       []Waivable   // what the gates refuse and an operator could waive, or why not
+	Waives         []Waivable   // what of that is to be waived
+	Gone           error        // why there are none: the original of the proposal is not there
+
+	waiving *waiving
 }
 
 // Pending returns the blocked jobs for review.
@@ -50,8 +56,12 @@ func (p *Pipeline) Pending(ctx context.Context, ids []string) ([]Review, error) 
 			return nil, err
 		}
 		var rep job.Report
+		var findings []Waivable
+		var gone error
 		err = p.view(ctx, func(x *index.Reader) (err error) {
-			rep, _, err = p.regate(ctx, x, r, row)
+			if rep, _, err = p.regate(ctx, x, r, row); err == nil {
+				findings, gone, err = p.findings(x, row)
+			}
 			return err
 		})
 		if err != nil {
@@ -69,7 +79,7 @@ func (p *Pipeline) Pending(ctx context.Context, ids []string) ([]Review, error) 
 		}
 		list = append(list, Review{Job: j, Proposal: proposal, Report: rep, DocumentSHA256: row.Intake.SHA256,
 			Overridable: rep.Approved() || rep.Overridable(), Unknown: row.ErrorCode == codeOutcomeUnknown,
-			Places: places(r, c.value)})
+			Places: places(r, c.value), Findings: findings, Gone: gone})
 	}
 	return list, nil
 }
@@ -120,7 +130,15 @@ func (p *Pipeline) Approve(ctx context.Context, reviews []Review, d Decision, em
 		return err
 	}
 	for _, review := range reviews {
-		id := review.Job.ID
+		id, w := review.Job.ID, review.waiving
+		if w != nil {
+			if strings.TrimSpace(d.Reason) == "" {
+				return &WaiverError{id, "a waiver needs a reason", nil}
+			}
+			if err := p.keepSalt(id, w); err != nil {
+				return err
+			}
+		}
 		var line GateLine
 		err := p.transact(ctx, func(b *batch) error {
 			if err := b.configured(r); err != nil {
@@ -133,7 +151,11 @@ func (p *Pipeline) Approve(ctx context.Context, reviews []Review, d Decision, em
 			if row.Intake.SHA256 != review.DocumentSHA256 {
 				return &StateError{ID: id, Status: "another document", Want: "the one that was reviewed is gone", Way: "sheratan why " + id}
 			}
-			rep, doc, err := p.regate(ctx, b.tx, r, row)
+			c, err := p.gateableWith(b.tx, row, w)
+			if err != nil {
+				return err
+			}
+			rep, doc, err := p.regateAs(ctx, b.tx, r, row, c)
 			if err != nil {
 				return err
 			}
@@ -144,7 +166,10 @@ func (p *Pipeline) Approve(ctx context.Context, reviews []Review, d Decision, em
 			if err != nil {
 				return err
 			}
-			actor := p.opts.Actor
+			actor, d := p.opts.Actor, d
+			if w != nil {
+				d = b.waived(row, c, w, d)
+			}
 			b.jobEvent(actor, job.GatesReported, id, row.TraceID, row.Zone, gated(rep, refs[0]), &refs[0])
 			b.jobEvent(actor, job.OperatorApproved, id, row.TraceID, row.Zone, ledger.Decided{
 				Document: row.Intake.SHA256, Report: refs[0].SHA256, Reason: d.text(), TTY: d.TTY}, nil)

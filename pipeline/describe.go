@@ -65,6 +65,10 @@ func Describe(ev ledger.Event) string {
 		var m ledger.Patched
 		_ = ev.DecodeMeta(&m)
 		return fmt.Sprintf("changed as the auditor suggests: document %.12s was %.12s", ev.ArtifactSHA256, m.Before)
+	case job.FindingWaived:
+		var m ledger.Waived
+		_ = ev.DecodeMeta(&m)
+		return fmt.Sprintf("waived %s (%s) at %s, finding %.12s of document %.12s%s", m.Code, m.Format, m.Pointer, m.Finding, m.Document, because(m.Reason))
 	case job.OperatorApproved, job.OperatorRejected:
 		var m ledger.Decided
 		_ = ev.DecodeMeta(&m)

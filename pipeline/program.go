@@ -40,18 +40,18 @@ func sameProgram(list []job.GateReport, path, sha256 string) error {
 }
 
 // bindProgram gives a job whose program lies in a root the reports of the gates that allowed it, by which resolve knows that the
-// file is still the same. Other jobs do not need them.
-func (p *Pipeline) bindProgram(ctx context.Context, j *job.Job, row indexRow) error {
+// file is still the same. Other jobs do not need them. The command line of a job with waivers is not known here.
+func (p *Pipeline) bindProgram(ctx context.Context, a *attempt, row indexRow) error {
 	r, err := p.Rules(ctx)
 	if err != nil || !r.Gates.InRoots() {
 		return err
 	}
-	argv, ok := argvOf(j.Payload)
-	if !ok || !r.Gates.Exec(argv).InRoot {
+	argv, ok := argvOf(a.job.Payload)
+	if !ok || len(a.waivers) == 0 && !r.Gates.Exec(argv).InRoot {
 		return nil
 	}
 	rep, err := p.loadReport(row)
-	j.GateDecisions = rep.Gates
+	a.job.GateDecisions = rep.Gates
 	return err
 }
 

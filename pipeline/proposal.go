@@ -32,6 +32,7 @@ type candidate struct {
 	recovered bool     // from a claim that an earlier process left behind
 	broken    error    // why it cannot be processed: it is blocked with PIPELINE_ERROR
 	retired   []string // jobs that ended with the one that it revises
+	waivers   *gates.Waivers
 
 	payloadSHA256 string
 	facts         gates.Facts
@@ -141,12 +142,13 @@ func (c *candidate) evaluate(ctx context.Context, r *rules.Rules) job.Report {
 		Raw:       c.raw,
 		FileType:  c.fileType,
 		Signature: c.signature,
+		Waivers:   c.waivers,
 		Facts:     c.facts,
 	})
 }
 
-// redact replaces the credentials in the intake, and keeps the original for .sheratan/private. What is redacted can never
-// run: credentials are a hard reason. found is what the gates said; where they failed it is looked for here.
+// redact replaces the credentials in the intake, and keeps the original for .sheratan/private. What is redacted does not
+// run: credentials are a hard reason, and where an operator waives them the original is what runs. found is what the gates said; where they failed it is looked for here.
 func (c *candidate) redact(found bool) error {
 	redacted, n, err := redactJSON(c.intake.Proposal)
 	if err != nil {

@@ -168,11 +168,18 @@ func (b *batch) attempt(id string) (*attempt, error) {
 	}
 	j := newJob(in, prop, row)
 	fillState(&j, row)
-	if err := b.p.bindProgram(context.Background(), &j, row); err != nil {
+	a := &attempt{row: row, job: j, number: row.Attempt, queued: b.now}
+	if in.Redacted {
+		if a.waivers, err = waiversOf(b.tx, row); err != nil {
+			return nil, err
+		}
+		a.intake = in
+	}
+	if err := b.p.bindProgram(context.Background(), a, row); err != nil {
 		return nil, err
 	}
-	inputs, err := b.inputs(j)
-	return &attempt{row: row, job: j, inputs: inputs, number: row.Attempt, queued: b.now}, err
+	a.inputs, err = b.inputs(j)
+	return a, err
 }
 
 // rows returns the rows of attempts as they are now.

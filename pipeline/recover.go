@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"os"
 
 	"github.com/sheratan/sheratan/hosts/agent"
@@ -281,16 +280,4 @@ func (p *Pipeline) projectAdmitted(out []outcome) {
 		p.misplaced = true
 	}
 	p.placeAll(again)
-}
-
-// keepPrivate stores the original of a document that was redacted outside git, readable to its owner only.
-func (p *Pipeline) keepPrivate(c *candidate) error {
-	if c.private == nil {
-		return nil
-	}
-	err := durable.WriteFile(p.ws.PrivateDocument(c.intake.JobID), c.private, 0o600)
-	if err != nil {
-		return errors.Join(errors.New(c.intake.JobID+": private document"), err)
-	}
-	return nil
 }

@@ -12,7 +12,7 @@ import (
 
 // regate runs the gates over a stored intake under r, and returns the report with its document.
 func (p *Pipeline) regate(ctx context.Context, k known, r *rules.Rules, row indexRow) (job.Report, []byte, error) {
-	c, err := p.stored(row)
+	c, err := p.gateable(k, row)
 	if err != nil {
 		return job.Report{}, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/sheratan/sheratan/hosts/agent"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/pipeline/rules"
+	"github.com/sheratan/sheratan/runtime/ledger"
 	"github.com/sheratan/sheratan/runtime/workspace"
 )
 
@@ -40,7 +41,9 @@ type runner struct {
 type attempt struct {
 	row     indexRow
 	job     job.Job
-	inputs  []input // what its dependencies left, and what of that was read
+	intake  job.Intake      // as it is stored, where there are
+	waivers []ledger.Waived // findings that an operator has overruled
+	inputs  []input         // what its dependencies left, and what of that was read
 	deps    []agent.Dependency
 	number  int
 	turn    int // among the jobs of its priority that wait for a slot of this process
@@ -160,7 +163,11 @@ func (r *runner) work(ctx context.Context, slot *workspace.Slot) {
 		by.users++
 		r.mu.Unlock()
 		if on, err := by.get(); err == nil {
-			a.result = on.Attempt(run, a.job, a.number, a.deps...)
+			if j, err := r.p.executable(a); err == nil {
+				a.result = on.Attempt(run, j, a.number, a.deps...)
+			} else {
+				a.result = r.p.notExecutable(a, err)
+			}
 		} else {
 			a.result = job.Result{JobID: a.row.ID, Attempt: a.number, Status: job.StatusFailed, Error: err.Error(),
 				ErrorCode: agent.CodeHost, Retryable: true, NotStarted: true}

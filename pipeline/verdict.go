@@ -264,11 +264,11 @@ func (b *batch) reread(v *verdict) (err error) {
 
 // approveStored approves a job that is already in the ledger.
 func (b *batch) approveStored(r *rules.Rules, row indexRow, basis string) error {
-	in, prop, err := b.p.loadIntake(row)
+	c, err := b.p.gateable(b.tx, row)
 	if err != nil {
 		return err
 	}
-	return b.approve(r, job.New(in, prop), prop, row.TraceID, basis, row.Intake)
+	return b.approve(r, job.New(c.intake, c.proposal), c.proposal, row.TraceID, basis, row.Intake)
 }
 
 // gateReceived gates jobs that were received and got no further, because the end of their batch was lost in a crash.

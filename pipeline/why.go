@@ -293,5 +293,12 @@ func (p *Pipeline) unblock(row indexRow, rep job.Report) []string {
 			}
 		}
 	}
+	switch p.waivable(row, rep) {
+	case 0:
+	case 1:
+		list = append(list, "sheratan approve "+row.ID+" --waive "+gates.CodeCredential+" --reason TEXT")
+	default:
+		list = append(list, "sheratan approve "+row.ID) // which lists them
+	}
 	return append(list, "sheratan revise "+row.ID, "sheratan reject "+row.ID)
 }

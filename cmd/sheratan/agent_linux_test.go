@@ -267,3 +267,37 @@ func TestRootAsOperator(t *testing.T) {
 		t.Errorf("nothing was looked at:\n%s", out)
 	}
 }
+
+// TestAgentWaivesNothing: an agent with a user of its own neither waives what the gates found in its proposal nor reads the original, and
+// where the operator waives it the agent's copies do not have it.
+func TestAgentWaivesNothing(t *testing.T) {
+	const secret = "ghp_Zq8vN3xK7mW2pL9tR4yB6cD1fG5hJ0sAvXeT"
+	h := newHousehold(t, "nobody")
+	file := h.ws + "/config/sheratan.json"
+	text := strings.Replace(string(readFile(t, file)), `"exec": [`, `"exec": [ {"program": "echo", "args": ["..."], "decision": "allow"},`, 1)
+	text = strings.Replace(text, `"scripts": false`, `"scripts": true`, 1)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.propose("nobody", "key", `{"kind": "exec", "params": {"argv": ["echo", "token", "`+secret+`"]}}`)
+	h.must("daemon", 3, "sheratan", "gate")
+	waive := []string{"sheratan", "approve", "key", "--waive", "CREDENTIAL", "--reason", "it is mine"}
+	if out, code := h.as("nobody", waive...); code == 0 || strings.Contains(out, "approved") {
+		t.Fatalf("the agent waived it: exit %d, %s", code, out)
+	}
+	for _, path := range []string{"key.json", "key.salt"} {
+		if out, code := h.as("nobody", "cat", h.ws+"/runtime/.sheratan/private/"+path); code == 0 {
+			t.Errorf("the agent reads %s: %s", path, out)
+		}
+	}
+	h.must("daemon", 0, append([]string{"sheratan"}, waive[1:]...)...)
+	h.must("daemon", 0, "sheratan", "tick")
+	for _, command := range []string{"why", "logs"} {
+		if out := h.must("nobody", 0, "sheratan", command, "key"); strings.Contains(out, secret) || !strings.Contains(out, "waived") {
+			t.Errorf("%s:\n%s", command, out)
+		}
+	}
+	if out, code := h.as("nobody", "grep", "-rl", secret, h.ws+"/runtime/outbox"); code == 0 {
+		t.Errorf("the agent finds it in %s", out)
+	}
+}

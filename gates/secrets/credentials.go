@@ -190,11 +190,28 @@ const noArgument = "\x1f"
 // Redact replaces every credential in s by [redacted FORMAT], and returns how many there were. It looks again at what it
 // made, because what stood beside a credential may be recognised only when that is gone.
 func Redact(s string) (string, int) {
-	n := 0
+	s, n := peel(s, func(string, Finding) {})
+	return s, n
+}
+
+// Value is a credential itself, for those who have to compare it or keep it out of texts.
+type Value struct{ Format, Text string }
+
+// Values returns the credentials that Redact takes out of s.
+func Values(s string) (list []Value) {
+	peel(s, func(text string, f Finding) { list = append(list, Value{f.Format, text[f.Start:f.End]}) })
+	return list
+}
+
+// peel is Redact, and tells what it takes out of which text.
+func peel(s string, out func(text string, f Finding)) (clean string, n int) {
 	for range 4 {
 		found := Find([]byte(s))
 		if len(found) == 0 {
 			break
+		}
+		for _, f := range found {
+			out(s, f)
 		}
 		n += len(found)
 		s = replace(s, found)

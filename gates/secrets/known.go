@@ -12,23 +12,42 @@ import (
 // FormatNamed is the format of a value that the operator's config or environment names as secret.
 const FormatNamed = "named-secret"
 
+// FormatWaived is the format of a credential that an operator has allowed one job to have.
+const FormatWaived = "waived"
+
 // leastKnown is how long a value has to be to be looked for: a shorter one would be found everywhere.
 const leastKnown = 8
+
+// LeastWaived is leastKnown for values that an operator has waived: they are looked for in what one job leaves, and nowhere else.
+const LeastWaived = 4
 
 // Known are values that are known to be secret. It looks for them in every clothing: as they are, reversed, folded over lines, in UTF-16 and
 // UTF-32, as escapes of JSON and of URLs, in hexadecimal digits and in base64 at any offset, up to viewDepth of these inside one another. nil
 // knows none. It may be used by many goroutines.
 type Known struct {
 	values [][]byte // and each reversed, and without white space
+	format string
 	least  int
 	spaced bool // there is a space in one
 }
 
 // NewKnown returns what looks for these values. Short ones are left out.
-func NewKnown(values []string) *Known {
-	k := &Known{}
+func NewKnown(values []string) *Known { return newKnown(FormatNamed, leastKnown, values) }
+
+// NewWaived is NewKnown for values that an operator has waived. They are looked for without the characters that nobody sees as well.
+func NewWaived(values []string) *Known {
 	for _, v := range values {
-		if len(v) < leastKnown {
+		if seen, _ := visible([]byte(v)); seen != nil {
+			values = append(slices.Clip(values), string(seen))
+		}
+	}
+	return newKnown(FormatWaived, LeastWaived, values)
+}
+
+func newKnown(format string, shortest int, values []string) *Known {
+	k := &Known{format: format}
+	for _, v := range values {
+		if len(v) < shortest {
 			continue
 		}
 		k.spaced = k.spaced || strings.Contains(v, " ")
@@ -36,7 +55,7 @@ func NewKnown(values []string) *Known {
 			back := []byte(one)
 			slices.Reverse(back)
 			for _, one := range [][]byte{[]byte(one), back} {
-				if len(one) < leastKnown || slices.ContainsFunc(k.values, func(x []byte) bool { return bytes.Equal(x, one) }) {
+				if len(one) < shortest || slices.ContainsFunc(k.values, func(x []byte) bool { return bytes.Equal(x, one) }) {
 					continue
 				}
 				k.values = append(k.values, one)
@@ -105,7 +124,7 @@ func (k *Known) find(v view, depth int, found []Finding) []Finding {
 			}
 			at += i + len(value)
 			start, end := v.span(at-len(value), at)
-			found = append(found, Finding{FormatNamed, start, end})
+			found = append(found, Finding{k.format, start, end})
 		}
 	}
 	if depth == 0 {

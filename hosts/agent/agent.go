@@ -106,6 +106,7 @@ func (a *Agent) Attempt(ctx context.Context, j job.Job, attempt int, deps ...Dep
 			err = failed(CodePanic, false, "the agent failed: %v", p)
 		}
 		a.conclude(&res, err, start)
+		hidingOf(j).result(&res)
 		if !res.NotStarted {
 			a.settle(j, &res)
 			return
@@ -174,7 +175,7 @@ func (a *Agent) execute(ctx context.Context, j job.Job, deps []Dependency, res *
 	case kind.LLM:
 		return a.llm(ctx, j, p, deps, timeout, res)
 	case kind.FileRead, kind.FileList, kind.FileWrite, kind.FileEdit, kind.FilePatch:
-		return a.collect(ctx, j, "", "", res, a.files(ctx, j.ID, p, timeout, res))
+		return a.collect(ctx, j, "", "", res, a.files(ctx, j, p, timeout, res))
 	}
 	return failed(CodeRefused, false, "kind %q is not executed by this host", j.Payload.Kind)
 }
@@ -250,7 +251,7 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 			return unlessFault(err, CodeRefused, false)
 		}
 	}
-	stdout, stderr, err := a.captures(id, res.Attempt, p.limit)
+	stdout, stderr, err := a.captures(j, res.Attempt, p.limit)
 	if err != nil {
 		return hostFault("output: %v", err)
 	}

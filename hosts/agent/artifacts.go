@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -37,6 +38,7 @@ type collection struct {
 	left   int64  // bytes that may still be copied
 	kept   []job.Artifact
 	seen   map[string]bool
+	hides  *hiding
 }
 
 // collect keeps the outputs that a job declared: of each, what is in its private folder, which is all that a confined job can
@@ -67,7 +69,7 @@ func (a *Agent) collect(ctx context.Context, j job.Job, private, cwd string, res
 		defer own.Close()
 		places = []place{{own, own.Paths()[0]}, places[0]}
 	}
-	c := &collection{a: a, places: places, dir: a.opt.Artifacts(j.ID, res.Attempt), left: a.opt.ArtifactBytes, seen: map[string]bool{}}
+	c := &collection{a: a, places: places, dir: a.opt.Artifacts(j.ID, res.Attempt), left: a.opt.ArtifactBytes, seen: map[string]bool{}, hides: hidingOf(j)}
 	if err := os.RemoveAll(c.dir); err != nil { // what a crash left of an attempt of that number
 		return worse(fail, failed(CodeArtifact, true, "artifacts: %v", err))
 	}
@@ -164,12 +166,17 @@ func (c *collection) file(from place, name string) (bool, *failure) {
 		return false, outputFailure(name, err)
 	}
 	defer in.Close()
+	if c.hides.text(name) != name {
+		return false, failed(CodeArtifact, false, "output %q: its name has what an operator has waived for this job only", name)
+	}
 	if n := c.a.opt.ArtifactCount; n > 0 && len(c.kept) >= n {
 		return false, c.tooMany()
 	}
 	kept := job.Artifact{Name: name}
 	to := filepath.Join(c.dir, filepath.FromSlash(name))
-	if kept.Bytes, kept.SHA256, err = c.copy(in, to); err != nil {
+	if kept.Bytes, kept.SHA256, err = c.copy(in, to); errors.Is(err, errUnsearched) {
+		return false, failed(CodeArtifactLarge, false, "output %q: %v", name, err)
+	} else if err != nil {
 		return false, failed(CodeArtifact, true, "output %q: %v", name, err)
 	}
 	if c.a.opt.ArtifactBytes > 0 {
@@ -198,8 +205,15 @@ func (c *collection) copy(in *os.File, to string) (n int64, sum string, err erro
 		return 0, "", err
 	}
 	var from io.Reader = in
+	if c.hides != nil {
+		clean, err := c.hides.file(in)
+		if err != nil {
+			return 0, "", errors.Join(err, out.Close())
+		}
+		from = bytes.NewReader(clean)
+	}
 	if c.a.opt.ArtifactBytes > 0 {
-		from = io.LimitReader(in, c.left+1)
+		from = io.LimitReader(from, c.left+1)
 	}
 	h := sha256.New()
 	n, err = io.Copy(io.MultiWriter(out, h), from)

@@ -45,7 +45,7 @@ func (a *Agent) llm(ctx context.Context, j job.Job, p kind.LLM, deps []Dependenc
 		return hostFault("work folder: %v", err)
 	}
 	defer a.folders.give(folder)
-	stdout, stderr, err := a.captures(j.ID, res.Attempt, a.opt.Limit)
+	stdout, stderr, err := a.captures(j, res.Attempt, a.opt.Limit)
 	if err != nil {
 		return hostFault("output: %v", err)
 	}

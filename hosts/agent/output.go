@@ -20,13 +20,18 @@ const headBytes = textBytes + 1<<10
 
 // captures makes sure that what an attempt writes can be kept: that there is a folder for it, and room, and as many files as
 // it takes. The error is the machine's, and nothing has to begin for it. Give the spares back in the end.
-func (a *Agent) captures(id string, attempt int, limit int64) (stdout, stderr *sandbox.Capture, err error) {
-	outPath, errPath := a.opt.Output(id, attempt)
+func (a *Agent) captures(j job.Job, attempt int, limit int64) (stdout, stderr *sandbox.Capture, err error) {
+	outPath, errPath := a.opt.Output(j.ID, attempt)
 	if err := roomFor(filepath.Dir(outPath)); err != nil {
 		return nil, nil, err
 	}
 	stdout = &sandbox.Capture{Path: outPath, Limit: limit, HeadLimit: headBytes}
 	stderr = &sandbox.Capture{Path: errPath, Limit: limit, HeadLimit: headBytes}
+	if h := hidingOf(j); h != nil {
+		for _, c := range []*sandbox.Capture{stdout, stderr} {
+			c.Limit, c.Clean = min(limit, hiddenBytes), h.kept
+		}
+	}
 	return stdout, stderr, a.spares.take(filepath.Dir(outPath), stdout, stderr)
 }
 

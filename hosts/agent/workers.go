@@ -42,7 +42,7 @@ type workerProcess struct {
 	forget func() // that it is ours
 }
 
-func (a *Agent) files(ctx context.Context, id string, params any, timeout time.Duration, res *job.Result) *failure {
+func (a *Agent) files(ctx context.Context, j job.Job, params any, timeout time.Duration, res *job.Result) *failure {
 	req := request{Limit: a.opt.Limit}
 	writes := false
 	switch p := params.(type) {
@@ -68,9 +68,9 @@ func (a *Agent) files(ctx context.Context, id string, params any, timeout time.D
 	if err != nil {
 		return unlessFault(fmt.Errorf("worker: %w", err), CodeWorker, true)
 	}
-	stdout, stderr, err := a.captures(id, res.Attempt, a.opt.Limit)
+	stdout, stderr, err := a.captures(j, res.Attempt, a.opt.Limit)
 	if err == nil && writes {
-		if err = a.mark(id, res.Attempt); err != nil {
+		if err = a.mark(j.ID, res.Attempt); err != nil {
 			a.spares.give(stdout, stderr)
 		}
 	}

@@ -24,6 +24,9 @@ type Capture struct {
 	// Ready gives the file Path a name and returns it, where it was made before it was known to be needed. Where it fails, or
 	// is nil, the file is made when there is something to write.
 	Ready func(path string) (*os.File, error)
+	// Clean makes what is to be kept of what was written, cut off at Limit or not. With it nothing is in the file before Close; nil keeps it as
+	// it is.
+	Clean func(kept []byte, cut bool) []byte
 
 	Head  []byte // the beginning
 	Bytes int64  // written by the process
@@ -32,6 +35,7 @@ type Capture struct {
 
 	file *os.File
 	hash hash.Hash
+	held []byte // with Clean, what is to be kept
 }
 
 // Write takes over p.
@@ -48,12 +52,23 @@ func (c *Capture) Write(p []byte) (int, error) {
 	if len(p) == 0 || c.Err != nil {
 		return n, nil
 	}
+	if c.Clean != nil {
+		c.held = append(c.held, p...)
+		c.Kept += int64(len(p))
+		return n, nil
+	}
+	c.keep(p)
+	return n, nil
+}
+
+// keep writes p to the file, which has room for it.
+func (c *Capture) keep(p []byte) {
 	if room := c.HeadLimit - len(c.Head); room > 0 {
 		c.Head = append(c.Head, p[:min(room, len(p))]...)
 	}
 	if c.file == nil {
 		if c.file, c.Err = c.create(); c.Err != nil {
-			return n, nil
+			return
 		}
 		c.hash = sha256.New()
 	}
@@ -61,7 +76,19 @@ func (c *Capture) Write(p []byte) (int, error) {
 	kept, c.Err = c.file.Write(p)
 	c.hash.Write(p[:kept])
 	c.Kept += int64(kept)
-	return n, nil
+}
+
+// settle writes what was held back until now. Where nothing was cut off, the stream counts as one that had no more than that.
+func (c *Capture) settle() {
+	cut := c.Truncated()
+	clean := c.Clean(c.held, cut)
+	c.held, c.Clean, c.Kept = nil, nil, 0
+	if len(clean) > 0 {
+		c.keep(clean)
+	}
+	if c.Bytes = max(c.Bytes, c.Kept+1); !cut {
+		c.Bytes = c.Kept
+	}
 }
 
 // create replaces what an earlier attempt left at the path.
@@ -84,6 +111,9 @@ func (c *Capture) create() (*os.File, error) {
 
 // Close ends the capture; with sync, what was kept is on disk afterwards.
 func (c *Capture) Close(sync bool) error {
+	if c.Clean != nil && len(c.held) > 0 {
+		c.settle()
+	}
 	if c.file == nil {
 		return c.Err
 	}

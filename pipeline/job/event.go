@@ -15,6 +15,7 @@ const (
 	AuditReported     EventName = "AUDIT_REPORTED"
 	AuditFailed       EventName = "AUDIT_FAILED"
 	JobPatched        EventName = "JOB_PATCHED"
+	FindingWaived     EventName = "FINDING_WAIVED"
 	OperatorApproved  EventName = "OPERATOR_APPROVED"
 	OperatorRejected  EventName = "OPERATOR_REJECTED"
 	JobRevised        EventName = "JOB_REVISED"
@@ -79,6 +80,7 @@ var Transitions = []Transition{
 	{AuditReported, []Status{StatusQuarantined}, ""},
 	{AuditFailed, []Status{StatusQuarantined}, ""},
 	{JobPatched, []Status{StatusQuarantined}, ""},
+	{FindingWaived, []Status{StatusQuarantined}, ""},
 	{OperatorApproved, []Status{StatusQuarantined}, ""},
 	{OperatorRejected, []Status{StatusQuarantined}, StatusCancelled},
 	{JobRevised, []Status{StatusQuarantined, StatusFailed, StatusCancelled}, ""},

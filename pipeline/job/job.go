@@ -83,6 +83,9 @@ type Job struct {
 	Provenance           Provenance `json:"provenance"`
 	CreatedAt            string     `json:"created_at"`
 
+	// Hidden are values that nothing may repeat which the job leaves. They are in no document.
+	Hidden []string `json:"-"`
+
 	State
 }
 

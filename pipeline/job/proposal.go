@@ -72,5 +72,5 @@ type Intake struct {
 	Key        string          `json:"inherited_key,omitempty"` // of the job that this one revises
 	Proposal   json.RawMessage `json:"proposal,omitempty"`
 	Raw        *Raw            `json:"raw,omitempty"`
-	Redacted   bool            `json:"redacted,omitempty"` // credentials were taken out of Proposal: it can never run
+	Redacted   bool            `json:"redacted,omitempty"` // credentials were taken out of Proposal: this is not what would run
 }

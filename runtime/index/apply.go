@@ -166,7 +166,7 @@ func (tx *Tx) applyJob(ev *ledger.Event, at time.Time, docs DocReader) (int64, e
 // once the row is in place.
 func (tx *Tx) transition(row *Row, from job.Status, ev *ledger.Event, at time.Time) ([]func(*entry) error, error) {
 	switch ev.Event {
-	case job.GatesReported, job.JobApproved, job.JobBlocked, job.OperatorApproved, job.OperatorRejected, job.JobRevised:
+	case job.GatesReported, job.JobApproved, job.JobBlocked, job.FindingWaived, job.OperatorApproved, job.OperatorRejected, job.JobRevised:
 		return tx.judge(row, from, ev, at)
 	case job.AuditRequested, job.AuditReported, job.AuditFailed:
 		return nil, tx.audit(row, ev, at)

@@ -54,7 +54,7 @@ func tables(t *testing.T, heading string) [][]string {
 var metas = map[job.EventName]any{
 	job.ProposalReceived: Received{}, job.GatesReported: Gated{}, job.JobApproved: Approved{}, job.JobBlocked: Blocked{},
 	job.AuditRequested: AuditAsked{}, job.AuditReported: Audited{}, job.AuditFailed: AuditMissed{}, job.JobPatched: Patched{},
-	job.OperatorApproved: Decided{}, job.OperatorRejected: Decided{}, job.JobRevised: Revised{},
+	job.FindingWaived: Waived{}, job.OperatorApproved: Decided{}, job.OperatorRejected: Decided{}, job.JobRevised: Revised{},
 	job.JobDeduplicated: Deduplicated{}, job.KeyExpired: KeyLapsed{}, job.JobReady: Ready{}, job.JobThrottled: Throttled{},
 	job.JobDispatched: Dispatched{}, job.JobLeased: Dispatched{}, job.JobStarted: Started{}, job.JobAttemptFailed: Ended{},
 	job.JobRetryScheduled: RetryScheduled{}, job.JobCompleted: Ended{}, job.JobFailed: Ended{}, job.JobCancelled: Cancelled{},

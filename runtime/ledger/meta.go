@@ -99,6 +99,18 @@ type Patched struct {
 	Before string `json:"before"`
 }
 
+// Waived is the meta of FINDING_WAIVED. It never has what was found: the digests are salted, and the salt lies beside the original.
+type Waived struct {
+	Document string `json:"document"` // digest of the intake in the documents, from which the finding was taken out
+	Original string `json:"original"` // salted digest of the intake with it
+	Code     string `json:"code"`
+	Pointer  string `json:"pointer"` // as far as a line can carry it; the digest of the finding has all of it
+	Format   string `json:"format"`
+	Finding  string `json:"finding"` // salted digest of code, pointer and the bytes that were found
+	Reason   string `json:"reason"`
+	TTY      bool   `json:"tty,omitempty"` // confirmed on a terminal
+}
+
 // Decided is the meta of OPERATOR_APPROVED and OPERATOR_REJECTED.
 type Decided struct {
 	Document string `json:"document"` // digest of the intake that was decided on

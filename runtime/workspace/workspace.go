@@ -200,6 +200,11 @@ func (w *Workspace) PrivateDocument(id string) string {
 	return w.path("runtime", ".sheratan", "private", id+".json")
 }
 
+// PrivateSalt is the file with the salt of the digests by which the ledger names what an operator has waived of the job.
+func (w *Workspace) PrivateSalt(id string) string {
+	return w.path("runtime", ".sheratan", "private", id+".salt")
+}
+
 // Projecting holds a marker for each batch whose job files may not be in place yet.
 func (w *Workspace) Projecting() string { return w.path("runtime", ".sheratan", "projecting") }
 

@@ -4,33 +4,49 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline"
 	"github.com/sheratan/sheratan/pipeline/job"
 )
 
 func newApprove(a *app) *cobra.Command {
 	var reason string
+	var waive []string
 	c := &cobra.Command{
 		Use:   "approve ID... | -",
 		Short: "allow blocked jobs, as the operator",
 		Long: `Shows each blocked job with what the gates said and asks on the terminal whether it may run. The answer holds
 for exactly these bytes, once, and stands in the ledger with your name.
 
+A job that is blocked for a credential runs if each is waived: with --waive, of one job at a time, for exactly
+what was found at that place, with a reason. Only the job gets to see what was found; documents, answers, the ledger
+and what the job writes do not have it. Without --waive the command lists what can be waived.
+
 Without a terminal it works only where the config names scripts as operators, and inside a job never.`,
 		Example: `sheratan approve job-7 --reason "reviewed by me"
+sheratan approve job-7 --waive CREDENTIAL:/payload/params/content --reason "an example from the manual"
 sheratan jobs --status quarantined --json | sheratan approve -`,
 		Annotations: workspaceExits(exitInterrupted),
 		Args:        idArgs(1),
 	}
 	c.Flags().StringVar(&reason, "reason", "", "say why, for the ledger")
+	c.Flags().StringArrayVar(&waive, "waive", nil, "overrule one finding, `CODE[:POINTER]`; may be repeated")
 	c.ValidArgsFunction = a.completeJobs(string(job.StatusQuarantined))
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
-		return runDecide(ctx, a, "approve", reason, args, func(p *pipeline.Pipeline, reviews []pipeline.Review, d pipeline.Decision) error {
+		switch {
+		case len(waive) > 0 && (len(args) != 1 || args[0] == "-"):
+			return usagef("--waive: name one job")
+		case len(waive) > 0 && strings.TrimSpace(reason) == "":
+			return usagef("--waive: say why, with --reason")
+		}
+		return runDecide(ctx, a, "approve", reason, waive, args, func(p *pipeline.Pipeline, reviews []pipeline.Review, d pipeline.Decision) error {
 			return p.Approve(ctx, reviews, d, a.printVerdict)
 		})
 	})
@@ -53,7 +69,7 @@ Without a terminal it works only where the config names scripts as operators, an
 	c.Flags().StringVar(&reason, "reason", "", "say why, for the ledger and the proposer")
 	c.ValidArgsFunction = a.completeJobs(string(job.StatusQuarantined))
 	c.RunE = a.run(func(ctx context.Context, args []string) error {
-		return runDecide(ctx, a, "reject", reason, args, func(p *pipeline.Pipeline, reviews []pipeline.Review, d pipeline.Decision) error {
+		return runDecide(ctx, a, "reject", reason, nil, args, func(p *pipeline.Pipeline, reviews []pipeline.Review, d pipeline.Decision) error {
 			ids := make([]string, 0, len(reviews))
 			for _, r := range reviews {
 				ids = append(ids, r.Job.ID)
@@ -66,7 +82,7 @@ Without a terminal it works only where the config names scripts as operators, an
 
 // runDecide asks about each job and hands those that were agreed to, one at a time, to apply: what was decided stays
 // decided when a later one is interrupted.
-func runDecide(ctx context.Context, a *app, command, reason string, args []string,
+func runDecide(ctx context.Context, a *app, command, reason string, waive, args []string,
 	apply func(*pipeline.Pipeline, []pipeline.Review, pipeline.Decision) error) error {
 	if err := a.refuseInsideJob(command); err != nil {
 		return err
@@ -78,7 +94,11 @@ func runDecide(ctx context.Context, a *app, command, reason string, args []strin
 				return err
 			}
 			if command == "approve" {
+				if err := a.waive(ctx, p, reviews, waive); err != nil {
+					return err
+				}
 				if err := refuseHard(reviews); err != nil {
+					a.tellFindings(reviews)
 					return err
 				}
 			}
@@ -105,11 +125,62 @@ func runDecide(ctx context.Context, a *app, command, reason string, args []strin
 	})
 }
 
+// waive adds waivers to the review of one job.
+func (a *app) waive(ctx context.Context, p *pipeline.Pipeline, reviews []pipeline.Review, names []string) error {
+	if len(names) == 0 || len(reviews) != 1 {
+		return nil
+	}
+	err := p.Waive(ctx, &reviews[0], names)
+	var refused *pipeline.WaiverError
+	if !errors.As(err, &refused) {
+		return err
+	}
+	a.tellFindings(reviews)
+	way := "sheratan why " + shellWord(refused.ID)
+	if len(refused.Choices) > 0 {
+		way = waiveCommand(refused.ID, refused.Choices[:1])
+	}
+	return hint(errors.New(escape(refused.Error())), way)
+}
+
+func waiveCommand(id string, names []string) string {
+	command := "sheratan approve " + shellWord(id)
+	for _, name := range names {
+		command += " --waive " + shellWord(name)
+	}
+	return command + " --reason TEXT"
+}
+
+// tellFindings lists what could be waived of jobs, or why not.
+func (a *app) tellFindings(reviews []pipeline.Review) {
+	for _, r := range reviews {
+		if r.Gone != nil {
+			a.people.note("%s", escape(r.Gone.Error()))
+		}
+		for _, f := range r.Findings {
+			a.people.note("%s: %s", escape(r.Job.ID), waivableText(f))
+		}
+	}
+}
+
+// waivableText says what was found and where, never all of it.
+func waivableText(f pipeline.Waivable) string {
+	text := fmt.Sprintf("%s is a %s (%s)", escape(f.Name), escape(f.Format), escape(f.Masked))
+	if f.Problem != "" {
+		text += "; " + f.Problem
+	}
+	return text
+}
+
 // refuseHard stops before anybody is asked about a job that no operator may allow.
 func refuseHard(reviews []pipeline.Review) error {
 	for _, r := range reviews {
 		if r.Overridable {
 			continue
+		}
+		if names, ok := waivable(r); ok {
+			return hint(fmt.Errorf("%s: CREDENTIAL at G4 is not for an operator to allow, unless each one is waived", escape(r.Job.ID)),
+				waiveCommand(r.Job.ID, names))
 		}
 		for _, g := range r.Report.Gates {
 			for _, reason := range g.Reasons {
@@ -122,6 +193,26 @@ func refuseHard(reviews []pipeline.Review) error {
 		return hint(fmt.Errorf("%s: no operator may allow it", escape(r.Job.ID)), "sheratan why "+shellWord(r.Job.ID))
 	}
 	return nil
+}
+
+// waivable lists what has to be waived of a job for an operator to allow it, and reports whether that would be enough.
+func waivable(r pipeline.Review) (names []string, ok bool) {
+	for _, g := range r.Report.Gates {
+		for _, reason := range g.Reasons {
+			if reason.Level == job.Hard && reason.Code != gates.CodeCredential {
+				return nil, false
+			}
+		}
+	}
+	for _, f := range r.Findings {
+		if f.Problem != "" {
+			return nil, false
+		}
+		if !slices.Contains(r.Waives, f) {
+			names = append(names, f.Name)
+		}
+	}
+	return names, len(names) > 0
 }
 
 // reviewText is what an operator sees before deciding: the whole proposal, since its bytes are what is decided on.
@@ -155,6 +246,13 @@ func reviewText(r pipeline.Review) string {
 		b.WriteString("an attempt was begun, and nobody knows what became of it: it would run again\n")
 	}
 	writeReasons(&b, r.Report.Gates, "")
+	for _, f := range r.Findings {
+		what := "refused"
+		if slices.Contains(r.Waives, f) {
+			what = "waived"
+		}
+		fmt.Fprintf(&b, "%s: %s\n", what, waivableText(f))
+	}
 	fmt.Fprintf(&b, "sha256 %s", r.DocumentSHA256)
 	return b.String()
 }
