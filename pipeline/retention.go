@@ -24,7 +24,7 @@ const (
 	reasonSize = "retention: size"
 )
 
-// retain removes output files and artifacts that are kept longer, or are more, than the config says.
+// retain removes output files, artifacts and replies that are kept longer, or are more, than the config says.
 func (t *ticker) retain(ctx context.Context, now time.Time) error {
 	if now.Sub(t.retained) < time.Minute {
 		return nil
@@ -38,17 +38,30 @@ func (p *Pipeline) retain(ctx context.Context, r *rules.Rules, now time.Time) er
 		return err
 	}
 	policy := r.Config.Retention
-	if policy.Days == 0 && policy.Bytes == 0 || p.retained(policy, now) {
+	if policy == (rules.Retention{}) || p.retained(policy, now) {
 		return nil
+	}
+	output, err := p.retainOutput(ctx, policy, now)
+	if err != nil {
+		return err
+	}
+	replies, err := p.retainReplies(ctx, policy, now)
+	if err != nil || !output || !replies {
+		return err
+	}
+	return p.noteRetained(policy, now)
+}
+
+// retainOutput removes output files and artifacts, and reports whether that was all.
+func (p *Pipeline) retainOutput(ctx context.Context, policy rules.Retention, now time.Time) (all bool, err error) {
+	if policy.Days == 0 && policy.Bytes == 0 {
+		return true, nil
 	}
 	after := int64(-1)
 	for range retainBatches {
 		due, err := p.overdue(ctx, policy, now, after)
-		if err != nil {
-			return err
-		}
-		if len(due) == 0 {
-			return p.noteRetained(policy, now)
+		if err != nil || len(due) == 0 {
+			return true, err
 		}
 		if _, err := p.removing(ctx, func(b *batch) (list []Removal, err error) {
 			for _, d := range due {
@@ -64,10 +77,10 @@ func (p *Pipeline) retain(ctx context.Context, r *rules.Rules, now time.Time) er
 			}
 			return list, nil
 		}); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // overdueAttempt is an attempt whose files are to be removed.
@@ -119,5 +132,5 @@ func (p *Pipeline) noteRetained(policy rules.Retention, now time.Time) error {
 }
 
 func policyText(policy rules.Retention) string {
-	return fmt.Sprintf("%d days, %d bytes\n", policy.Days, policy.Bytes)
+	return fmt.Sprintf("%d days, %d bytes, replies %d days\n", policy.Days, policy.Bytes, policy.Replies)
 }

@@ -223,7 +223,7 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 	if err := t.recover(ctx, now); err != nil {
 		return false, until, err
 	}
-	if t.o.Loop && idle {
+	if t.o.Loop && (idle || now.Sub(t.retained) >= retainEvery) {
 		if err := t.retain(ctx, now); err != nil {
 			return false, until, err
 		}

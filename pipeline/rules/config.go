@@ -41,6 +41,8 @@ type Audit struct {
 type Retention struct {
 	Days  int   `json:"days"`  // after the end of the attempt; 0 is for ever
 	Bytes int64 `json:"bytes"` // in all, the oldest go first; 0 is without limit
+
+	Replies int `json:"replies"` // how many days replies stay after the end of the job; 0 is for ever
 }
 
 // Host is the object "host": this machine.
@@ -61,7 +63,7 @@ func DefaultConfig() Config {
 		Config:    gates.DefaultConfig(),
 		Host:      Host{MaxConcurrent: 5, Env: map[string]string{}},
 		Sandbox:   defaultSandbox(),
-		Retention: Retention{Days: 30, Bytes: 1 << 30},
+		Retention: Retention{Days: 30, Bytes: 1 << 30, Replies: 7},
 		Relay:     relay.Config{Models: map[string]relay.Model{}},
 		Audit:     Audit{Auditors: []string{}, Waits: []int{0, 60, 240}},
 	}

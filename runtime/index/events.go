@@ -63,14 +63,14 @@ func (r *Reader) eventQuery(f EventFilter) (*query, error) {
 	from, to := f.From, f.To
 	// Timestamps never go back along the ledger, so that a time is a place in it.
 	if !f.Since.IsZero() {
-		seq, err := r.firstAt(f.Since)
+		seq, err := r.FirstAt(f.Since)
 		if err != nil {
 			return nil, err
 		}
 		from = max(from, seq)
 	}
 	if !f.Until.IsZero() {
-		seq, err := r.firstAt(f.Until)
+		seq, err := r.FirstAt(f.Until)
 		if err != nil {
 			return nil, err
 		}
@@ -87,9 +87,9 @@ func (r *Reader) eventQuery(f EventFilter) (*query, error) {
 	return q, nil
 }
 
-// firstAt returns the number of the first event at or after t, or of the one that comes next where there is none. It reads as
+// FirstAt returns the number of the first event at or after t, or of the one that comes next where there is none. It reads as
 // many rows as the number of events has bits.
-func (r *Reader) firstAt(t time.Time) (int64, error) {
+func (r *Reader) FirstAt(t time.Time) (int64, error) {
 	stamp := job.FormatTime(t)
 	var low int64
 	high, err := r.nextSeq()

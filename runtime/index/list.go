@@ -114,7 +114,7 @@ const fewEvents = 100_000
 // changedSince asks for the jobs that something happened to at or after t. They are found through the events since then, unless
 // those are so many that looking at the jobs is cheaper.
 func (r *Reader) changedSince(q *query, t time.Time) error {
-	first, err := r.firstAt(t)
+	first, err := r.FirstAt(t)
 	if err != nil {
 		return err
 	}

@@ -88,6 +88,19 @@ func (w *Workspace) Unshare(name string) error {
 	return errors.Join(errs...)
 }
 
+// DropReply removes the reply about a job, and the copy of its result. What the agent has put in their place is not followed.
+func (w *Workspace) DropReply(source, id string) error {
+	root, err := os.OpenRoot(w.Replies(source))
+	if err != nil {
+		return ignore(err, fs.ErrNotExist)
+	}
+	var errs []error
+	for _, name := range []string{id + ".json", filepath.Join("results", id+".json")} {
+		errs = append(errs, ignore(root.Remove(name), fs.ErrNotExist))
+	}
+	return errors.Join(append(errs, root.Close())...)
+}
+
 func ignore(err, what error) error {
 	if errors.Is(err, what) {
 		return nil

@@ -218,6 +218,9 @@ func (w *Workspace) FollowUps() string { return w.path("runtime", ".sheratan", "
 // which policy.
 func (w *Workspace) Retained() string { return w.path("runtime", ".sheratan", "retained") }
 
+// Answered is the file with the number of the first event whose jobs may still have replies that are kept too long.
+func (w *Workspace) Answered() string { return w.path("runtime", ".sheratan", "answered") }
+
 // Strays remembers which files of the inbox that are no proposals were told of.
 func (w *Workspace) Strays() string { return w.path("runtime", ".sheratan", "strays.json") }
 

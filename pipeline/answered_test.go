@@ -1,0 +1,99 @@
+package pipeline
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sheratan/sheratan/pipeline/job"
+)
+
+// replies lists the jobs of the operator that have a reply.
+func (w *world) replies() (ids []string) {
+	w.t.Helper()
+	names, err := os.ReadDir(w.ws.Replies("operator"))
+	w.check(err)
+	for _, n := range names {
+		ids = append(ids, strings.TrimSuffix(n.Name(), ".json"))
+	}
+	return ids
+}
+
+func (w *world) wantReplies(when string, want ...string) {
+	w.t.Helper()
+	w.tick()
+	if got := w.replies(); !slices.Equal(got, want) {
+		w.t.Errorf("%s: replies to %q, want %q", when, got, want)
+	}
+}
+
+// TestRepliesGoWithTime: what is over keeps its reply for a week, and what is not over has it. A job that was taken up again counts from
+// its new end.
+func TestRepliesGoWithTime(t *testing.T) {
+	const day = 24 * time.Hour
+	w := newWorld(t)
+	w.propose(exec("blocked", "", "rm", "-rf", "/"))
+	w.propose(exec("bad", `"max_retries":0,`, "false"))
+	w.propose(exec("good", "", "true"))
+	w.wantReplies("at once", "bad", "blocked", "good")
+	w.forward(5 * day)
+	w.check(w.p.Retry(context.Background(), Selection{IDs: []string{"bad"}}, ignoreJob))
+	w.propose(noop("new", ""))
+	w.wantReplies("after five days", "bad", "blocked", "good", "new")
+	w.forward(3 * day)
+	w.wantReplies("after eight days", "bad", "blocked", "new")
+	w.check(os.Remove(w.ws.Answered())) // as after a restore, or a loss
+	w.forward(5 * day)
+	w.wantReplies("after thirteen days", "blocked")
+
+	w.is("good", job.StatusCompleted, "")
+	w.check(w.p.place(w.row("good"))) // a later answer is there again
+	if !exists(w.ws.Reply("operator", "good")) {
+		t.Error("there is no reply")
+	}
+	w.verify()
+}
+
+// TestRepliesAreKeptForEver: with 0, and a reply goes when the config says so again.
+func TestRepliesAreKeptForEver(t *testing.T) {
+	w := newWorld(t)
+	config, err := os.ReadFile(w.ws.Config())
+	w.check(err)
+	set := func(days string) {
+		w.write(w.ws.Config(), strings.Replace(string(config), `"operators"`, `"retention": {"replies": `+days+`}, "operators"`, 1))
+		w.p = w.open()
+	}
+	set("0")
+	w.propose(noop("old", ""))
+	w.tick()
+	w.forward(1000 * 24 * time.Hour)
+	w.wantReplies("for ever", "old")
+	set("999")
+	w.wantReplies("999 days")
+}
+
+// TestRepliesOfAgentsGo: an agent with a user of its own loses the copy of the result as well, and cannot lead the removal elsewhere.
+func TestRepliesOfAgentsGo(t *testing.T) {
+	w := newWorld(t)
+	dir := w.ws.Replies("agent")
+	outside := filepath.Join(w.ws.Root(), "work", "x.json")
+	w.write(outside, "{}")
+	w.write(filepath.Join(dir, "x.json"), "{}")
+	w.write(filepath.Join(dir, "results", "x.json"), "{}")
+	w.check(w.ws.DropReply("agent", "x"))
+	for _, path := range []string{"x.json", "results/x.json"} {
+		if exists(filepath.Join(dir, path)) {
+			t.Errorf("%s is left", path)
+		}
+	}
+	w.check(os.RemoveAll(filepath.Join(dir, "results")))
+	w.check(os.Symlink(filepath.Dir(outside), filepath.Join(dir, "results")))
+	if err := w.ws.DropReply("agent", "x"); err == nil || !exists(outside) {
+		t.Errorf("%v, and the file outside is there: %t", err, exists(outside))
+	}
+	w.check(w.ws.DropReply("nobody", "x"))
+}
