@@ -215,15 +215,15 @@ func (b *batch) enter(r *rules.Rules, c *candidate, intake, report ledger.Ref) (
 	if err != nil {
 		return outcome{}, err
 	}
+	if err := b.p.keepPrivate(c, true); err != nil {
+		return outcome{}, err
+	}
+	b.jobEvent("source:"+j.Source, job.ProposalReceived, j.ID, trace, "inbox", received(r, c, j, intake), &intake)
 	if c.intake.Revises != "" {
 		if err := b.retire(c); err != nil {
 			return outcome{}, err
 		}
 	}
-	if err := b.p.keepPrivate(c, true); err != nil {
-		return outcome{}, err
-	}
-	b.jobEvent("source:"+j.Source, job.ProposalReceived, j.ID, trace, "inbox", received(r, c, j, intake), &intake)
 	b.jobEvent("gate", job.GatesReported, j.ID, trace, "inbox", gated(rep, report), &report)
 	if !rep.Approved() {
 		b.block(j.ID, trace, "gate", rep)

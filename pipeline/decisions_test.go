@@ -104,30 +104,41 @@ func (w *world) decide(rnd *rand.Rand) {
 // forget makes the ledger end behind some line that was written since it had the size before, and the index not know of any.
 func (w *world) forget(rnd *rand.Rand, before int64) {
 	w.t.Helper()
-	w.check(w.p.Close(w.t.Context()))
-	var segments []string
+	size, err := w.p.LedgerSize()
+	w.check(err)
+	first := w.lastSegment()
+	if from := max(before, first+1); from < size && rnd.IntN(3) > 0 {
+		w.cut(from + rnd.Int64N(size-from+1))
+	}
+}
+
+// lastSegment is the number of the first line of the last segment of the ledger.
+func (w *world) lastSegment() (first int64) {
+	w.t.Helper()
 	w.check(filepath.WalkDir(w.ws.LedgerDir(), func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() && filepath.Ext(path) == ".jsonl" {
-			segments = append(segments, path)
+			var n int64
+			_, err = fmt.Sscanf(filepath.Base(path), "%d.jsonl", &n)
+			first = max(first, n)
 		}
 		return err
 	}))
-	slices.Sort(segments)
-	last := segments[len(segments)-1]
+	return first
+}
+
+// cut makes the ledger have this many lines, as a kill in the middle of a write leaves it, and takes the index away. They must be in
+// the last segment.
+func (w *world) cut(size int64) {
+	w.t.Helper()
+	w.check(w.p.Close(w.t.Context()))
+	first := w.lastSegment()
+	last := filepath.Join(w.ws.LedgerDir(), fmt.Sprintf("%03d/%03d/%09d.jsonl", first/1_000_000, first/1000%1000, first))
 	text, err := os.ReadFile(last)
 	w.check(err)
-	var first int64
-	_, err = fmt.Sscanf(filepath.Base(last), "%d.jsonl", &first)
-	w.check(err)
-	lines := bytes.SplitAfter(text, []byte("\n"))
-	size := first + int64(bytes.Count(text, []byte("\n")))
-	if from := max(before, first+1); from < size && rnd.IntN(3) > 0 {
-		keep := from + rnd.Int64N(size-from+1)
-		w.check(os.WriteFile(last, bytes.Join(lines[:keep-first], nil), 0o600))
-		for _, tail := range []string{"", "-wal", "-shm"} {
-			if err := os.Remove(w.ws.IndexDB() + tail); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				w.t.Fatal(err)
-			}
+	w.check(os.WriteFile(last, bytes.Join(bytes.SplitAfter(text, []byte("\n"))[:size-first], nil), 0o600))
+	for _, tail := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(w.ws.IndexDB() + tail); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			w.t.Fatal(err)
 		}
 	}
 	w.p = w.open()
@@ -150,6 +161,9 @@ func (w *world) ended() {
 			case job.JobRetryScheduled:
 				delete(over, row.ID)
 			}
+		}
+		if row.RevisedBy != "" && !slices.ContainsFunc(rows, func(r indexRow) bool { return r.ID == row.RevisedBy }) {
+			w.t.Errorf("%s was revised by %s, which is no job: whoever depends on it waits for ever", row.ID, row.RevisedBy)
 		}
 		if row.Status.Final() != (over[row.ID] != "") {
 			w.t.Errorf("%s is %s, and its last end is %q: %v", row.ID, row.Status, over[row.ID], w.names(row.ID))

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -65,8 +66,9 @@ func revisable(row indexRow) error {
 	return &StateError{ID: row.ID, Status: string(row.Status), Want: "only blocked, failed and cancelled jobs are revised", Way: "sheratan why " + row.ID}
 }
 
-// retire makes room for the revision c: the old version can never run from here on, nor hold the key. It comes before the
-// events of the new one, in the same batch, so that the two are never both in the queue.
+// retire makes room for the revision c: the old version can never run from here on, nor hold the key. That comes behind the event
+// that makes a job of the new version, so that a crash in the middle of the batch leaves nobody waiting for a job that there is not,
+// and before the new one is in the queue. See resumeRevision.
 func (b *batch) retire(c *candidate) error {
 	id := c.intake.Revises
 	row, ok, err := b.tx.Job(id)
@@ -79,22 +81,52 @@ func (b *batch) retire(c *candidate) error {
 	if err != nil {
 		return err
 	}
-	dependents, err := b.tx.CountDependents(id)
-	if err != nil {
-		return err
-	}
 	actor := b.p.opts.Actor
 	if c.intake.Provenance.Zone == job.ZoneOutput {
 		actor = "source:" + row.Source // what came out of a job revises what came out of one before
 	}
-	b.jobEvent(actor, job.JobRevised, id, row.TraceID, row.Zone,
-		ledger.Revised{Revision: c.intake.JobID, Dependents: dependents}, nil)
-	if row.Status == job.StatusQuarantined {
-		b.jobEvent(actor, job.JobCancelled, id, row.TraceID, "outbox",
-			ledger.Cancelled{Reason: "revised by " + c.intake.JobID}, nil)
-	}
-	c.retired, err = b.endAllJoined(id)
+	c.retired, err = b.replace(row, c.intake.JobID, actor)
 	return err
+}
+
+// replace records that a job stands for another one from now on, and ends that one. It returns the jobs that ended with it.
+func (b *batch) replace(old indexRow, by, actor string) ([]string, error) {
+	if old.RevisedBy != by {
+		dependents, err := b.tx.CountDependents(old.ID)
+		if err != nil {
+			return nil, err
+		}
+		b.jobEvent(actor, job.JobRevised, old.ID, old.TraceID, old.Zone, ledger.Revised{Revision: by, Dependents: dependents}, nil)
+	}
+	if old.Status == job.StatusQuarantined {
+		b.jobEvent(actor, job.JobCancelled, old.ID, old.TraceID, "outbox", ledger.Cancelled{Reason: "revised by " + by}, nil)
+	}
+	return b.endAllJoined(old.ID)
+}
+
+// resumeRevision finishes what the crash of a process has left of a revision: the new version was received, and the end of the batch
+// was lost. Where the old one has moved on since, or was revised again, there is no use for this one, and it is cancelled. over
+// is whether it was; changed are the other jobs that have another state now.
+func (b *batch) resumeRevision(row indexRow) (over bool, changed []string, err error) {
+	old, ok, err := b.tx.Job(row.Revises)
+	if err != nil {
+		return false, nil, err
+	}
+	stale := !ok || revisable(old) != nil
+	if !stale && old.RevisedBy != "" {
+		by, known, err := b.tx.Job(old.RevisedBy)
+		if err != nil {
+			return false, nil, err
+		}
+		stale = known && by.Seq > row.Seq
+	}
+	if stale {
+		b.jobEvent("recover", job.JobCancelled, row.ID, row.TraceID, "outbox",
+			ledger.Cancelled{Reason: row.Revises + ", which it was to revise, has moved on"}, nil)
+		return true, nil, b.failed
+	}
+	changed, err = b.replace(old, row.ID, "recover")
+	return false, append(changed, old.ID), errors.Join(err, b.failed)
 }
 
 // withoutID drops the id of the old version, which the new one cannot have. Another id is the proposer's to choose.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -82,4 +83,82 @@ func TestRevisionOfAFailedJob(t *testing.T) {
 	w.tick()
 	w.is("next", job.StatusCompleted, "")
 	w.verify()
+}
+
+// Wherever a kill cuts the batch of a revision short, there is either no revision, and the old version can be revised again; or it
+// is finished by the next tick. Nobody waits for a job that there is not.
+func TestRevisionCutShort(t *testing.T) {
+	for _, status := range []job.Status{job.StatusQuarantined, job.StatusFailed} {
+		for keep := range int64(6) {
+			t.Run(fmt.Sprint(status, " ", keep), func(t *testing.T) {
+				w := newWorld(t)
+				base := exec("base", `"max_retries": 0,`, "false")
+				if status == job.StatusQuarantined {
+					base = exec("base", "", "no-such-program")
+				}
+				w.propose(base)
+				w.propose(noop("next", `"depends_on": ["base"], "on_dependency_failure": "wait",`))
+				w.tick()
+				before, err := w.p.LedgerSize()
+				w.check(err)
+				w.revise("base", exec("base-2", "", "true"))
+				after, err := w.p.LedgerSize()
+				w.check(err)
+				if after-before < 4 {
+					t.Errorf("the revision has only %d events", after-before)
+				}
+				w.cut(min(before+keep, after))
+				w.tick()
+				if keep == 0 {
+					if row := w.row("base"); row.Status != status || row.RevisedBy != "" {
+						t.Errorf("base is %s, and revised by %q", row.Status, row.RevisedBy)
+					}
+					w.revise("base", exec("base-2", "", "true"))
+					w.tick()
+				}
+				for _, id := range []string{"base-2", "next"} {
+					w.is(id, job.StatusCompleted, "")
+				}
+				if status == job.StatusQuarantined {
+					w.is("base", job.StatusCancelled, "revised by base-2")
+				}
+				w.warned = nil // of the index that is gone
+				w.verify()
+			})
+		}
+	}
+}
+
+// A revision that was cut short does not come into the queue beside its old version, which somebody let go on meanwhile or has
+// revised again.
+func TestRevisionCutShortAndTooLate(t *testing.T) {
+	for _, how := range []string{"approved", "revised"} {
+		t.Run(how, func(t *testing.T) {
+			w := newWorld(t)
+			w.with(`"program": "echo", "args": ["..."], "decision": "allow"`, `"program": "echo", "args": ["..."], "decision": "ask"`)
+			w.propose(exec("base", "", "echo", "a"))
+			before, err := w.p.LedgerSize()
+			w.check(err)
+			w.revise("base", exec("base-2", "", "true"))
+			w.cut(before + 1)
+			w.is("base-2", job.StatusPending, "")
+			if how == "approved" {
+				list, err := w.p.Pending(t.Context(), []string{"base"})
+				w.check(err)
+				w.check(w.p.Approve(t.Context(), list, Decision{Reason: "test"}, ignoreLine))
+			} else {
+				w.revise("base", exec("base-3", "", "true"))
+			}
+			w.tick()
+			w.is("base-2", job.StatusCancelled, "base, which it was to revise, has moved on")
+			if how == "approved" {
+				w.is("base", job.StatusCompleted, "")
+			} else {
+				w.is("base", job.StatusCancelled, "revised by base-3")
+				w.is("base-3", job.StatusCompleted, "")
+			}
+			w.warned = nil
+			w.verify()
+		})
+	}
 }

@@ -154,6 +154,20 @@ func (p *Pipeline) gateStored(ctx context.Context, r *rules.Rules, ids []string)
 				unfit = append(unfit, &UnknownJobError{id})
 				continue
 			}
+			if row.Zone == "inbox" && row.Revises != "" {
+				over, others, err := b.resumeRevision(row)
+				if err != nil {
+					return err
+				}
+				changed = append(changed, others...)
+				if over {
+					if row, _, err = b.tx.Job(id); err != nil {
+						return err
+					}
+					changed, lines = append(changed, id), append(lines, gateLine(row, job.Report{}))
+					continue
+				}
+			}
 			v, err := b.judgeBlocked(r, row)
 			if err != nil {
 				return err

@@ -53,8 +53,9 @@ type event struct {
 	Event string `json:"event"`
 	JobID string `json:"job_id"`
 	Meta  struct {
-		Token string `json:"token"`
-		Line  int    `json:"line"`
+		Token    string `json:"token"`
+		Line     int    `json:"line"`
+		Revision string `json:"revision"`
 	} `json:"meta"`
 }
 
