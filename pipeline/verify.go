@@ -384,7 +384,11 @@ func (p *Pipeline) rebuildLocked(ctx context.Context, progress Progress) (int64,
 	if err != nil {
 		return 0, errors.Join(err, tx.Rollback())
 	}
-	return pos.Size, tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return pos.Size, err
+	}
+	// The WAL holds as much as the index now. Every command would have to read all of it until some tick writes it back.
+	return pos.Size, db.Checkpoint()
 }
 
 // placeEverything puts the files of all jobs that are not over in place, after the index has been made again.

@@ -150,7 +150,7 @@ func (p *past) grow(ctx context.Context, n int) (spent, error) {
 		return spent{}, err
 	}
 	err = p.commitTo(ctx, repo)
-	return spent{time.Since(start), ownCPU() - cpu}, err
+	return spent{wall: time.Since(start), cpu: ownCPU() - cpu}, err
 }
 
 // folderBytes adds up the lengths of the files below dir.

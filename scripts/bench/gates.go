@@ -118,6 +118,6 @@ func pureGates(ctx context.Context, s space) (func(n int) (spent, error), func()
 				return spent{}, err
 			}
 		}
-		return spent{time.Since(start), ownCPU() - before}, nil
+		return spent{wall: time.Since(start), cpu: ownCPU() - before}, nil
 	}, func() { r.Close() }, nil
 }

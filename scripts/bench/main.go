@@ -49,6 +49,7 @@ func measurements() []measurement {
 		{"drain", measureDrain},
 		{"flood", measureFlood},
 		{"commit", measureCommit},
+		{"verify", measureVerify},
 	}
 }
 
@@ -62,21 +63,22 @@ type bench struct {
 
 // sizes are how much of everything is measured.
 type sizes struct {
-	jobs, jobRounds       int   // jobs of one tick
-	proposals, gateRounds int   // proposals of one gate
-	starts                int   // runs of each short command
-	queued, queueRounds   int   // jobs in the long queue; a thousandth of it is in the short one, but at least 1,000
-	drained               int   // jobs in the queue that one tick empties
-	events, commitRounds  int   // events of the long history; 1,000 are in the short one
-	floods                []int // files of one source in the inbox
-	floodRounds           int
+	jobs, jobRounds        int   // jobs of one tick
+	proposals, gateRounds  int   // proposals of one gate
+	starts                 int   // runs of each short command
+	queued, queueRounds    int   // jobs in the long queue; a thousandth of it is in the short one, but at least 1,000
+	drained                int   // jobs in the queue that one tick empties
+	events, commitRounds   int   // events of the long history; 1,000 are in the short one
+	verified, verifyRounds int   // events of the ledger that is verified; a third of them is in the short one
+	floods                 []int // files of one source in the inbox
+	floodRounds            int
 }
 
 var (
 	fullSizes = sizes{jobs: 2000, jobRounds: 5, proposals: 5000, gateRounds: 5, starts: 40, queued: 1_000_000, queueRounds: 7, drained: 100_000, events: 100_000, commitRounds: 15,
-		floods: []int{1000, 10_000, 100_000}, floodRounds: 3}
+		floods: []int{1000, 10_000, 100_000}, floodRounds: 3, verified: 300_000, verifyRounds: 2}
 	quickSizes = sizes{jobs: 400, jobRounds: 3, proposals: 1000, gateRounds: 3, starts: 10, queued: 50_000, queueRounds: 5, drained: 5000, events: 20_000, commitRounds: 7,
-		floods: []int{5000}, floodRounds: 3}
+		floods: []int{5000}, floodRounds: 3, verified: 30_000, verifyRounds: 2}
 )
 
 func run(ctx context.Context, args []string) error {

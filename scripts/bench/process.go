@@ -15,7 +15,10 @@ import (
 )
 
 // spent is what a process took: by the clock, and of processors, with all its children.
-type spent struct{ wall, cpu time.Duration }
+type spent struct {
+	wall, cpu time.Duration
+	memory    int64 // that it had at its largest, in bytes; 0 is unknown
+}
 
 // costs are repeated measurements of one kind of process.
 type costs struct{ wall, cpu series }
@@ -59,7 +62,11 @@ func (c command) time(ctx context.Context) (spent, error) {
 	if err != nil {
 		return spent{}, fmt.Errorf("%s: %w\n%s", strings.Join(c.args, " "), err, stderr.Bytes())
 	}
-	return spent{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, nil
+	s := spent{wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		s.memory = usage.Maxrss << 10 // Linux counts kilobytes
+	}
+	return s, nil
 }
 
 // run runs the command without wanting its time.
