@@ -86,6 +86,7 @@ func run(ctx context.Context, args []string) error {
 	quick := flags.Bool("quick", false, "smaller numbers, less than a minute")
 	only := flags.String("only", "", "measure only `NAME`[,NAME]: "+strings.Join(names(), ", "))
 	bin := flags.String("bin", "", "measure the program at `PATH` instead of building it")
+	against := flags.String("against", "", "compare with the program at `PATH`, which does the same in turn, and measure nothing else")
 	keep := flags.Bool("keep", false, "leave the workspaces where they were made, and say where")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -110,6 +111,13 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Printf("%s, %d CPUs, %s/%s, load %s\n", runtime.Version(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, loadAverage())
+	if *against != "" {
+		other, err := filepath.Abs(*against)
+		if err != nil {
+			return err
+		}
+		return b.compare(ctx, other, chosen)
+	}
 	for _, m := range chosen {
 		start := time.Now()
 		b.report.begin(m.name)
