@@ -1,7 +1,6 @@
 package gates
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/sheratan/sheratan/gates/policy"
@@ -45,9 +44,11 @@ func (e *evaluation) policies(v *verdict) {
 
 // closer goes over the strings one by one, after the first pass over all of them found something.
 func (e *evaluation) closer(v *verdict, credential, marker bool) {
-	for _, t := range textsOf(e.in.Value, e.walk.paths, e.walk.own) {
+	all := textsOf(e.in.Value, e.walk.paths, e.walk.own)
+	search := newCredentialSearch(all)
+	for _, t := range all {
 		if credential {
-			e.credentials(v, t)
+			e.credentials(v, t, search)
 		}
 		if marker {
 			for _, phrase := range e.rules.tripwires.Markers(t.value) {
@@ -60,8 +61,8 @@ func (e *evaluation) closer(v *verdict, credential, marker bool) {
 	}
 }
 
-func (e *evaluation) credentials(v *verdict, t text) {
-	for _, c := range credentialsIn(t) {
+func (e *evaluation) credentials(v *verdict, t text, search credentialSearch) {
+	for _, c := range search.in(t) {
 		e.secrets = true
 		if e.in.Waivers.Hold(CodeCredential, t.pointer, c.Text) {
 			v.addLevel(setting{level: job.Advisory}, CodeCredential, t.pointer, "waived by an operator: "+c.message)
@@ -69,30 +70,6 @@ func (e *evaluation) credentials(v *verdict, t text) {
 		}
 		v.add(CodeCredential, t.pointer, "%s", c.message)
 	}
-}
-
-// credential is one that was found in a text, with the message about it.
-type credential struct {
-	secrets.Value
-	message string
-}
-
-// credentialsIn returns the credentials in a text of a proposal, by what it is and by what stands around it.
-func credentialsIn(t text) (list []credential) {
-	for _, c := range secrets.Values(t.value) {
-		list = append(list, credential{c, fmt.Sprintf("the text has a credential (%s)", c.Format)})
-	}
-	if len(list) > 0 || t.name {
-		return list
-	}
-	if secrets.IsMember(t.member, t.value) {
-		return []credential{{secrets.Value{Format: secrets.FormatAssignment, Text: t.value},
-			fmt.Sprintf("the value of %q looks like a credential (%s)", clip(t.member, 80), secrets.FormatAssignment)}}
-	}
-	if start, format, ok := secrets.IsArgument(t.before, t.value); ok {
-		return []credential{{secrets.Value{Format: format, Text: t.value[start:]}, fmt.Sprintf("the argument looks like a credential (%s)", format)}}
-	}
-	return nil
 }
 
 // rawCredentials looks through what could not be parsed, so that nobody prints or commits it unawares.

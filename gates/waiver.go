@@ -67,8 +67,10 @@ func (w *Waivers) Hold(code, pointer, value string) bool {
 func Findings(proposal any) []Finding {
 	var list []Finding
 	seen, at := map[Finding]bool{}, map[string]int{}
-	for _, t := range textsOf(proposal, nil, false) {
-		for _, c := range credentialsIn(t) {
+	all := textsOf(proposal, nil, false)
+	search := newCredentialSearch(all)
+	for _, t := range all {
+		for _, c := range search.in(t) {
 			f := Finding{Code: CodeCredential, Pointer: t.pointer, Format: c.Format, Value: c.Text, Problem: unwaivable(t, c.Text)}
 			if seen[f] {
 				continue

@@ -143,21 +143,35 @@ func IsMember(name, value string) bool {
 	if len(value) > valueBytes {
 		return false
 	}
+	word, ok := secretMember(name)
+	switch {
+	case !ok:
+		return false
+	case slices.Contains(asUserAndPassword, word):
+		return userAndPassword([]byte(value))
+	}
+	return secretLike([]byte(value)) && !expression([]byte(value))
+}
+
+// SecretMember reports whether the value of a member may be a secret, by its name. Without that, IsMember holds of none.
+func SecretMember(name string) bool {
+	_, ok := secretMember(name)
+	return ok
+}
+
+// secretMember is the first of the secretNames that the name of a member has.
+func secretMember(name string) (word string, ok bool) {
 	low := strings.ToLower(name)
 	if len(low) != len(name) {
 		name = low // there are characters outside of ASCII whose cases differ in length
 	}
 	for _, word := range secretNames {
 		at := strings.LastIndex(low, strings.Trim(word, "=\""))
-		if at < 0 || !secretName(word, []byte(name), at) {
-			continue
+		if at >= 0 && secretName(word, []byte(name), at) {
+			return word, true
 		}
-		if slices.Contains(asUserAndPassword, word) {
-			return userAndPassword([]byte(value))
-		}
-		return secretLike([]byte(value)) && !expression([]byte(value))
 	}
-	return false
+	return "", false
 }
 
 // IsArgument reports whether an argument of a command is a secret, or ends with one, by what stands before it: --token X, -u user:X,
@@ -182,6 +196,19 @@ func IsArgument(before []string, argument string) (start int, format string, ok 
 		}
 	}
 	return 0, "", false
+}
+
+// NoArgument reports that IsArgument holds of none of the words of a list, of which argument is the last: nothing by which a
+// credential is known is in all of them together. Asked once for a list, it saves to ask of each word with those before it.
+func NoArgument(before []string, argument string) bool {
+	line := []byte(strings.Join(before, " ") + " " + argument)
+	none := true
+	detector().Scan(line, func(int, int) bool { none = false; return false })
+	if none {
+		seen, _ := visible(line)
+		none = seen == nil
+	}
+	return none
 }
 
 // noArgument stands in a list for what is no string.

@@ -156,6 +156,17 @@ func TestArguments(t *testing.T) {
 		if text := fmt.Sprint(clean); n != 1 || strings.Contains(text, secret) || len(clean.([]any)) != len(argv) {
 			t.Errorf("%v: %d: %s", argv, n, text)
 		}
+		words := make([]string, len(argv))
+		for i := range argv {
+			words[i] = argv[i].(string)
+		}
+		last := len(words) - 1
+		if NoArgument(words[:last], words[last]) {
+			t.Errorf("%v: no word of it is looked at", argv)
+		}
+	}
+	if !NoArgument([]string{"echo", "one"}, "two") || NoArgument([]string{"echo", "--tok\u200ben"}, secret) {
+		t.Error("a list without any word for credentials is looked at word by word, or one with unseen characters is not")
 	}
 	for _, argv := range [][]any{
 		{"mkdir", "-p", "build-" + secret}, {"app", "--token-file", "/run/" + secret}, {"docker", "run", "-u", "1000:1000"}, {"app", "--password-stdin", secret},

@@ -212,8 +212,14 @@ func (r *Roots) closed(in info) (string, bool) {
 }
 
 // locate finds the root of an absolute path: the innermost one. names are the components of the path.
-func (r *Roots) locate(names []string) (*root, []string, *PathError) {
-	clean := "/" + strings.Join(names, "/")
+func (r *Roots) locate(path string, names []string) (*root, []string, *PathError) {
+	clean, size := path, 0
+	for _, name := range names {
+		size += len("/") + len(name)
+	}
+	if size != len(path) {
+		clean = "/" + strings.Join(names, "/")
+	}
 	for i := range r.forbidden {
 		if within(r.forbidden[i].path, clean) {
 			return nil, nil, fault(ForbiddenPath, "%s is closed to jobs", r.forbidden[i].path)
@@ -244,7 +250,7 @@ func (r *Roots) locate(names []string) (*root, []string, *PathError) {
 	case rest == "":
 		return best, nil, nil
 	}
-	return best, strings.Split(rest, "/"), nil
+	return best, names[len(names)-strings.Count(rest, "/")-1:], nil
 }
 
 // openAt is openat that is not interrupted.

@@ -68,7 +68,7 @@ func (r *Roots) start(w *walk, path string) (names []string, dir bool, err *Path
 	w.r = r
 	root := r.roots[0]
 	if abs {
-		if root, names, err = r.locate(names); err != nil {
+		if root, names, err = r.locate(path, names); err != nil {
 			return nil, false, err
 		}
 	}
@@ -226,7 +226,7 @@ func (w *walk) follow(at *target, rest []string) ([]string, *PathError) {
 				return nil, fault(Traversal, "the symbolic link %q leads to %q, which contains \"..\"", at.name, link)
 			}
 		}
-		if root, names, pathErr = w.r.locate(names); pathErr != nil {
+		if root, names, pathErr = w.r.locate(link, names); pathErr != nil {
 			return nil, fault(pathErr.Code, "the symbolic link %q leads to %q, which %s", at.name, link, pathErr.Message)
 		}
 		if pathErr = w.begin(root); pathErr != nil {
