@@ -111,6 +111,7 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 	}
 	br := bufio.NewReaderSize(f, 64<<10)
 	end := &claimEnd{claim: claim}
+	batch := in.batch
 	for n := 1; ; n++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx) // who comes next goes on behind the lines that are in the ledger
@@ -144,6 +145,12 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 				if err := in.tend(ctx, true); err != nil {
 					return err
 				}
+			}
+			if in.batch != batch {
+				if err := in.beside(ctx, claim.Source); err != nil {
+					return err
+				}
+				batch = in.batch
 			}
 		}
 		if last {

@@ -41,8 +41,8 @@ type engine struct {
 
 // source is where an engine gets its work from: the head of the queue for tick, what was dispatched for run.
 type source struct {
-	// any reports whether lease could find something. It may be wrong, for it is asked without the lock.
-	any func(r *index.Reader) (bool, error)
+	// head is what lease would find first, and whether there is anything. It may be wrong, for it is asked without the lock.
+	head func(r *index.Reader) (indexRow, bool, error)
 	// lease leases up to n jobs to this process. blocked are those that the rules do not allow any more.
 	lease func(b *batch, n int) (list []*attempt, blocked []string, err error)
 }
@@ -184,6 +184,13 @@ func (e *engine) step(ctx context.Context) error {
 	if !draining {
 		appetite = e.runner.appetite(p.ws.FreeSlots(p.slotLimit(e.rules)))
 	}
+	if appetite == 0 && !draining {
+		newcomer, err := e.newcomer(ctx)
+		if err != nil {
+			return err
+		}
+		appetite = newcomer
+	}
 	if len(ended)+len(unstarted)+len(begun)+len(back) == 0 {
 		worth, err := e.worthLooking(context.WithoutCancel(ctx), appetite)
 		if err != nil || !worth {
@@ -320,10 +327,27 @@ func (e *engine) worthLooking(ctx context.Context, appetite int) (bool, error) {
 		if worth, err = r.Waking(e.p.now()); err != nil || worth || appetite == 0 {
 			return err
 		}
-		worth, err = e.source.any(r)
+		_, worth, err = e.source.head(r)
 		return err
 	})
 	return worth, err
+}
+
+// newcomer is 1 where enough is leased, but the next job is of a source that has nothing in hand here: it is to have its turn among the
+// hundreds of short jobs of another one, and not behind them.
+func (e *engine) newcomer(ctx context.Context) (n int, err error) {
+	running, queued := e.runner.snapshot()
+	if len(queued) == 0 {
+		return 0, nil
+	}
+	err = e.p.view(context.WithoutCancel(ctx), func(r *index.Reader) error {
+		row, ok, err := e.source.head(r)
+		if n = 0; ok && !slices.ContainsFunc(append(running, queued...), func(a *attempt) bool { return a.row.Source == row.Source }) {
+			n = e.p.rest.room(1, e.p.now())
+		}
+		return err
+	})
+	return n, err
 }
 
 // started keeps the attempts that have been running long enough.

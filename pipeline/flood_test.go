@@ -13,46 +13,60 @@ import (
 	"github.com/sheratan/sheratan/runtime/ledger"
 )
 
-// Whoever proposes something while the many files of another source are taken in is received soon, not after the last of them,
-// whether or not the folder was there before. It is counted how many others come first, and not how long that takes.
+// Whoever proposes something while the many proposals of another source are taken in is received soon, not after the last of them,
+// whether or not the folder was there before, and also where they are the lines of one file. It is counted how many others come first,
+// and not how long that takes.
 func TestFloodHoldsNobodyUp(t *testing.T) {
-	for _, known := range []bool{true, false} {
-		t.Run(fmt.Sprint("folder known ", known), func(t *testing.T) {
+	for name, c := range map[string]struct{ known, lines bool }{
+		"files": {}, "files, folder known": {known: true}, "lines": {lines: true}, "lines, folder known": {known: true, lines: true},
+	} {
+		t.Run(name, func(t *testing.T) {
 			const files = 1500
 			w := newWorld(t)
-			if known {
+			if c.known {
 				w.drop("other", "first.json", noop("first", ""))
 			}
+			var lines strings.Builder
 			for i := range files {
-				w.drop("flood", fmt.Sprintf("f%d.json", i), noop(fmt.Sprintf("f%d", i), ""))
+				text := noop(fmt.Sprintf("f%d", i), "")
+				if c.lines {
+					lines.WriteString(text + "\n")
+				} else {
+					w.drop("flood", fmt.Sprintf("f%d.json", i), text)
+				}
 			}
-			came := false
+			if c.lines {
+				w.drop("flood", "all.ready.jsonl", lines.String())
+			}
+			came := 0
 			s, err := w.p.takeIn(t.Context(), GateOptions{pulse: func(context.Context, bool) (bool, error) {
-				if !came {
-					came = true
+				if came++; came == 1 {
 					w.drop("other", "newcomer.json", noop("newcomer", ""))
+					w.drop("third", "few.ready.jsonl", noop("few1", "")+"\n"+noop("few2", ""))
 				}
 				return true, nil
 			}}, nil)
 			w.check(err)
-			if want := files + 1 + map[bool]int{true: 1}[known]; s.Received != want || s.Deferred != 0 {
+			if want := files + 3 + map[bool]int{true: 1}[c.known]; s.Received != want || s.Deferred != 0 {
 				t.Errorf("received %d and deferred %d, want %d and 0", s.Received, s.Deferred, want)
 			}
-			before := 0
-			if err := w.p.view(t.Context(), func(r *index.Reader) error {
-				before = 0
-				return r.Events(index.EventFilter{Event: string(job.ProposalReceived)}, func(ev ledger.Event) error {
-					if ev.JobID == "newcomer" {
-						return errFound
-					}
-					before++
-					return nil
-				})
-			}); !errors.Is(err, errFound) {
-				t.Errorf("the newcomer was not received: %v", err)
-			}
-			if before > 500 {
-				t.Errorf("%d proposals were received before the newcomer, who came behind the first batch", before)
+			for _, id := range []string{"newcomer", "few2"} {
+				before := 0
+				if err := w.p.view(t.Context(), func(r *index.Reader) error {
+					before = 0
+					return r.Events(index.EventFilter{Event: string(job.ProposalReceived)}, func(ev ledger.Event) error {
+						if ev.JobID == id {
+							return errFound
+						}
+						before++
+						return nil
+					})
+				}); !errors.Is(err, errFound) {
+					t.Errorf("%s was not received: %v", id, err)
+				}
+				if before > 500 {
+					t.Errorf("%d proposals were received before %s, which came behind the first batch", before, id)
+				}
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
@@ -43,6 +44,8 @@ type intake struct {
 	cands    []*candidate
 	most     int       // of them in this batch
 	began    time.Time // when its first proposal was taken
+	batch    int       // its number
+	lines    []string  // sources of which a file of lines is being taken in
 	bytes    int
 	done     []claimEnd // claims whose last proposal is in cands
 }
@@ -191,6 +194,47 @@ func (in *intake) round(ctx context.Context) (bool, error) {
 	return again && in.only == nil && !in.held && ctx.Err() == nil, nil
 }
 
+// maxBeside is how many files of lines are taken in at a time.
+const maxBeside = 8
+
+// beside takes in some of what others have proposed while a file of lines of one source is taken in, however long that is: a portion of
+// each folder, after each batch.
+func (in *intake) beside(ctx context.Context, source string) error {
+	if in.pulse == nil || in.only != nil || in.held || len(in.lines) == maxBeside {
+		return nil
+	}
+	in.lines = append(in.lines, source)
+	defer func() { in.lines = in.lines[:len(in.lines)-1] }()
+	scan, err := in.p.ws.Scan()
+	if err != nil {
+		return err
+	}
+	defer scan.Close()
+	scan.PassOver(in.p.toldOf)
+	clear(in.queued)
+	for n := 0; n < 2*len(scan.Sources()) && !in.held && ctx.Err() == nil; n++ { // the first names the folders, so that this is one portion of each
+		entries, err := scan.Next(scanPortion)
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if slices.Contains(in.lines, e.Source) {
+				continue
+			}
+			if _, err := in.entry(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+	if in.mixed() {
+		return in.flush(ctx)
+	}
+	return nil
+}
+
 // entry claims one entry, where nothing speaks against it.
 func (in *intake) entry(ctx context.Context, e workspace.Entry) (bool, error) {
 	if in.only != nil && !in.only[e.Path] {
@@ -308,6 +352,7 @@ func (in *intake) flush(ctx context.Context) error {
 	if in.pulse != nil && len(in.cands) > 0 {
 		in.most = nextBatch(len(in.cands), in.p.opts.Now().Sub(in.began))
 	}
+	in.batch++
 	in.cands, in.done, in.bytes = in.cands[:0], in.done[:0], 0
 	if len(out) == 0 {
 		return nil

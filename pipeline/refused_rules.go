@@ -55,6 +55,6 @@ func (p *Pipeline) loopRefuses() (string, error) {
 
 // noSource gives an engine nothing to begin.
 var noSource = source{
-	any:   func(*index.Reader) (bool, error) { return false, nil },
+	head:  func(*index.Reader) (row indexRow, ok bool, err error) { return row, false, nil },
 	lease: func(*batch, int) ([]*attempt, []string, error) { return nil, nil, nil },
 }

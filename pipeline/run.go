@@ -52,9 +52,12 @@ func dispatched(wanted map[string]bool) source {
 		return rows, err
 	}
 	return source{
-		any: func(r *index.Reader) (bool, error) {
+		head: func(r *index.Reader) (row indexRow, ok bool, err error) {
 			rows, err := find(r, 1)
-			return len(rows) > 0, err
+			if len(rows) == 0 {
+				return row, false, err
+			}
+			return rows[0], true, err
 		},
 		lease: func(b *batch, n int) ([]*attempt, []string, error) {
 			rows, err := find(b.tx.Reader, n)

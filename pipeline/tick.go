@@ -155,9 +155,12 @@ func (t *ticker) run(ctx context.Context) error {
 // queueHead is the source of a tick: what is next in the queue, dispatched and leased to this process in one step.
 func (p *Pipeline) queueHead(r *rules.Rules) source {
 	return source{
-		any: func(x *index.Reader) (bool, error) {
+		head: func(x *index.Reader) (row indexRow, ok bool, err error) {
 			rows, err := p.rest.claim(x, 1, p.now())
-			return len(rows) > 0, err
+			if len(rows) == 0 {
+				return row, false, err
+			}
+			return rows[0], true, err
 		},
 		lease: func(b *batch, n int) ([]*attempt, []string, error) {
 			if err := errors.Join(b.configured(r), b.offering(r)); err != nil {

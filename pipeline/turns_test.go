@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -54,5 +55,43 @@ func TestTurnQueue(t *testing.T) {
 	want(1, "high")
 	if q.last != nil || q.now != nil {
 		t.Errorf("an empty queue remembers %v and %v", q.last, q.now)
+	}
+}
+
+// Where hundreds of short jobs of one source are leased ahead, so that nothing more is to be leased, a job of another source is leased
+// all the same, and is next.
+func TestNewcomerIsLeased(t *testing.T) {
+	w := newWorld(t)
+	w.with(`"max_jobs_per_minute": 10, "max_concurrent_jobs": 5`, `"max_jobs_per_minute": 0, "max_concurrent_jobs": 0`)
+	for i := range 40 {
+		w.drop("flood", fmt.Sprintf("f%d.json", i), noop(fmt.Sprintf("f%d", i), ""))
+	}
+	w.gate()
+	r, err := w.p.Rules(t.Context())
+	w.check(err)
+	e := w.p.newEngine(r, w.p.queueHead(r), &TickLine{}, nil)
+	lease := func(n int) {
+		t.Helper()
+		w.check(w.p.transact(t.Context(), func(b *batch) error {
+			list, _, err := e.source.lease(b, n)
+			e.runner.queue.add(list)
+			return err
+		}))
+	}
+	want := func(want int) {
+		t.Helper()
+		if n, err := e.newcomer(t.Context()); err != nil || n != want {
+			t.Errorf("newcomers: %d, %v; want %d", n, err, want)
+		}
+	}
+	want(0)
+	lease(30)
+	want(0) // of the same source
+	w.propose(noop("mine", ""))
+	want(1)
+	lease(1)
+	want(0)
+	if first, second := e.runner.queue.take(), e.runner.queue.take(); first.row.ID != "mine" && second.row.ID != "mine" {
+		t.Errorf("%s and %s come before it", first.row.ID, second.row.ID)
 	}
 }
