@@ -23,16 +23,17 @@ func parsed(t *testing.T, text string) any {
 // TestFindings: what can be waived has a name of its own, is what stands there and nothing around it, and lies in the params.
 func TestFindings(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"argv": ["echo", "a ` + waivedKey + ` b"]}`:                                  `argv/1 github-token ` + waivedKey,
-		`{"argv": ["mysql", "-px7Rq2w"]}`:                                              `argv/1 command-password x7Rq2w`,
-		`{"password": "x7Rq2wV9kL"}`:                                                   `password secret-assignment x7Rq2wV9kL`,
-		`{"a": "` + waivedKey + ` and ` + otherKey + `"}`:                              `a#1 github-token ` + waivedKey + `; a#2 github-token ` + otherKey,
-		`{"a": "` + waivedKey + ` and ` + waivedKey + `"}`:                             `a github-token ` + waivedKey,
-		`{"a": "` + waivedKey + `", "a#2": "` + otherKey + `"}`:                        `a github-token ` + waivedKey + `; a#2 github-token ` + otherKey,
-		`{"a": "` + waivedKey[:20] + "\u200b" + waivedKey[20:] + `"}`:                  `a github-token ` + waivedKey[:20] + "\u200b" + waivedKey[20:],
-		`{"a": "plain", "b": ["text"], "c": {"token_file": "/etc/x"}, "d": 1}`:         ``,
-		`{"a": {"b/c~d": [{"password": "x7Rq2wV9kL"}]}}`:                               `a/b~1c~0d/0/password secret-assignment x7Rq2wV9kL`,
-		`{"env": {"TOKEN": "` + waivedKey + `"}, "argv": ["env", "` + otherKey + `"]}`: `argv/1 github-token ` + otherKey + `; env/TOKEN github-token ` + waivedKey,
+		`{"argv": ["echo", "a ` + waivedKey + ` b"]}`:                          `argv/1 github-token ` + waivedKey,
+		`{"argv": ["mysql", "-px7Rq2w"]}`:                                      `argv/1 command-password x7Rq2w`,
+		`{"password": "x7Rq2wV9kL"}`:                                           `password secret-assignment x7Rq2wV9kL`,
+		`{"a": "` + waivedKey + ` and ` + otherKey + `"}`:                      `a#1 github-token ` + waivedKey + `; a#2 github-token ` + otherKey,
+		`{"a": "` + waivedKey + ` and ` + waivedKey + `"}`:                     `a github-token ` + waivedKey,
+		`{"a": "` + waivedKey + `", "a#2": "` + otherKey + `"}`:                `a github-token ` + waivedKey + `; a#2 github-token ` + otherKey,
+		`{"a": "` + waivedKey[:20] + "\u200b" + waivedKey[20:] + `"}`:          `a github-token ` + waivedKey[:20] + "\u200b" + waivedKey[20:],
+		`{"a": "plain", "b": ["text"], "c": {"token_file": "/etc/x"}, "d": 1}`: ``,
+		`{"a": {"b/c~d": [{"password": "x7Rq2wV9kL"}]}}`:                       `a/b~1c~0d/0/password secret-assignment x7Rq2wV9kL`,
+		`{"env": {"TOKEN": "` + waivedKey + `"}, "argv": ["env", "` + otherKey + `"]}`: `argv/1 github-token ` + otherKey +
+			`; env/TOKEN github-token ` + waivedKey,
 	} {
 		var got []string
 		for _, f := range gates.Findings(parsed(t, `{"payload": {"kind": "exec", "params": `+text+`}}`)) {
@@ -45,7 +46,8 @@ func TestFindings(t *testing.T) {
 			t.Errorf("%s: %q, want %q", text, strings.Join(got, "; "), want)
 		}
 	}
-	for _, text := range []string{`{"id": "` + waivedKey + `"}`, `{"payload": {"kind": "` + waivedKey + `"}}`, `{"payload": {"params": {"` + waivedKey + `": 1}}}`,
+	for _, text := range []string{`{"id": "` + waivedKey + `"}`, `{"payload": {"kind": "` + waivedKey + `"}}`,
+		`{"payload": {"params": {"` + waivedKey + `": 1}}}`,
 		`{"payload": {"params": {}, "x": "` + waivedKey + `"}}`, `{"outputs": ["` + waivedKey + `"]}`, `["` + waivedKey + `"]`} {
 		list := gates.Findings(parsed(t, text))
 		if len(list) != 1 || list[0].Problem == "" {
@@ -61,7 +63,8 @@ func TestWaiversHold(t *testing.T) {
 	if !w.Hold("C", "/a/b", "value") {
 		t.Error("does not hold")
 	}
-	for _, other := range [][3]string{{"D", "/a/b", "value"}, {"C", "/a", "/bvalue"}, {"C", "/a/bv", "alue"}, {"C", "/a/b", "valu"}, {"C", "/a/c", "value"}, {"C/a/b", "", "value"}} {
+	for _, other := range [][3]string{{"D", "/a/b", "value"}, {"C", "/a", "/bvalue"}, {"C", "/a/bv", "alue"}, {"C", "/a/b", "valu"},
+		{"C", "/a/c", "value"}, {"C/a/b", "", "value"}} {
 		if w.Hold(other[0], other[1], other[2]) {
 			t.Errorf("holds for %q", other)
 		}

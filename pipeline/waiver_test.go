@@ -76,7 +76,8 @@ func TestWaiver(t *testing.T) {
 		t.Fatal("approved without a waiver")
 	}
 	review := w.review("a")
-	if len(review[0].Findings) != 1 || review[0].Findings[0].Name != "CREDENTIAL:/payload/params/argv/2" || review[0].Findings[0].Masked != "ghp_…, 40 characters" {
+	if len(review[0].Findings) != 1 ||
+		review[0].Findings[0].Name != "CREDENTIAL:/payload/params/argv/2" || review[0].Findings[0].Masked != "ghp_…, 40 characters" {
 		t.Fatalf("findings: %+v", review[0].Findings)
 	}
 	w.check(w.p.Waive(t.Context(), &review[0], []string{"CREDENTIAL"}))
@@ -87,12 +88,14 @@ func TestWaiver(t *testing.T) {
 		t.Fatal("approved without a reason")
 	}
 	w.check(w.p.Approve(t.Context(), review, Decision{Reason: "a test key, " + secret + " of nobody"}, ignoreLine))
-	want := []job.EventName{job.ProposalReceived, job.GatesReported, job.JobBlocked, job.FindingWaived, job.GatesReported, job.OperatorApproved, job.JobApproved}
+	want := []job.EventName{job.ProposalReceived, job.GatesReported, job.JobBlocked, job.FindingWaived, job.GatesReported,
+		job.OperatorApproved, job.JobApproved}
 	if got := w.names("a"); !slices.Equal(got, want) {
 		t.Errorf("events %v", got)
 	}
 	m := w.waivers("a")[0]
-	if m.Reason != "a test key, [redacted waived] of nobody" || m.Pointer != "/payload/params/argv/2" || m.Format != "github-token" || len(m.Finding) != 64 || len(m.Original) != 64 {
+	if m.Reason != "a test key, [redacted waived] of nobody" || m.Pointer != "/payload/params/argv/2" ||
+		m.Format != "github-token" || len(m.Finding) != 64 || len(m.Original) != 64 {
 		t.Errorf("%+v", m)
 	}
 	w.tick()
@@ -128,7 +131,8 @@ func TestWaiverIsForOnePlace(t *testing.T) {
 		t.Fatalf("findings %q, want %q", names, want)
 	}
 	var refused *WaiverError
-	for name, choices := range map[string]int{"CREDENTIAL": 4, at + "4": 4, at + "2": 4, "MARKER": 0, "CONTROL_CHARACTER:/payload/params/argv/1": 0, "": 0} {
+	for name, choices := range map[string]int{"CREDENTIAL": 4, at + "4": 4, at + "2": 4, "MARKER": 0,
+		"CONTROL_CHARACTER:/payload/params/argv/1": 0, "": 0} {
 		if err := w.waive("a", name); !asError(err, &refused) || len(refused.Choices) != choices {
 			t.Errorf("%q: %v, %+v", name, err, refused)
 		}
@@ -365,7 +369,8 @@ func TestWaiverInOtherClothes(t *testing.T) {
 		if id == "tee" {
 			more, folder = `"outputs": ["report.txt"],`, `, "cwd": "."`
 		}
-		w.propose(`{"id": "` + id + `", ` + more + ` "payload": {"kind": "exec", "params": {"argv": [` + argv + `], "stdin": "x` + " " + secret + `"` + folder + `}}}`)
+		w.propose(`{"id": "` + id + `", ` + more + ` "payload": {"kind": "exec", "params": {"argv": [` + argv +
+			`], "stdin": "x` + " " + secret + `"` + folder + `}}}`)
 		w.check(w.waive(id, "CREDENTIAL"))
 	}
 	w.tick()

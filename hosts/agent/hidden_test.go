@@ -23,9 +23,11 @@ func (f fixture) hide(t *testing.T, script string, outputs ...job.Declared) job.
 func TestHidden(t *testing.T) {
 	f := newFixture(t)
 	coded := base64.StdEncoding.EncodeToString([]byte(hidden))
-	r := f.hide(t, "echo before "+hidden+" after; echo "+coded+" >&2; echo "+hidden+" >out.txt; echo 1 >plain", job.Declared{Path: "out.txt"}, job.Declared{Path: "plain"})
+	r := f.hide(t, "echo before "+hidden+" after; echo "+coded+" >&2; echo "+hidden+" >out.txt; echo 1 >plain",
+		job.Declared{Path: "out.txt"}, job.Declared{Path: "plain"})
 	want(t, r, "", "")
-	if got := f.stdout(t, r); got != "before [redacted waived] after\n" || r.Stdout.Text != got || r.Stdout.Truncated || r.Stdout.Bytes != int64(len(got)) {
+	if got := f.stdout(t, r); got != "before [redacted waived] after\n" || r.Stdout.Text != got || r.Stdout.Truncated ||
+		r.Stdout.Bytes != int64(len(got)) {
 		t.Errorf("%q, %+v", got, r.Stdout)
 	}
 	if strings.Contains(r.Stderr.Text, coded[:20]) || len(r.Artifacts) != 2 {
