@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"time"
 
@@ -98,7 +97,7 @@ func (p *past) fill(ctx context.Context, b *bench) error {
 			}
 		}
 	}
-	p.bytes, err = folderBytes(filepath.Join(p.Runtime(), ".git"))
+	p.bytes, _, err = folderSizes(filepath.Join(p.Runtime(), ".git"))
 	p.events = int(p.pos.Size)
 	return err
 }
@@ -151,19 +150,4 @@ func (p *past) grow(ctx context.Context, n int) (spent, error) {
 	}
 	err = p.commitTo(ctx, repo)
 	return spent{wall: time.Since(start), cpu: ownCPU() - cpu}, err
-}
-
-// folderBytes adds up the lengths of the files below dir.
-func folderBytes(dir string) (sum int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			sum += info.Size()
-		}
-		return err
-	})
-	return sum, err
 }

@@ -48,6 +48,7 @@ func measurements() []measurement {
 		{"queue", measureQueue},
 		{"drain", measureDrain},
 		{"flood", measureFlood},
+		{"loop", measureLoop},
 		{"commit", measureCommit},
 		{"verify", measureVerify},
 	}
@@ -70,15 +71,16 @@ type sizes struct {
 	drained                int   // jobs in the queue that one tick empties
 	events, commitRounds   int   // events of the long history; 1,000 are in the short one
 	verified, verifyRounds int   // events of the ledger that is verified; a third of them is in the short one
+	looped                 int   // jobs of a loop, of which four times as many are run
 	floods                 []int // files of one source in the inbox
 	floodRounds            int
 }
 
 var (
 	fullSizes = sizes{jobs: 2000, jobRounds: 5, proposals: 5000, gateRounds: 5, starts: 40, queued: 1_000_000, queueRounds: 7, drained: 100_000, events: 100_000, commitRounds: 15,
-		floods: []int{1000, 10_000, 100_000}, floodRounds: 3, verified: 300_000, verifyRounds: 2}
+		floods: []int{1000, 10_000, 100_000}, floodRounds: 3, looped: 10_000, verified: 300_000, verifyRounds: 2}
 	quickSizes = sizes{jobs: 400, jobRounds: 3, proposals: 1000, gateRounds: 3, starts: 10, queued: 50_000, queueRounds: 5, drained: 5000, events: 20_000, commitRounds: 7,
-		floods: []int{5000}, floodRounds: 3, verified: 30_000, verifyRounds: 2}
+		floods: []int{5000}, floodRounds: 3, looped: 1000, verified: 30_000, verifyRounds: 2}
 )
 
 func run(ctx context.Context, args []string) error {
