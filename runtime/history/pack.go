@@ -42,7 +42,7 @@ func (r *Repository) PackDue() bool {
 }
 
 // Pack has git pack the loose objects, where git is installed, and waits for it. It ends with ctx, with all its processes. Packing that
-// was interrupted leaves whole objects, and temporary files that Repair removes. Commits go on meanwhile: git removes a loose object
+// was interrupted leaves a mark and temporary files, and Repair sees to both. Commits go on meanwhile: git removes a loose object
 // only when it is in a pack that has its name, and a pack only when its objects are in another one.
 func (r *Repository) Pack(ctx context.Context) (Packed, error) {
 	git, err := exec.LookPath("git")
@@ -63,40 +63,42 @@ func (r *Repository) Pack(ctx context.Context) (Packed, error) {
 	return Packed{Done: err == nil}, err
 }
 
-// packMarked packs between two syncs, with a mark that has the next Repair look through the whole history if the machine stops in
-// between: git syncs a pack, and not its name before it removes the objects that went into it.
+// packMarked packs between two syncs, with a mark that has the next Repair look through the whole history if that does not
+// come to its end: git syncs a pack, and not its name before it removes the objects that went into it.
 func (r *Repository) packMarked(ctx context.Context, git string) error {
 	if err := errors.Join(r.removeOld(packLeftovers), r.markPacking(), syncFileSystem(r.git)); err != nil {
 		return err
 	}
 	err := r.pack(ctx, git)
-	if syncErr := syncFileSystem(r.git); syncErr != nil {
-		return errors.Join(err, syncErr)
+	if syncErr := syncFileSystem(r.git); syncErr != nil || ctx.Err() != nil {
+		return errors.Join(err, syncErr, ctx.Err())
 	}
 	return errors.Join(err, r.unmarkPacking())
 }
 
-// A pack takes up the smaller ones before it, so that there are few, and each object is written again a few times in the life of a
-// long history and not each time, as git gc would. Objects that no commit has are packed too: a commit that is being made may use them. The segments are mostly digests, of which differences save nothing: only those that
-// were committed several times while they grew are worth the search, and such versions are small and lie side by side. One thread leaves
-// the other processors to the jobs.
+// Only what is loose is packed, and no pack is removed for it, until there are many: git gc would write the whole history each time.
+// Then all become one, and objects that no commit has stay, for a commit that is being made may use them. The segments are mostly
+// digests, of which differences save nothing: only those that were committed several times while they grew are worth the search, and
+// such versions are small and lie side by side. One thread leaves the other processors to the jobs.
 var (
 	packConfig = []string{"-c", "gc.packRefs=false", "-c", "gc.auto=0", "-c", "pack.window=1", "-c", "core.bigFileThreshold=128k",
 		"-c", "pack.compression=1", "-c", "pack.threads=1", "-c", "repack.writeBitmaps=false"}
-	packCommand = []string{"repack", "--geometric=2", "-d", "-l", "-n", "-q"}
-	packOld     = []string{"repack", "-a", "-d", "-k", "-l", "-n", "-q"} // git before 2.32 does not know --geometric
+	packLoose = []string{"repack", "-d", "-l", "-n", "-q"}
+	packAll   = []string{"repack", "-a", "-d", "-k", "-l", "-n", "-q"}
 )
 
-// unknownOption is how git ends that does not understand its arguments.
-const unknownOption = 129
+// manyPacks is from how many packs they are made into one.
+const manyPacks = 50
 
 func (r *Repository) pack(ctx context.Context, git string) error {
-	err := r.runGit(ctx, git, packCommand)
-	var ended *exec.ExitError
-	if errors.As(err, &ended) && ended.ExitCode() == unknownOption {
-		err = r.runGit(ctx, git, packOld)
+	packs, err := filepath.Glob(filepath.Join(r.git, "objects", "pack", "*.pack"))
+	if err != nil {
+		return err
 	}
-	return err
+	if len(packs) >= manyPacks {
+		return r.runGit(ctx, git, packAll)
+	}
+	return r.runGit(ctx, git, packLoose)
 }
 
 func (r *Repository) runGit(ctx context.Context, git string, command []string) error {

@@ -117,12 +117,12 @@ func (r *Repository) repair(ctx context.Context) (done []Repair, err error) {
 		}
 	}
 	if suspect {
-		err = r.cleared()
-	} else {
-		err = r.settlePacking()
+		if err := r.cleared(); err != nil {
+			return done, err
+		}
 	}
-	r.checked = err == nil
-	return done, err
+	r.checked = true
+	return done, nil
 }
 
 // target is the commit that the branch should name: zero where there is none yet, or none is known. refErr is not nil
@@ -249,7 +249,6 @@ type leftover struct {
 var packLeftovers = []leftover{
 	{"objects/pack", "tmp_", staleLock},
 	{"objects/pack", ".tmp-", staleLock},
-	{"objects/pack", "pack-", staleLock}, // of those that are not whole
 }
 
 func (r *Repository) removeOld(list []leftover) error {
@@ -258,12 +257,8 @@ func (r *Repository) removeOld(list []leftover) error {
 		if err != nil {
 			return err
 		}
-		names := map[string]bool{}
 		for _, e := range entries {
-			names[e.Name()] = true
-		}
-		for _, e := range entries {
-			if !strings.HasPrefix(e.Name(), left.prefix) || left.prefix == "pack-" && !halfPack(e.Name(), names) {
+			if !strings.HasPrefix(e.Name(), left.prefix) {
 				continue
 			}
 			info, err := e.Info()

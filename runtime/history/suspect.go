@@ -12,8 +12,8 @@ import (
 // suspectPath is a mark that the whole history has to be looked through, because somebody found damage. Repair takes it away.
 func (r *Repository) suspectPath() string { return filepath.Join(r.dir, stateDir, "git.suspect") }
 
-// packingPath is a mark that objects are being packed, with the run of the operating system in which that began. Where that is over,
-// the history is suspect; where it is not, whoever packed was killed, which does no harm to what git had written.
+// packingPath is a mark that objects are being packed. Where nobody is at it any more, he was killed or the machine stopped, and the
+// history is suspect.
 func (r *Repository) packingPath() string { return filepath.Join(r.dir, stateDir, "git.packing") }
 
 // Suspect has the next Repair look through the whole history, whichever process does it.
@@ -21,31 +21,33 @@ func (r *Repository) Suspect() error {
 	return durable.WriteFile(r.suspectPath(), nil, 0o600)
 }
 
-// markPacking makes the mark. Where one of an earlier run of the system is left, the history stays suspect.
+// markPacking makes the mark. Where one is left already, the history stays suspect.
 func (r *Repository) markPacking() error {
-	if stopped, err := r.stoppedPacking(); err != nil || stopped {
-		return errors.Join(err, r.Suspect())
+	_, err := os.Lstat(r.packingPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return durable.WriteFile(r.packingPath(), nil, 0o600)
 	}
-	return durable.WriteFile(r.packingPath(), []byte(bootID()), 0o600)
+	return errors.Join(err, r.Suspect())
 }
 
 func (r *Repository) unmarkPacking() error { return removeFile(r.packingPath()) }
 
-// stoppedPacking reports whether the machine stopped while objects were being packed.
-func (r *Repository) stoppedPacking() (bool, error) {
-	boot, err := os.ReadFile(r.packingPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil && (len(boot) == 0 || string(boot) != bootID()), err
-}
-
 func (r *Repository) suspected() (bool, error) {
 	_, err := os.Lstat(r.suspectPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return r.stoppedPacking()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err == nil, err
 	}
-	return err == nil, err
+	if _, err := os.Lstat(r.packingPath()); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	lock, err := r.lockPacking()
+	if errors.Is(err, durable.ErrLocked) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, lock.Unlock()
 }
 
 // lockPacking lets one process at a time pack, and its mark alone while it does. The error is durable.ErrLocked where another one does.
@@ -56,15 +58,10 @@ func (r *Repository) lockPacking() (*durable.LockedFile, error) {
 	return durable.TryLock(filepath.Join(r.dir, stateDir, "git.pack.lock"))
 }
 
-// cleared takes the marks away.
+// cleared takes the marks away, but for that of somebody who is packing now.
 func (r *Repository) cleared() error {
-	return errors.Join(removeFile(r.suspectPath()), r.settlePacking())
-}
-
-// settlePacking takes the mark of a packing away that is over, when what git left is on the disk.
-func (r *Repository) settlePacking() error {
-	if _, err := os.Lstat(r.packingPath()); errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err := removeFile(r.suspectPath()); err != nil {
+		return err
 	}
 	lock, err := r.lockPacking()
 	if errors.Is(err, durable.ErrLocked) {
@@ -73,7 +70,7 @@ func (r *Repository) settlePacking() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(syncFileSystem(r.git), r.unmarkPacking(), lock.Unlock())
+	return errors.Join(r.unmarkPacking(), lock.Unlock())
 }
 
 func removeFile(path string) error {
