@@ -95,10 +95,13 @@ func (r *Repository) pack(ctx context.Context, git string) error {
 	if err != nil {
 		return err
 	}
-	if len(packs) >= manyPacks {
-		return r.runGit(ctx, git, packAll)
+	if len(packs) < manyPacks {
+		if err := r.runGit(ctx, git, packLoose); err != nil || !r.PackDue() {
+			return err
+		}
+		// What is left belongs to no commit: to those of a branch that was replaced.
 	}
-	return r.runGit(ctx, git, packLoose)
+	return r.runGit(ctx, git, packAll)
 }
 
 func (r *Repository) runGit(ctx context.Context, git string, command []string) error {
