@@ -19,7 +19,7 @@ const (
 	documentsAim = 40_000  // with the documents that they name
 )
 
-// readings are the commands that read a whole ledger, and what they print for somebody who only wants the time.
+// readings are the commands that are timed. The second goes by what the first has remembered.
 var readings = []struct {
 	name string
 	args []string
