@@ -159,7 +159,10 @@ func TestQuietGitWithoutDrivers(t *testing.T) {
 		}
 		os.Remove(ran)
 		r := f.do(t, "exec", object{"argv": tt.argv}, 30)
-		want(t, r, tt.code, "")
+		// Git may write to a program that is not there any more.
+		if r.ErrorCode != tt.code && (tt.code != CodeExit || r.ErrorCode != CodeSignal) {
+			t.Errorf("%q: %s", tt.argv, dump(r))
+		}
 		if text, err := os.ReadFile(ran); err == nil || !strings.Contains(f.stdout(t, r), tt.text) {
 			t.Errorf("%q: ran %s, %s", tt.argv, text, f.stdout(t, r))
 		}

@@ -100,9 +100,11 @@ func TestGrantsAreNotKept(t *testing.T) {
 	root := keepTree(t)
 	var keepers Keepers
 	defer keepers.Close()
+	confinement := confined(t, LevelRestricted, "").Confine
+	confinement.Write, confinement.Keep = []string{root}, []string{root + "/a/b/.git"}
 	for range 2 {
 		c := confined(t, LevelRestricted, "echo y >>a/b/file")
-		c.Keepers, c.Confine.Write, c.Confine.Keep, c.Dir = &keepers, []string{root}, []string{root + "/a/b/.git"}, root
+		c.Keepers, c.Confine, c.Dir = &keepers, confinement, root
 		if err := os.WriteFile(root+"/a/b/new", nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
