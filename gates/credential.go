@@ -16,14 +16,15 @@ type credential struct {
 // credentialSearch is what many strings of one document have in common: those of a list have one member and one command line. Without
 // it, a proposal with sixteen arguments took a tenth longer.
 type credentialSearch struct {
+	all     bool            // also what is only seen when another one is gone, which an operator has to know and a refusal does not
 	members map[string]bool // whether a value of this name may be a secret
 	lists   map[string]bool // whether a word of the list at this pointer may be one by those before it
 	last    map[string]text // of each list
 }
 
 // newCredentialSearch begins a search of these texts, which are all of a document.
-func newCredentialSearch(all []text) credentialSearch {
-	return credentialSearch{members: map[string]bool{}, lists: map[string]bool{}, last: lastOfLists(all)}
+func newCredentialSearch(texts []text, all bool) credentialSearch {
+	return credentialSearch{all: all, members: map[string]bool{}, lists: map[string]bool{}, last: lastOfLists(texts)}
 }
 
 // lastOfLists finds the last string of each list that has more than one, by the pointer of the list.
@@ -68,7 +69,11 @@ func (s credentialSearch) argument(t text) (start int, format string, ok bool) {
 
 // in returns the credentials in a text, by what it is and by what stands around it.
 func (s credentialSearch) in(t text) (list []credential) {
-	for _, c := range secrets.Values(t.value) {
+	values := secrets.First
+	if s.all {
+		values = secrets.Values
+	}
+	for _, c := range values(t.value) {
 		list = append(list, credential{c, fmt.Sprintf("the text has a credential (%s)", c.Format)})
 	}
 	if len(list) > 0 || t.name {

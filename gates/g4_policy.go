@@ -45,7 +45,7 @@ func (e *evaluation) policies(v *verdict) {
 // closer goes over the strings one by one, after the first pass over all of them found something.
 func (e *evaluation) closer(v *verdict, credential, marker bool) {
 	all := textsOf(e.in.Value, e.walk.paths, e.walk.own)
-	search := newCredentialSearch(all)
+	search := newCredentialSearch(all, e.in.Waivers != nil)
 	for _, t := range all {
 		if credential {
 			e.credentials(v, t, search)

@@ -68,7 +68,7 @@ func Findings(proposal any) []Finding {
 	var list []Finding
 	seen, at := map[Finding]bool{}, map[string]int{}
 	all := textsOf(proposal, nil, false)
-	search := newCredentialSearch(all)
+	search := newCredentialSearch(all, true)
 	for _, t := range all {
 		for _, c := range search.in(t) {
 			f := Finding{Code: CodeCredential, Pointer: t.pointer, Format: c.Format, Value: c.Text, Problem: unwaivable(t, c.Text)}

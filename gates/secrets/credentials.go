@@ -224,6 +224,14 @@ func Redact(s string) (string, int) {
 // Value is a credential itself, for those who have to compare it or keep it out of texts.
 type Value struct{ Format, Text string }
 
+// First returns the credentials that are seen in s as it is.
+func First(s string) (list []Value) {
+	for _, f := range Find([]byte(s)) {
+		list = append(list, Value{f.Format, s[f.Start:f.End]})
+	}
+	return list
+}
+
 // Values returns the credentials that Redact takes out of s.
 func Values(s string) (list []Value) {
 	peel(s, func(text string, f Finding) { list = append(list, Value{f.Format, text[f.Start:f.End]}) })
