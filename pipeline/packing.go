@@ -1,12 +1,11 @@
 package pipeline
 
-import "context"
+import (
+	"context"
+	"time"
 
-// packDue reports whether the ledger's repository has become worth packing.
-func (p *Pipeline) packDue() bool {
-	repo, err := p.repository()
-	return err == nil && repo.PackDue()
-}
+	"github.com/sheratan/sheratan/runtime/history"
+)
 
 // pack lets git pack the repository when it has become worth it, and waits for it.
 func (p *Pipeline) pack(ctx context.Context) {
@@ -25,14 +24,19 @@ func (p *Pipeline) pack(ctx context.Context) {
 // packing is a loop's git at work beside the jobs: with a long history it takes seconds, in which the loop would start nothing and
 // record nothing.
 type packing struct {
-	done   chan struct{} // nil where it was never begun
-	cancel context.CancelFunc
+	done    chan struct{} // nil where it was never begun
+	cancel  context.CancelFunc
+	attempt attempted // the last one, once it is done
 }
 
 // begin packs where that is due.
 func (g *packing) begin(ctx context.Context, p *Pipeline) {
-	if g.busy() || !p.packDue() {
+	if g.busy() {
 		return
+	}
+	repo, err := p.repository()
+	if err != nil || !g.attempt.again(p.now(), repo.Loose()) {
+		return // the commit says so
 	}
 	ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
@@ -40,7 +44,37 @@ func (g *packing) begin(ctx context.Context, p *Pipeline) {
 	go func() {
 		defer close(done)
 		p.pack(ctx)
+		g.attempt.ended(p.now(), repo.Loose())
 	}()
+}
+
+// attempted keeps a loop from running git without pause where git fails, or leaves loose objects.
+type attempted struct {
+	at   time.Time
+	left int           // loose objects after it
+	wait time.Duration // until the next one; 0 where it left less than a batch
+}
+
+const (
+	packAgain  = time.Minute // after the first attempt that left what it was to pack, and twice as long after each further one
+	packAtLast = time.Hour
+)
+
+func (a *attempted) ended(now time.Time, left int) {
+	if left <= history.LooseBatch {
+		*a = attempted{}
+		return
+	}
+	*a = attempted{now, left, min(max(packAgain, 2*a.wait), packAtLast)}
+}
+
+// again reports whether there is enough to pack, and enough time has passed or enough objects have come since the last attempt.
+func (a *attempted) again(now time.Time, loose int) bool {
+	if loose > a.left+history.LooseBatch {
+		return true
+	}
+	passed := now.Sub(a.at)
+	return loose > history.LooseBatch && (passed >= a.wait || passed < 0) // the clock may be set back
 }
 
 func (g *packing) busy() bool {

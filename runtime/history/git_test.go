@@ -152,7 +152,7 @@ func TestPackDue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for i := range looseSample + 1 {
+	for i := range LooseBatch*len(sampled)/256 + 1 {
 		if w.open().PackDue() {
 			t.Fatalf("due with %d objects", i)
 		}

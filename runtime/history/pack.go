@@ -17,9 +17,9 @@ import (
 	"github.com/sheratan/sheratan/runtime/durable"
 )
 
-// Packing is worth its time from about 800 objects: a commit of a few jobs makes about twelve, one of a thousand jobs eighty. It is
-// estimated from some of the 256 folders, as git gc --auto does from one.
-const looseSample = 12 // objects in the folders of sampled
+// LooseBatch is from how many loose objects packing is worth its time: a commit of a few jobs makes about twelve, one of a thousand jobs
+// eighty. They are estimated from some of the 256 folders, as git gc --auto does from one.
+const LooseBatch = 12 * 256 / 4
 
 var sampled = []string{"17", "5b", "a0", "e4"}
 
@@ -29,8 +29,8 @@ type Packed struct {
 	Reason string // why it did nothing; "" where another process is packing
 }
 
-// PackDue estimates from a few folders of objects whether Pack is worth its time.
-func (r *Repository) PackDue() bool {
+// Loose estimates from a few folders of objects how many are loose.
+func (r *Repository) Loose() int {
 	n := 0
 	for _, name := range sampled {
 		entries, err := os.ReadDir(filepath.Join(r.git, "objects", name))
@@ -38,8 +38,11 @@ func (r *Repository) PackDue() bool {
 			n += len(entries)
 		}
 	}
-	return n > looseSample
+	return n * 256 / len(sampled)
 }
+
+// PackDue reports whether Pack is worth its time.
+func (r *Repository) PackDue() bool { return r.Loose() > LooseBatch }
 
 // Pack has git pack the loose objects, where git is installed, and waits for it. It ends with ctx, with all its processes. Packing that
 // was interrupted leaves a mark and temporary files, and Repair sees to both. Commits go on meanwhile: git removes a loose object
