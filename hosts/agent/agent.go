@@ -274,6 +274,9 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 		cmd.Stdin = []byte(p.Stdin)
 	}
 	report, err := cmd.Run(ctx)
+	if a.opt.Sandbox == sandbox.LevelRestricted && more.WriteRoots {
+		a.tellLeft(id, more, cmd.Confine)
+	}
 	res.ExitCode = report.ExitCode
 	res.DurationMS = report.Duration.Milliseconds()
 	res.CPUMS = report.CPU.Milliseconds()

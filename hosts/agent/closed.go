@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -36,6 +37,9 @@ type closedFolder struct {
 
 const closedFilesAge = time.Minute
 
+// lookForm is raised when what counts as closed is no longer the same.
+const lookForm = 1
+
 // A look that took less is not kept for others.
 const lookWorth = 5 * time.Millisecond
 
@@ -47,7 +51,7 @@ func (c *closedFiles) in(path string, past map[string]bool) ([]string, error) {
 	}
 	start := time.Now()
 	file := c.file(path, past)
-	paths, known := recall(file)
+	paths, known := recall(file, path)
 	if !known {
 		s := survey{past: past, seen: &look{root: path}}
 		if err := s.look(path); err != nil {
@@ -68,7 +72,7 @@ func (c *closedFiles) in(path string, past map[string]bool) ([]string, error) {
 // file is where a look into a folder is kept. What was not entered belongs to its name.
 func (c *closedFiles) file(path string, past map[string]bool) string {
 	h := sha256.New()
-	h.Write([]byte(path))
+	fmt.Fprintf(h, "%d %d %s", lookForm, os.Geteuid(), path) // another user sees other folders
 	for _, other := range slices.Sorted(maps.Keys(past)) {
 		if inside(other, path) {
 			h.Write([]byte("\x00" + other))
@@ -138,7 +142,7 @@ func (l *look) keep(file string, start time.Time) {
 }
 
 // recall returns the closed files that an earlier look found, if all folders are as they were then.
-func recall(file string) (closed []string, known bool) {
+func recall(file, path string) (closed []string, known bool) {
 	b, err := os.ReadFile(file)
 	if err != nil || len(b) < sha256.Size || sha256.Sum256(b[sha256.Size:]) != [sha256.Size]byte(b) {
 		return nil, false
@@ -156,6 +160,9 @@ func recall(file string) (closed []string, known bool) {
 		return s
 	}
 	root := text()
+	if root != path {
+		return nil, false
+	}
 	for range min(number(), uint64(len(b))) {
 		closed = append(closed, text())
 	}

@@ -77,7 +77,7 @@ func TestLookKept(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			closed, known := recall(kept)
+			closed, known := recall(kept, dir)
 			if known != c.known || known && !slices.Equal(closed, []string{dir + "/c/fifo"}) {
 				t.Errorf("known %t, closed %q", known, closed)
 			}
@@ -101,12 +101,12 @@ func TestLookTorn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, known := recall(kept); !known {
+	if _, known := recall(kept, dir); !known {
 		t.Fatal("the whole file says nothing")
 	}
 	for n := range whole {
 		put(t, kept, string(whole[:n]))
-		if _, known := recall(kept); known {
+		if _, known := recall(kept, dir); known {
 			t.Errorf("the first %d bytes of %d say something", n, len(whole))
 		}
 	}

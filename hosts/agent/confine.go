@@ -83,6 +83,25 @@ func (a *Agent) confine(more Access, program, folder string) (*sandbox.Confineme
 	return c, nil
 }
 
+// tellLeft warns of repositories and settings that a job has made in a root. At LevelRestricted no later job makes anything new beside
+// them, or removes them, so that somebody has to know of them.
+func (a *Agent) tellLeft(id string, more Access, c *sandbox.Confinement) {
+	s := survey{write: true, open: more.Unprotect, workspace: a.opt.Workspace, past: map[string]bool{}}
+	for _, path := range c.Hide {
+		s.past[path] = true
+	}
+	for _, dir := range a.opt.Roots.Paths() {
+		if s.look(dir) != nil {
+			return // the next job is told
+		}
+	}
+	for _, path := range sorted(s.kept) {
+		if !slices.Contains(c.Keep, path) {
+			a.opt.Warn("job %s has made %s: at the level %s programs make nothing new beside it from now on; remove it if nobody needs it", id, path, a.opt.Sandbox)
+		}
+	}
+}
+
 // makeClosed makes what is closed to jobs and lies in a root, where it is missing: they could make it, with contents.
 func makeClosed(root string, closed []string) error {
 	for _, path := range closed {

@@ -284,8 +284,8 @@ func (d *folder) pristine() bool {
 	return true
 }
 
-// stampSlack is how old a change must be for the next one to have another time, by the clock of any file system.
-const stampSlack = 100 * time.Millisecond
+// stampSlack is how old a change must be for the next one to have another time: some disks keep whole seconds.
+const stampSlack = 2 * time.Second
 
 // untouched reports whether nothing has changed since the folder was looked at: names, mode, owner, attributes and flags of a
 // directory change only with its ctime, which nobody can set. Most jobs leave their folder alone, and this takes 2 µs where

@@ -43,7 +43,8 @@ var namedByRoot = sync.OnceValue(func() []rootSetting {
 		{regexp.MustCompile(`(?s)^protocol\..*\.allow$`), "never"},
 		{regexp.MustCompile(`(?s)^credential\..*\.helper$`), ""},
 		{regexp.MustCompile(`(?s)^pager\..*$`), "false"},
-		{regexp.MustCompile(`(?s)^(merge\..*\.driver|trailer\..*\.(command|cmd)|tar\..*\.command|remote\..*\.(uploadpack|receivepack)|hook\..*\.command)$`), "false"},
+		{regexp.MustCompile(`(?s)^(merge\..*\.driver|trailer\..*\.(command|cmd)|tar\..*\.command|remote\..*\.(uploadpack|receivepack)|hook\..*\.command|(man|browser|difftool|mergetool|guitool)\..*\.(cmd|path)|sendemail\..*cmd)$`), "false"},
+		{regexp.MustCompile(`(?s)^submodule\..*\.update$`), "none"},
 		{regexp.MustCompile(`(?s)^alias\..*$`), "!false"},
 		{regexp.MustCompile(`(?s)^submodule\..*\.ignore$`), "dirty"},
 	}
@@ -57,8 +58,40 @@ var diffDriver = sync.OnceValue(func() *regexp.Regexp {
 // noDiff are commands of git that show no differences of contents.
 var noDiff = []string{"status", "ls-files", "ls-tree", "rev-parse", "rev-list", "branch", "tag", "remote", "describe", "show-ref", "for-each-ref", "config", "version", "--version"}
 
+// elsewhere reports whether a command line may have git look at another repository, whose settings nobody has asked for: a global option
+// that is not known, or submodules.
+func elsewhere(argv []string) (option string, found bool) {
+	for i := 1; i < len(argv) && strings.HasPrefix(argv[i], "-"); i++ {
+		switch {
+		case argv[i] == "-c":
+			i++
+		case !slices.Contains(knownOptions, argv[i]):
+			return argv[i], true
+		}
+	}
+	for _, arg := range argv[1:] {
+		name, value, _ := strings.Cut(arg, "=")
+		if len(name) >= len("--ig") && strings.HasPrefix("--ignore-submodules", name) && value != "all" && value != "dirty" && value != "" {
+			return arg, true
+		}
+	}
+	return "", false
+}
+
+// knownOptions are options before the command that lead nowhere else.
+var knownOptions = []string{"--no-pager", "-P", "--no-optional-locks", "--no-replace-objects", "--no-lazy-fetch", "--literal-pathspecs",
+	"--glob-pathspecs", "--noglob-pathspecs", "--icase-pathspecs", "--version", "-v"}
+
 // wantsDrivers reports whether a command line may run programs for differences.
 func wantsDrivers(argv []string) bool {
+	argv = slices.Clone(argv)
+	for len(argv) > 2 && (argv[1] == "-c" || slices.Contains(knownOptions, argv[1])) {
+		n := 2
+		if argv[1] == "-c" {
+			n++
+		}
+		argv = slices.Delete(argv, 1, min(n, len(argv)))
+	}
 	if len(argv) > 1 && slices.Contains(noDiff, argv[1]) && (argv[1] != "status" || !slices.ContainsFunc(argv[2:], verbose)) {
 		return false
 	}
@@ -81,6 +114,10 @@ func isGit(program string) bool { return filepath.Base(program) == "git" }
 
 // withQuietGit returns the environment of a job that runs git in a folder and only looks.
 func withQuietGit(ctx context.Context, program string, argv []string, dir string, env []string) ([]string, error) {
+	if option, found := elsewhere(argv); found {
+		return nil, fmt.Errorf("%s may have git look at another repository, whose settings may name programs: a job that may not change the root runs git in the "+
+			"folder of its repository (cwd)", option)
+	}
 	names, err := gitSettings(ctx, program, dir, env)
 	if err != nil {
 		return nil, fmt.Errorf("the git settings of %s cannot be read, and they may name programs: %w", dir, err)

@@ -115,6 +115,10 @@ func TestQuietGit(t *testing.T) {
 		{[]string{"git", "diff"}, true, CodeRefused, "names a program that git would run"},
 		{[]string{"git", "show", "HEAD"}, true, CodeRefused, "names a program that git would run"},
 		{[]string{"git", "log", "-p"}, true, CodeRefused, "names a program that git would run"},
+		{[]string{"git", "-C", ".", "status"}, true, CodeRefused, "may have git look at another repository"},
+		{[]string{"git", "--git-dir=.git", "status"}, true, CodeRefused, "may have git look at another repository"},
+		{[]string{"git", "status", "--ignore-submodules=none"}, true, CodeRefused, "may have git look at another repository"},
+		{[]string{"git", "-c", "core.abbrev=9", "--no-pager", "status", "--short"}, true, "", "M a.txt"},
 		{[]string{"git", "status", "-v"}, true, CodeRefused, "names a program that git would run"},
 		{[]string{"git", "status", "-uno", "--verb"}, true, CodeRefused, "names a program that git would run"},
 	} {

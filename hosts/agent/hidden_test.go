@@ -49,6 +49,24 @@ func TestHidden(t *testing.T) {
 	}
 }
 
+// Names of processes are masked, also where the kernel has cut them off within a value.
+func TestHiddenInNames(t *testing.T) {
+	j := job.Job{Hidden: []string{hidden}}
+	name := "x-" + hidden[:nameBytes-2]
+	r := job.Result{Programs: []string{"/bin/" + hidden}, SurvivorNames: []string{name, "sh"}, Killed: []string{hidden, name, "ordinary-name-1"}}
+	hidingOf(j).result(&r)
+	if text := dump(r); strings.Contains(text, hidden[:4]) || strings.Count(text, "[redacted waived]") != 4 || !strings.Contains(text, "ordinary-name-1") {
+		t.Error(text)
+	}
+}
+
+// All outputs of a job together are searched up to a bound.
+func TestHiddenOutputsTogether(t *testing.T) {
+	f := newFixture(t)
+	r := f.hide(t, "for i in 1 2 3; do head -c 100000 /dev/zero >$i; done", job.Declared{Path: "[123]"})
+	want(t, r, CodeArtifactLarge, "waived")
+}
+
 // A stream that is cut off does not end with the beginning of a value.
 func TestHiddenAtTheEnd(t *testing.T) {
 	for n := range 3 {

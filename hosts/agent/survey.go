@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sheratan/sheratan/hosts/roots"
 )
 
 // Protected are names of files and folders that a job leaves as they are in a root that it may change: what they say is
@@ -149,8 +151,8 @@ func (s *survey) walk(fd int, path string, depth int, write bool) error {
 
 // special reports whether a name may be one that is kept, whatever it is of.
 func (s *survey) special(name []byte) bool {
-	is := func(other string) bool { return string(name) == other }
-	return slices.ContainsFunc(Protected, is) || slices.ContainsFunc(bareParts, is) || s.workspace != "" && is(filepath.Base(s.workspace))
+	is := func(other string) bool { return strings.EqualFold(string(name), other) }
+	return roots.IsGit(string(name)) || slices.ContainsFunc(Protected, is) || slices.ContainsFunc(bareParts, is) || s.workspace != "" && is(filepath.Base(s.workspace))
 }
 
 // bareParts are what a repository without a work tree has; a root that is one keeps these and not itself, or one job could
@@ -159,7 +161,10 @@ var bareParts = []string{"HEAD", "branches", "commondir", "config", "config.work
 	"packed-refs", "refs", "worktrees"}
 
 func (s *survey) protects(name string, bare bool) bool {
-	return bare && slices.Contains(bareParts, name) || slices.Contains(Protected, name) && !slices.Contains(s.open, name)
+	in := func(list []string) bool {
+		return slices.ContainsFunc(list, func(other string) bool { return strings.EqualFold(name, other) })
+	}
+	return roots.IsGit(name) || bare && slices.Contains(bareParts, name) || in(Protected) && !in(s.open)
 }
 
 // isBare reports whether a folder is a repository without a work tree.

@@ -51,6 +51,7 @@ func leftBehind(t *testing.T, level sandbox.Level) {
 		"a long path":           "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do mkdir " + long + " && cd -P " + long + " || exit 1; done; mkdir .git",
 		"a deep path":           "i=0; while [ $i -lt 300 ]; do mkdir d && cd d || exit 1; i=$((i+1)); done; mkdir .git",
 		"many repositories":     "i=0; while [ $i -lt 200 ]; do mkdir -p x/$i/.git || exit 1; i=$((i+1)); done",
+		"another case":          "mkdir x/.GIT x/.Idea",
 		"a closed folder":       "mkdir x/.git && chmod 0 x/.git x",
 		"a file for a folder":   "echo x >x/.git",
 		"a name with odd bytes": `mkdir "$(printf 'x/a\nb\\\tc')" && mkdir "$(printf 'x/a\nb\\\tc/.git')"`,
@@ -227,6 +228,43 @@ func TestClosedFiles(t *testing.T) {
 					}
 				}
 			}
+		}
+	})
+}
+
+// TestGitByOtherNames: where case does not count, git opens .GIT as its own.
+func TestGitByOtherNames(t *testing.T) {
+	sandboxed(t, func(t *testing.T, level sandbox.Level) {
+		for name, kept := range map[string]bool{".GIT": true, ".git ": true, "GIT~1": true, ".g\u200bit": true, ".Idea": true, ".gitignore": false, "git": false} {
+			f, sh := writer(t, level, Access{})
+			put(t, f.ws+"/work/"+name+"/config", "x")
+			if r := sh("echo y >'" + name + "/config'"); (r.Status == job.StatusCompleted) == kept {
+				t.Errorf("%q: %s", name, dump(r))
+			}
+		}
+	})
+}
+
+// TestToldOfWhatIsLeft: at restricted, a repository that a job makes stops later ones from making files beside it, and the operator is told.
+func TestToldOfWhatIsLeft(t *testing.T) {
+	sandboxed(t, func(t *testing.T, level sandbox.Level) {
+		if level != sandbox.LevelRestricted {
+			return
+		}
+		var told []string
+		f := newFixture(t, func(o *Options) {
+			o.Sandbox, o.Access = level, func(job.Job) Access { return Access{WriteRoots: true} }
+			o.Warn = func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
+		})
+		put(t, f.ws+"/work/old/.git/config", "x")
+		put(t, f.ws+"/work/new/file", "x")
+		for _, script := range []string{"echo x >new/more", "mkdir new/.git", "echo x >new/file"} {
+			if r := f.do(t, "exec", kind.Exec{Argv: []string{"sh", "-c", script}}, 20); r.Status != job.StatusCompleted {
+				t.Fatal(dump(r))
+			}
+		}
+		if len(told) != 1 || !strings.Contains(told[0], "has made "+f.ws+"/work/new/.git:") {
+			t.Errorf("%q", told)
 		}
 	})
 }

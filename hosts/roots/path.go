@@ -102,6 +102,16 @@ func checkName(name string) *PathError {
 	return nil
 }
 
+// IsGit reports whether a name in a folder is git's own on some file system, as .GIT is where case does not count.
+func IsGit(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c >= utf8.RuneSelf {
+			return isGit(strings.TrimRight(skeleton(name), ". "))
+		}
+	}
+	return isGit(name)
+}
+
 // skeleton returns name as a lenient file system might read it: compatibility forms folded (fullwidth dots, ligatures),
 // characters that HFS+ ignores dropped.
 func skeleton(name string) string {

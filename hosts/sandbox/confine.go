@@ -81,6 +81,30 @@ func (c *Confinement) devices() []string {
 	return c.Devices
 }
 
+// withPaths returns a copy in which every path is what f makes of it.
+func (c *Confinement) withPaths(f func(string) (string, error)) (out Confinement, err error) {
+	one := func(path string) string {
+		if err != nil {
+			return ""
+		}
+		path, err = f(path)
+		return path
+	}
+	out = *c
+	for _, list := range []*[]string{&out.Read, &out.Write, &out.Keep, &out.Shut, &out.Hide, &out.Devices} {
+		*list = slices.Clone(*list)
+		for i, path := range *list {
+			(*list)[i] = one(path)
+		}
+	}
+	out.Work, out.Tmp = one(c.Work), one(c.Tmp)
+	out.Objects = make(map[string]Object, len(c.Objects))
+	for path, o := range c.Objects {
+		out.Objects[one(path)] = o
+	}
+	return out, err
+}
+
 // writable returns Write and Work.
 func (c *Confinement) writable() []string {
 	w := slices.Clone(c.Write)

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -18,7 +19,7 @@ type grant struct {
 	found  bool // on the way to something closed: it may be gone by now
 }
 
-// maxGrants bounds what is named one by one in the folders of one confinement. What is beyond stays closed.
+// maxGrants bounds what is named one by one in the folders of one confinement.
 const maxGrants = 1 << 16
 
 // granter gives rights to what lies in Read and Write, and leaves out what is closed there. Rights of Landlock add up on the
@@ -86,7 +87,8 @@ func (g *granter) give(path string, rights uint64, found bool) error {
 			continue
 		}
 		if g.named++; g.named > maxGrants {
-			return nil
+			return fmt.Errorf("%s: more than %d files and folders lie beside what is closed to jobs, which the level %s has to name one by one: "+
+				"move them to a folder of their own", shortened(path), maxGrants, LevelRestricted)
 		}
 		if err := g.give(path+"/"+e.Name(), rights, true); err != nil {
 			return err
@@ -108,7 +110,11 @@ func entriesOf(path string) ([]fs.DirEntry, error) {
 	}
 	dir := os.NewFile(uintptr(fd), path)
 	defer dir.Close()
-	return dir.ReadDir(-1)
+	entries, err := dir.ReadDir(maxGrants + 1)
+	if err == io.EOF {
+		err = nil
+	}
+	return entries, err
 }
 
 func contains(list []string, path string) bool {

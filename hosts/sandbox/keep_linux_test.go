@@ -94,6 +94,30 @@ func TestRestrictedHides(t *testing.T) {
 	}
 }
 
+// TestTooManyGrants: a job that would get only a part of what it is allowed does not start, and the folder is named.
+func TestTooManyGrants(t *testing.T) {
+	need(t, LevelRestricted)
+	root := keepTree(t)
+	for i := range maxGrants + 1 {
+		if err := os.WriteFile(fmt.Sprintf("%s/a/b/%d", root, i), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := confined(t, LevelRestricted, "true")
+	c.Confine.Write, c.Confine.Keep = []string{root}, []string{root + "/a/b/.git"}
+	if _, err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), root+"/a/b: more than") {
+		t.Error(err)
+	}
+	if err := os.RemoveAll(root + "/a/b/.git"); err != nil {
+		t.Fatal(err)
+	}
+	c = confined(t, LevelRestricted, "true")
+	c.Confine.Write = []string{root}
+	if r := run(t, c); r.ExitCode != 0 {
+		t.Errorf("%+v %s", r, c.Stderr.Head)
+	}
+}
+
 // TestGrantsAreNotKept: at LevelRestricted a file that takes the place of another one can be changed by the next job.
 func TestGrantsAreNotKept(t *testing.T) {
 	need(t, LevelRestricted)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -78,7 +79,8 @@ func (k *keeper) names(supervised bool) names {
 	return namesNone
 }
 
-// setup is what a runner says first.
+// setup is what a runner says first. Its paths are quoted: a name may have any bytes, and JSON has no place for those that are not
+// UTF-8. Another name in their place would be one that is not there, and what is to be closed would be open.
 type setup struct {
 	Level     Level
 	Confine   Confinement
@@ -97,6 +99,9 @@ func (k *keeper) run() int {
 	kind, payload, _, err := receive(keeperControl)
 	if err != nil || kind != msgSetup || json.Unmarshal(payload, &k.setup) != nil {
 		return 3 // 2 is the Go runtime's own
+	}
+	if k.Confine, err = k.Confine.withPaths(strconv.Unquote); err != nil {
+		return 3
 	}
 	if p := k.prepare(); p != nil {
 		text, _ := json.Marshal(p)

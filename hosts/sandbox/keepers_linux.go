@@ -268,7 +268,11 @@ func missingNamespace() string {
 
 // setup tells a new keeper its confinement and waits until it is ready.
 func (h *held) setup(level Level, c *Confinement) error {
-	s := setup{Level: level, Confine: *c}
+	quoted, err := c.withPaths(func(path string) (string, error) { return strconv.Quote(path), nil })
+	if err != nil {
+		return err
+	}
+	s := setup{Level: level, Confine: quoted}
 	if level != LevelFull && c.Limits.Processes > 0 {
 		s.Tasks = tasks(os.Geteuid())
 	}

@@ -27,9 +27,10 @@ const (
 
 // Versions of Landlock and what came with them.
 const (
-	abiTCP   = 4
-	abiScope = 6
-	abiUnix  = 9 // connecting to sockets that have a path
+	abiTruncate = 3
+	abiTCP      = 4
+	abiScope    = 6
+	abiUnix     = 9 // connecting to sockets that have a path
 )
 
 // handled returns the rights that a kernel with this ABI can take away.
@@ -38,7 +39,7 @@ func handled(abi int) landlock.RulesetAttr {
 	for _, v := range []struct {
 		abi int
 		fs  uint64
-	}{{2, landlock.AccessFSRefer}, {3, landlock.AccessFSTruncate}, {5, landlock.AccessFSIoctlDev}, {abiUnix, landlock.AccessFSResolveUnix}} {
+	}{{2, landlock.AccessFSRefer}, {abiTruncate, landlock.AccessFSTruncate}, {5, landlock.AccessFSIoctlDev}, {abiUnix, landlock.AccessFSResolveUnix}} {
 		if abi >= v.abi {
 			a.HandledAccessFS |= v.fs
 		}

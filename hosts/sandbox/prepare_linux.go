@@ -93,7 +93,11 @@ func (k *keeper) prepare() *problem {
 	}
 	// Without the kernel's questions a job has no sockets with names, and does not watch folders.
 	supervised := k.supervise() == nil
-	all, each := permissions(k.Level, k.reach(), k.names(supervised), supervised).split()
+	may := permissions(k.Level, k.reach(), k.names(supervised), supervised)
+	if k.Level == LevelRestricted && k.abi < abiTruncate {
+		may.on(unix.SYS_TRUNCATE, deny) // Landlock would let a job empty what it may only read; ftruncate needs a file that is open for writing
+	}
+	all, each := may.split()
 	if _, err := all.putOn(kill9, 0); err != nil {
 		return trouble("seccomp", err)
 	}

@@ -119,7 +119,7 @@ func landlockGaps(abi int) (gaps []Gap) {
 		kernel string
 	}{
 		{2, "", "files cannot be moved between folders", "5.19"},
-		{3, LevelFull, "at restricted, files outside can be cut to nothing where the user may write them", "6.2"},
+		{abiTruncate, LevelFull, "at restricted, programs cannot cut a file by its name", "6.2"},
 		{4, LevelFull, "", "6.7"},
 		{5, "", "at restricted, ioctls of devices are not refused by it", "6.10"},
 		{6, "", "at restricted, other processes of the same user can be signalled", "6.12"},
