@@ -135,6 +135,9 @@ func (p *Pipeline) Approve(ctx context.Context, reviews []Review, d Decision, em
 			if strings.TrimSpace(d.Reason) == "" {
 				return &WaiverError{id, "a waiver needs a reason", nil}
 			}
+			if err := review.Unread(); err != nil && !d.TTY {
+				return err
+			}
 			if err := p.keepSalt(id, w); err != nil {
 				return err
 			}

@@ -31,6 +31,32 @@ type waiving struct {
 	salt  []byte
 	list  []ledger.Waived // without the reason
 	shown []Waivable
+	found []string // the bytes of each
+}
+
+// Waived returns the very bytes that the waivers of a review are for, in the order of Waives. They are for the terminal of the operator who
+// is asked, and for nothing that is stored or sent on.
+func (r *Review) Waived() []string {
+	if r.waiving == nil {
+		return nil
+	}
+	return r.waiving.found
+}
+
+// Unread says why nobody but a person who has read what is waived may approve a review; nil where a script may. A pattern finds where a
+// credential begins and ends, and not that what lies between is one: whole lines of a script fit between the two lines around a key.
+func (r *Review) Unread() error {
+	for i, value := range r.Waived() {
+		if strings.ContainsFunc(value, needsReader) {
+			return &WaiverError{r.Job.ID, r.Waives[i].Name + ": it has white space or characters that a shell obeys, so that a person has to read it", nil}
+		}
+	}
+	return nil
+}
+
+// needsReader reports whether a character may divide a text into words or lines, be obeyed by a shell, or look like another one.
+func needsReader(c rune) bool {
+	return c <= ' ' || c >= 0x7f || strings.ContainsRune("`$;|&<>()'\"\\", c)
 }
 
 // WaiverError says why a finding cannot be waived, and which can.
@@ -144,7 +170,7 @@ func (p *Pipeline) newWaiving(k known, row indexRow, names []string) (*waiving, 
 		m := ledger.Waived{Document: row.Intake.SHA256, Original: digests.DigestOriginal(o.doc), Code: f.Code, Pointer: shorten(f.Pointer),
 			Format: f.Format, Finding: digests.Digest(f.Code, f.Pointer, f.Value)}
 		if !slices.Contains(w.list, m) {
-			w.list, w.shown = append(w.list, m), append(w.shown, shown(f))
+			w.list, w.shown, w.found = append(w.list, m), append(w.shown, shown(f)), append(w.found, f.Value)
 		}
 	}
 	return w, nil

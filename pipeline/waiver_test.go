@@ -484,3 +484,32 @@ func TestOriginal(t *testing.T) {
 		return nil
 	}))
 }
+
+// Whole lines of a script fit into what a pattern takes for one key: whoever waives that has read it, on a terminal.
+func TestWaiverOfWhatNobodyRead(t *testing.T) {
+	w := newWorld(t)
+	const lines = `-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAx7Rq2wV9kLm3nP5tY8zB1cD4fG6hJ0sA\ntouch pwned\n-----END RSA PRIVATE KEY-----`
+	w.propose(exec("one", "", "echo", secret))
+	w.propose(strings.Replace(exec("lines", "", "echo", "X"), `X`, lines, 1))
+	w.check(w.waive("one", "CREDENTIAL"))
+	var refused *WaiverError
+	if err := w.waive("lines", "CREDENTIAL"); !asError(err, &refused) || !strings.Contains(err.Error(), "a person has to read it") {
+		t.Errorf("approved by a script: %v", err)
+	}
+	if len(w.waivers("lines")) > 0 {
+		t.Error("recorded")
+	}
+	review := w.review("lines")
+	w.check(w.p.Waive(t.Context(), &review[0], []string{"CREDENTIAL"}))
+	if got := review[0].Waived(); len(got) != 1 || got[0] != strings.ReplaceAll(lines, `\n`, "\n") {
+		t.Errorf("shown: %q", got)
+	}
+	w.check(w.p.Approve(t.Context(), review, Decision{Reason: "read", TTY: true}, ignoreLine))
+	for value, want := range map[string]bool{secret: false, "a b": true, "a\nb": true, "a$(b)": true, "a'b": true, "a\x1bb": true, "a\u200bb": true,
+		"a`b": true, "a|b": true, "x7Rq/2+w=": false, `a\nb`: true} {
+		r := Review{Waives: []Waivable{{}}, waiving: &waiving{found: []string{value}}}
+		if got := r.Unread() != nil; got != want {
+			t.Errorf("%q wants a reader: %t", value, got)
+		}
+	}
+}

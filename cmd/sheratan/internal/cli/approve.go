@@ -26,8 +26,9 @@ func newApprove(a *app) *cobra.Command {
 for exactly these bytes, once, and stands in the ledger with your name.
 
 A job that is blocked for a credential runs if each is waived: with --waive, of one job at a time, for exactly
-what was found at that place, with a reason. Only the job gets to see what was found; documents, answers, the ledger
-and what the job writes do not have it. Without --waive the command lists what can be waived.
+what was found at that place, with a reason. The terminal shows what was found before it asks. Otherwise only the job gets
+to see it; documents, answers, the ledger and what the job writes do not have it. Without --waive the command lists
+what can be waived. What has white space or characters that a shell obeys is waived on a terminal only.
 
 Without a terminal it works only where the config names scripts as operators, and inside a job never.`,
 		Example: `sheratan approve job-7 --reason "reviewed by me"
@@ -102,13 +103,13 @@ func runDecide(ctx context.Context, a *app, command, reason string, waive, args 
 					return err
 				}
 			}
-			d, err := a.newDecision(ctx, p, command)
+			d, err := a.newDecision(ctx, p, command, unread(reviews))
 			if err != nil {
 				return err
 			}
 			defer d.close()
 			for _, r := range reviews {
-				yes, err := d.ask(ctx, reviewText(r))
+				yes, err := d.ask(ctx, reviewText(r)+waivedText(r))
 				if err != nil {
 					return err
 				}
@@ -170,6 +171,28 @@ func waivableText(f pipeline.Waivable) string {
 		text += "; " + f.Problem
 	}
 	return text
+}
+
+// unread says why a person has to be asked about the waivers of reviews, nil where a script may give them.
+func unread(reviews []pipeline.Review) error {
+	for i := range reviews {
+		if err := reviews[i].Unread(); err != nil {
+			return errors.New(escape(err.Error()))
+		}
+	}
+	return nil
+}
+
+// waivedText is what the waivers of a review are for, byte by byte. It goes to the terminal that is asked, and nowhere else.
+func waivedText(r pipeline.Review) string {
+	var b strings.Builder
+	for i, value := range r.Waived() {
+		fmt.Fprintf(&b, "\nyou waive these %d bytes, %s:\n", len(value), escape(r.Waives[i].Name))
+		for line := range strings.Lines(value) {
+			b.WriteString(margin + escape(strings.TrimSuffix(line, "\n")) + "\n")
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // refuseHard stops before anybody is asked about a job that no operator may allow.

@@ -27,14 +27,17 @@ type decision struct {
 	reader  *bufio.Reader
 }
 
-// newDecision finds out who may decide here. A caller closes what it returns.
-func (a *app) newDecision(ctx context.Context, p *pipeline.Pipeline, command string) (*decision, error) {
+// newDecision finds out who may decide here. unread says why a script may not, whatever the config says. A caller closes what it returns.
+func (a *app) newDecision(ctx context.Context, p *pipeline.Pipeline, command string, unread error) (*decision, error) {
 	d := &decision{a: a, command: command}
 	scripts, err := p.ScriptsMayDecide(ctx)
-	if err != nil || scripts {
+	if err != nil || scripts && unread == nil {
 		return d, err
 	}
 	tty, err := a.env.Terminal()
+	if err != nil && scripts {
+		return nil, hint(unread, "run it on a terminal, which shows it")
+	}
 	if err != nil {
 		return nil, hint(fmt.Errorf("%s: needs a terminal to ask on, and the config does not name scripts as operators", command),
 			`run it on a terminal, or set "operators": {"scripts": true} in config/sheratan.json`)
