@@ -164,7 +164,7 @@ func (s *survey) protects(name string, bare bool) bool {
 	in := func(list []string) bool {
 		return slices.ContainsFunc(list, func(other string) bool { return strings.EqualFold(name, other) })
 	}
-	return roots.IsGit(name) || bare && slices.Contains(bareParts, name) || in(Protected) && !in(s.open)
+	return bare && slices.Contains(bareParts, name) || (roots.IsGit(name) || in(Protected)) && !in(s.open)
 }
 
 // isBare reports whether a folder is a repository without a work tree.
