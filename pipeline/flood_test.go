@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/index"
@@ -129,4 +130,58 @@ func TestWaitIsNotForTheFlood(t *testing.T) {
 			w.verify()
 		})
 	}
+}
+
+// Whoever waits for a job of his own begins none of another source while his own can run: he would wait for that one too, and his Ctrl-C
+// would end it.
+func TestWaitBeginsNothingOfOthers(t *testing.T) {
+	w := newWorld(t)
+	w.drop("other", "slow.json", exec("slow", "", "sleep", "50"))
+	w.drop("other", "first.json", exec("first", "", "true"))
+	w.gate()
+	arrivals, err := w.p.Arrivals(t.Context())
+	w.check(err)
+	list, err := w.p.Submit(t.Context(), "operator", []Draft{{Name: "test", Data: []byte(exec("mine", `"depends_on": ["first"],`, "true"))}})
+	w.check(err)
+	arrivals.Expect(list[0])
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	w.check(arrivals.Wait(ctx, WaitOptions{Drive: true}, func(job.Result) error { return nil }))
+	w.is("first", job.StatusCompleted, "")
+	w.is("mine", job.StatusCompleted, "")
+	if row := w.row("slow"); row.Attempt != 0 || row.Status != job.StatusPending {
+		t.Errorf("slow is %s after %d attempts", row.Status, row.Attempt)
+	}
+	w.verify()
+}
+
+// Where a job of somebody else runs when those that are waited for are over, their results are there at once, the reason of the delay is
+// told, and an interruption is no failure of the wait.
+func TestWaitForOthersIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.drop("other", "slow.json", exec("slow", "", "sleep", "50"))
+	w.gate()
+	arrivals, err := w.p.Arrivals(t.Context())
+	w.check(err)
+	// Before the second attempt nothing of its own can run, so that the tick takes what there is.
+	list, err := w.p.Submit(t.Context(), "operator", []Draft{{Name: "test", Data: []byte(exec("mine", `"max_retries": 1,`, "false"))}})
+	w.check(err)
+	arrivals.Expect(list[0])
+	ctx, interrupt := context.WithCancelCause(t.Context())
+	hurry := make(chan struct{})
+	w.p.opts.Hurry = hurry
+	var told []string
+	after := time.AfterFunc(40*time.Second, func() { interrupt(errors.New("nothing was told")) })
+	defer after.Stop()
+	err = arrivals.Wait(ctx, WaitOptions{Drive: true, Others: func(n int) {
+		told = append(told, fmt.Sprint(n, " of others"))
+		interrupt(ErrInterrupted)
+		close(hurry)
+	}}, func(r job.Result) error { told = append(told, r.JobID+" "+string(r.Status)); return nil })
+	if err != nil || strings.Join(told, ", ") != "mine failed, 1 of others" {
+		t.Errorf("told %q, %v", told, err)
+	}
+	w.is("slow", job.StatusPending, "cancelled")
+	w.warned = nil
+	w.verify()
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -90,6 +91,18 @@ func (h *rest) claim(r *index.Reader, n int, now time.Time) ([]indexRow, error) 
 		}
 	}
 	return awake, err
+}
+
+// claimIDs is up to n of these jobs, in their order, without those that rest.
+func (h *rest) claimIDs(r *index.Reader, ids []string, n int, now time.Time) ([]indexRow, error) {
+	if len(ids) == 0 || n == 0 {
+		return nil, nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	awake := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return now.Before(h.jobs[id].until) })
+	rows, err := r.ClaimIDs(awake)
+	return rows[:min(n, len(rows))], err
 }
 
 // next is when it is worth trying again, where some job could not be started and the first fault of this row of faults was

@@ -20,8 +20,9 @@ type TickOptions struct {
 	Settle   bool          // wait for files that are still being written
 	NoAudits bool          // leave second opinions to others: nobody waits here for a model
 
-	own   func(indexRow) bool                  // which jobs are over when the tick is interrupted while they run; nil is none
-	needs func(context.Context) (needs, error) // what whoever wants this tick still needs of it; nil is all that there is to do
+	own    func(indexRow) bool                   // which jobs are over when the tick is interrupted while they run; nil is none
+	needs  func(context.Context) (errand, error) // what whoever wants this tick still needs of it; nil is all that there is to do
+	others func(n int)                           // is told once how many jobs run when nothing is needed any more; nil is nobody
 }
 
 // needs is what somebody who waits for some jobs needs of the tick that he drives. It does no more than that, so that he does not
@@ -33,6 +34,14 @@ const (
 	needsRuns                 // it is in the queue, or runs
 	needsNothing              // it is over
 )
+
+// errand says which jobs somebody needs who drives a tick.
+type errand struct {
+	needs needs
+	ahead []string // these go ahead of the others
+	alone bool     // one of them is ready or runs: no other job begins
+	comes bool     // one of the few that he waits for is still to be taken in: meanwhile no other job begins
+}
 
 // TickLine is what a tick did.
 type TickLine struct {
@@ -92,9 +101,11 @@ type ticker struct {
 	o         TickOptions
 	emit      func(TickLine) error
 	stop      context.CancelCauseFunc
-	needs     needs   // at the last look
-	others    foreign // since this tick began
-	engine    *engine // nil before it runs
+	errand              // at the last look
+	gating    bool      // the inbox is being taken in
+	enough    time.Time // when nothing was needed any more
+	others    foreign   // since this tick began
+	engine    *engine   // nil before it runs
 	watch     *watcher
 	audits    *auditors // nil before somebody is asked
 	packing   packing   // of a loop
@@ -131,7 +142,7 @@ func (t *ticker) run(ctx context.Context) error {
 	if err := t.p.announce(ctx, r); err != nil {
 		return err
 	}
-	t.engine = t.p.newEngine(r, t.p.queueHead(r), &t.line, nil)
+	t.engine = t.p.newEngine(r, t.queueHead(r), &t.line, nil)
 	t.engine.own, t.engine.after = t.o.own, t.look
 	defer func() { t.engine = nil }()
 	if err := t.retain(ctx, t.p.now()); err != nil {
@@ -175,6 +186,47 @@ func (p *Pipeline) queueHead(r *rules.Rules) source {
 	}
 }
 
+// queueHead is what is next for whoever drives this tick: what he waits for, and only where nothing of that can run, the queue. So a job
+// of somebody else does not keep him waiting when his own are over.
+func (t *ticker) queueHead(r *rules.Rules) source {
+	all := t.p.queueHead(r)
+	if t.o.needs == nil {
+		return all
+	}
+	alone := func() bool { return t.alone || t.gating && t.comes }
+	return source{
+		head: func(x *index.Reader) (row indexRow, ok bool, err error) {
+			rows, err := t.p.rest.claimIDs(x, t.ahead, 1, t.p.now())
+			switch {
+			case err != nil:
+				return row, false, err
+			case len(rows) > 0:
+				return rows[0], true, nil
+			case alone():
+				return row, false, nil
+			}
+			return all.head(x)
+		},
+		lease: func(b *batch, n int) ([]*attempt, []string, error) {
+			if !alone() { // then nothing of ahead is ready
+				return all.lease(b, n)
+			}
+			if err := errors.Join(b.configured(r), b.offering(r)); err != nil {
+				return nil, nil, err
+			}
+			room, err := b.room(r, n)
+			if err != nil {
+				return nil, nil, err
+			}
+			rows, err := t.p.rest.claimIDs(b.tx.Reader, t.ahead, room, b.now)
+			if err != nil {
+				return nil, nil, err
+			}
+			return b.lease(r, rows)
+		},
+	}
+}
+
 // rulesEvery is how often a loop looks whether its rules have changed.
 const rulesEvery = time.Second
 
@@ -209,7 +261,7 @@ func (t *ticker) reload(ctx context.Context, now time.Time) error {
 	if err != nil || r.Digest == t.engine.rules.Digest && !held {
 		return err
 	}
-	t.engine.adopt(r, t.p.queueHead(r))
+	t.engine.adopt(r, t.queueHead(r))
 	return t.p.transact(ctx, func(b *batch) error { return b.configured(r) })
 }
 
@@ -324,20 +376,38 @@ const drivenFor = 2 * time.Second
 // look asks what whoever drives this tick still needs, and ends it where that is nothing. What runs goes on to its end, and what
 // is left is for the next tick.
 func (t *ticker) look(ctx context.Context) (err error) {
-	if t.o.needs == nil || ctx.Err() != nil {
+	if t.o.needs == nil {
 		return nil
 	}
-	if t.needs, err = t.o.needs(ctx); err != nil {
+	if ctx.Err() != nil {
+		t.tellOthers(ctx)
+		return nil
+	}
+	if t.errand, err = t.o.needs(ctx); err != nil {
 		return err
 	}
 	if t.needs == needsNothing {
+		t.enough = t.p.opts.Now()
 		t.stop(errEnough)
 	}
 	return nil
 }
 
+// tellOthers says how many jobs are still to end, where that takes a while.
+func (t *ticker) tellOthers(ctx context.Context) {
+	if t.o.others == nil || t.enough.IsZero() || !errors.Is(context.Cause(ctx), errEnough) || t.p.opts.Now().Sub(t.enough) < lookEvery/2 {
+		return
+	}
+	if _, running, _ := t.engine.runner.load(); running > 0 {
+		t.o.others(running)
+		t.o.others = nil
+	}
+}
+
 func (t *ticker) gate(ctx context.Context) error {
 	t.scanned = t.p.now()
+	t.gating = true
+	defer func() { t.gating = false }()
 	s, err := t.p.takeIn(ctx, GateOptions{Settle: t.o.Settle, pulse: t.pulse}, nil)
 	t.line.Received += s.Received
 	t.line.Approved += s.Approved

@@ -1,10 +1,13 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sheratan/sheratan/pipeline/job"
+	"github.com/sheratan/sheratan/runtime/index"
 )
 
 // WaitOptions say how to wait for jobs.
@@ -15,6 +18,7 @@ type WaitOptions struct {
 
 	Retrying func(RetryWait) // is told of each wait for another attempt, once; nil is nobody
 	Left     func(LeftJob)   // with Drive, is told of each job that goes on when the wait is interrupted; nil is nobody
+	Others   func(n int)     // with Drive, is told once how many jobs of others run here when those that are waited for are over; nil is nobody
 
 	own func(indexRow) bool // which jobs are over when the wait is interrupted while this process runs them
 }
@@ -50,96 +54,191 @@ func (p *Pipeline) Wait(ctx context.Context, ids []string, o WaitOptions, emit f
 type awaited func(ctx context.Context) (row indexRow, res job.Result, done bool, err error)
 
 func (p *Pipeline) await(ctx context.Context, left []awaited, o WaitOptions, emit func(job.Result) error) error {
+	w := &wait{p: p, o: o, emit: emit, left: left, told: map[string]int{}}
 	deadline := time.Time{}
 	if o.Timeout > 0 {
 		deadline = p.opts.Now().Add(o.Timeout)
 	}
-	told := map[string]int{} // by id, the last retry that was told of
 	for {
 		if o.Drive {
-			needed := func(ctx context.Context) (needs, error) {
+			needed := func(ctx context.Context) (errand, error) {
 				if !deadline.IsZero() && !p.opts.Now().Before(deadline) {
-					return needsNothing, nil
+					return errand{needs: needsNothing}, nil
 				}
-				return stillNeeded(ctx, left, o.Any)
+				return w.errand(ctx)
 			}
-			err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true, NoAudits: true, own: o.own, needs: needed}, nil)
+			err := p.Tick(ctx, TickOptions{Linger: waitEvery, Settle: true, NoAudits: true, own: o.own, needs: needed, others: o.Others}, nil)
+			if w.over || w.unheard != nil {
+				return w.ended(ctx, err)
+			}
 			if err != nil && !stopped(ctx, err) {
 				return err
 			}
 			if ctx.Err() != nil {
-				return p.leave(ctx, left, o, emit)
+				return w.leave(ctx)
 			}
 		}
-		rest := left[:0]
-		for _, ask := range left {
-			row, res, done, err := ask(ctx)
-			if err != nil {
-				return err
-			}
-			if !done {
-				rest = append(rest, ask)
-				if o.Retrying != nil && p.awaitsRetry(row) && told[row.ID] < row.RetryCount {
-					told[row.ID] = row.RetryCount
-					o.Retrying(RetryWait{JobID: row.ID, Error: row.Error, Retry: row.RetryCount, Most: row.MaxRetries, In: row.WakeAt.Sub(p.now())})
-				}
-				continue
-			}
-			if err := emit(res); err != nil || o.Any {
-				return err
-			}
-		}
-		if left = rest; len(left) == 0 {
-			return nil
+		if _, err := w.look(ctx); err != nil || w.over || w.unheard != nil {
+			return w.ended(ctx, err)
 		}
 		if !deadline.IsZero() && !p.opts.Now().Before(deadline) {
 			return ErrWaitTimeout
 		}
 		select {
 		case <-ctx.Done():
-			return p.leave(ctx, left, o, emit)
+			return w.leave(ctx)
 		case <-time.After(waitEvery):
 		}
 	}
 }
 
-// stillNeeded is what a wait for all of some jobs, or for any, needs of a tick. A job that waits for others, or for its rate, may need
-// what lies in the inbox.
-func stillNeeded(ctx context.Context, left []awaited, any bool) (needs, error) {
-	need, over := needsRuns, 0
-	for _, ask := range left {
-		row, _, done, err := ask(ctx)
-		switch {
-		case err != nil:
-			return needsAll, err
-		case done:
-			over++
-		case !row.Ready && !row.Leased():
-			need = needsAll
+// wait is a wait for some jobs.
+type wait struct {
+	p       *Pipeline
+	o       WaitOptions
+	emit    func(job.Result) error
+	left    []awaited      // the jobs that are not over
+	told    map[string]int // by id, the last retry that was told of
+	over    bool           // there is nothing left to wait for
+	unheard error          // of emit: nobody listens any more
+}
+
+// look emits the result of each job that has got there since the last look, and returns the others.
+func (w *wait) look(ctx context.Context) (rows []indexRow, err error) {
+	rest := make([]awaited, 0, len(w.left))
+	for i, ask := range w.left {
+		row, res, done, err := ask(ctx)
+		if err != nil {
+			w.left = append(rest, w.left[i:]...)
+			return nil, err
+		}
+		if !done {
+			rest, rows = append(rest, ask), append(rows, row)
+			if w.o.Retrying != nil && w.p.awaitsRetry(row) && w.told[row.ID] < row.RetryCount {
+				w.told[row.ID] = row.RetryCount
+				w.o.Retrying(RetryWait{row.ID, row.Error, row.RetryCount, row.MaxRetries, row.WakeAt.Sub(w.p.now())})
+			}
+			continue
+		}
+		if w.unheard = w.emit(res); w.unheard != nil || w.o.Any {
+			w.over = w.unheard == nil
+			return nil, nil
 		}
 	}
-	if over == len(left) || any && over > 0 {
-		need = needsNothing
+	w.left = rest
+	w.over = len(rest) == 0
+	return rows, nil
+}
+
+// ended is the outcome of a wait that is over. That it is interrupted then, while jobs of others end, is no matter of its jobs.
+func (w *wait) ended(ctx context.Context, err error) error {
+	if w.unheard != nil {
+		return w.unheard
 	}
-	return need, nil
+	if stopped(ctx, err) {
+		return nil
+	}
+	return err
+}
+
+// errand is what a wait needs of a tick. A job that waits for others, or for its rate, may need what lies in the inbox.
+func (w *wait) errand(ctx context.Context) (e errand, err error) {
+	rows, err := w.look(ctx)
+	if err != nil {
+		return e, err
+	}
+	if w.over || w.unheard != nil {
+		return errand{needs: needsNothing}, nil
+	}
+	e.needs = needsRuns
+	for _, row := range rows {
+		if !row.Ready && !row.Leased() {
+			e.needs = needsAll
+		}
+		e.comes = e.comes || row.ID == ""
+	}
+	if len(rows) > aheadMost {
+		e.comes = false
+		return e, nil
+	}
+	err = w.p.view(ctx, func(r *index.Reader) (err error) {
+		e.ahead, e.alone, err = ahead(r, rows)
+		return err
+	})
+	return e, err
+}
+
+// aheadMost is how many jobs go ahead of those of others. Whoever waits for more takes turns with them.
+const aheadMost = 256
+
+// ahead returns those of the jobs, and of those that they wait for, that are ready, in the order in which they should begin, and
+// reports whether one of them is ready or runs. Too many are none.
+func ahead(r *index.Reader, rows []indexRow) (ids []string, any bool, err error) {
+	var ready []indexRow
+	seen := map[string]bool{}
+	for rows = slices.Clone(rows); len(rows) > 0; rows = rows[1:] {
+		row := rows[0]
+		switch {
+		case row.ID == "" || seen[row.ID] || row.Status.Final():
+			continue
+		case row.Leased():
+			any = true
+		case row.Ready:
+			ready, any = append(ready, row), true
+		}
+		if seen[row.ID] = true; len(seen) > aheadMost {
+			return nil, false, nil
+		}
+		if row.Ready || row.Leased() {
+			continue
+		}
+		deps, err := r.DependsOn(row.ID)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, id := range append(followed(deps), row.JoinedTo) {
+			if before, known, err := r.Job(id); err != nil {
+				return nil, false, err
+			} else if known {
+				rows = append(rows, before)
+			}
+		}
+	}
+	slices.SortStableFunc(ready, func(a, b indexRow) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Seq, b.Seq))
+	})
+	for _, row := range ready {
+		ids = append(ids, row.ID)
+	}
+	return ids, any, nil
+}
+
+// followed are the jobs that stand for what a job depends on and that have not completed.
+func followed(deps []index.Dependency) (ids []string) {
+	for _, d := range deps {
+		if d.Exists && !d.Status.Final() {
+			ids = append(ids, d.Follows)
+		}
+	}
+	return ids
 }
 
 // leave ends an interrupted wait: whoever has driven it is told what became of each job.
-func (p *Pipeline) leave(ctx context.Context, left []awaited, o WaitOptions, emit func(job.Result) error) error {
-	if !o.Drive {
+func (w *wait) leave(ctx context.Context) error {
+	if !w.o.Drive {
 		return context.Cause(ctx)
 	}
-	for _, ask := range left {
+	for _, ask := range w.left {
 		row, res, done, err := ask(context.WithoutCancel(ctx))
 		switch {
 		case err != nil:
 			return err
 		case done:
-			if err := emit(res); err != nil {
+			if err := w.emit(res); err != nil {
 				return err
 			}
-		case o.Left != nil:
-			o.Left(LeftJob{row.ID, row.Status})
+		case w.o.Left != nil:
+			w.o.Left(LeftJob{row.ID, row.Status})
 		}
 	}
 	return context.Cause(ctx)

@@ -38,7 +38,10 @@ func follow(ctx context.Context, a *app, p *pipeline.Pipeline, n int, wait func(
 		}
 		return nil
 	})
-	return finish(ctx, err, &v)
+	if err != nil {
+		return err
+	}
+	return v.outcome() // whoever interrupts it when all are over has his answer
 }
 
 // finish turns what became of jobs into the outcome of a command. Whoever interrupts it learns only that it was.
@@ -69,6 +72,11 @@ func (a *app) noteLeft(l pipeline.LeftJob) {
 		a.people.note("job %s is %s: a tick runs it", l.JobID, l.Status)
 	}
 	a.people.hint("sheratan cancel %s", shellWord(l.JobID))
+}
+
+// noteOthers says why a command goes on when the jobs that it waits for are over.
+func (a *app) noteOthers(n int) {
+	a.people.note("waiting for %d %s of others that this command has started", n, map[bool]string{true: "job", false: "jobs"}[n == 1])
 }
 
 // printResult prints the result of one job, as a line.

@@ -189,7 +189,7 @@ func submitAndWait(ctx context.Context, a *app, p *pipeline.Pipeline, o *submitO
 	if o.Wait {
 		n := waits.Len()
 		return follow(ctx, a, p, n, func(emit func(job.Result) error) error {
-			return waits.Wait(ctx, pipeline.WaitOptions{Drive: true, Retrying: a.noteRetry, Left: a.noteLeft}, emit)
+			return waits.Wait(ctx, pipeline.WaitOptions{Drive: true, Retrying: a.noteRetry, Left: a.noteLeft, Others: a.noteOthers}, emit)
 		}, n == 1 && !a.global.JSON)
 	}
 	if a.env.StderrTTY {
