@@ -28,7 +28,8 @@ var Waivable = []WaiverInfo{
 type Finding struct {
 	Code    string
 	Pointer string
-	Name    string // CODE:POINTER, and #N behind it where several findings share the pointer
+	Shown   string // the pointer as reports have it, without the credentials in names
+	Name    string // CODE:Shown, and #N behind it where several findings share that
 	Format  string
 	Value   string // the bytes that were found
 	Problem string // why it cannot be waived; "" where it can
@@ -71,22 +72,22 @@ func Findings(proposal any) []Finding {
 	search := newCredentialSearch(all, true)
 	for _, t := range all {
 		for _, c := range search.in(t) {
-			f := Finding{Code: CodeCredential, Pointer: t.pointer, Format: c.Format, Value: c.Text, Problem: unwaivable(t, c.Text)}
+			f := Finding{Code: CodeCredential, Pointer: t.pointer, Shown: redactPointer(t.pointer), Format: c.Format, Value: c.Text, Problem: unwaivable(t, c.Text)}
 			if seen[f] {
 				continue
 			}
 			seen[f] = true
 			list = append(list, f)
-			at[f.Pointer]++
+			at[f.Shown]++
 		}
 	}
 	number := map[string]int{}
 	for i := range list {
 		f := &list[i]
-		f.Name = f.Code + ":" + f.Pointer
-		if at[f.Pointer] > 1 {
-			number[f.Pointer]++
-			f.Name += fmt.Sprintf("#%d", number[f.Pointer])
+		f.Name = f.Code + ":" + f.Shown
+		if at[f.Shown] > 1 {
+			number[f.Shown]++
+			f.Name += fmt.Sprintf("#%d", number[f.Shown])
 		}
 	}
 	return list

@@ -56,6 +56,23 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// TestFindingsInNames: a name that is a credential, or is too long for one, stands in no name of a finding, and two such names are two findings.
+func TestFindingsInNames(t *testing.T) {
+	const first, second = "AKIAQYLPMN5HHHFPZAM2", "AKIAQYLPMN5HHHFPZAM3"
+	list := gates.Findings(parsed(t, `{"payload": {"params": {"`+first+`": "`+waivedKey+`", "`+second+`": "x", "`+strings.Repeat("long", 20)+`": "`+otherKey+`"}}}`))
+	var names []string
+	for _, f := range list {
+		names = append(names, f.Name)
+		if strings.Contains(f.Name+f.Shown, "AKIA") || strings.Contains(f.Name+f.Shown, "longlong") {
+			t.Errorf("%+v", f)
+		}
+	}
+	slices.Sort(names)
+	if len(names) != 4 || len(slices.Compact(names)) != 4 {
+		t.Errorf("names %q", names)
+	}
+}
+
 // TestWaiversHold: a digest is of a code, a place and bytes under a salt, and of nothing that reads alike when it is put together.
 func TestWaiversHold(t *testing.T) {
 	w := &gates.Waivers{Salt: []byte("salt")}

@@ -167,7 +167,7 @@ func (p *Pipeline) newWaiving(k known, row indexRow, names []string) (*waiving, 
 		if err != nil {
 			return nil, err
 		}
-		m := ledger.Waived{Document: row.Intake.SHA256, Original: digests.DigestOriginal(o.doc), Code: f.Code, Pointer: shorten(f.Pointer),
+		m := ledger.Waived{Document: row.Intake.SHA256, Original: digests.DigestOriginal(o.doc), Code: f.Code, Pointer: shorten(f.Shown),
 			Format: f.Format, Finding: digests.Digest(f.Code, f.Pointer, f.Value)}
 		if !slices.Contains(w.list, m) {
 			w.list, w.shown, w.found = append(w.list, m), append(w.shown, shown(f)), append(w.found, f.Value)
@@ -188,7 +188,7 @@ func choose(id, name string, all []gates.Finding) (f gates.Finding, err error) {
 		if f.Problem == "" {
 			choices = append(choices, f.Name)
 		}
-		if name == f.Name || name == f.Code || name == f.Code+":"+f.Pointer {
+		if name == f.Name || name == f.Code || name == f.Code+":"+f.Shown {
 			fits = append(fits, f)
 		}
 	}
