@@ -16,17 +16,8 @@ import (
 // trailerJobs is how many jobs a commit names; where there are more it names none.
 const trailerJobs = 20
 
-// Commit brings what is in the ledger and not in git into a commit, and returns its hash, "" where there was nothing to
-// commit. The subject says what the tick did. Where the repository has become worth packing it is packed.
-func (p *Pipeline) Commit(ctx context.Context, t TickLine) (string, error) {
-	hash, err := p.commitWhile(ctx, t, nil)
-	if err == nil && hash != "" {
-		p.pack(ctx)
-	}
-	return hash, err
-}
-
-// commitWhile is Commit that does something else beside it, as soon as it has read what it needs from the index, and packs nothing.
+// commitWhile brings what is in the ledger and not in git into a commit, and returns its hash, "" where there was nothing to
+// commit. The subject says what the tick did. It does something else beside it, as soon as it has read what it needs from the index.
 func (p *Pipeline) commitWhile(ctx context.Context, t TickLine, beside func()) (hash string, err error) {
 	defer func() { p.uncommitted = err != nil }()
 	repo, err := p.repository()

@@ -7,12 +7,20 @@ import (
 	"github.com/sheratan/sheratan/runtime/history"
 )
 
-// pack lets git pack the repository when it has become worth it, and waits for it.
-func (p *Pipeline) pack(ctx context.Context) {
+// packLast packs at the end of a tick where that is due. One that wrote nothing does so once in an hour at most: cron starts a tick each
+// minute, and where git fails, or leaves loose objects, each would try.
+func (p *Pipeline) packLast(ctx context.Context) {
 	repo, err := p.repository()
 	if err != nil || !repo.PackDue() {
 		return // the commit says so
 	}
+	if passed := p.now().Sub(repo.LastPack()); p.wrote > 0 || passed >= packAtLast || passed < 0 {
+		p.pack(ctx, repo)
+	}
+}
+
+// pack lets git pack the repository, and waits for it.
+func (p *Pipeline) pack(ctx context.Context, repo *history.Repository) {
 	if packed, err := repo.Pack(ctx); err != nil && ctx.Err() == nil {
 		p.warn("git: %v", err)
 	} else if packed.Reason != "" && !p.toldPack {
@@ -43,7 +51,7 @@ func (g *packing) begin(ctx context.Context, p *Pipeline) {
 	g.done = done
 	go func() {
 		defer close(done)
-		p.pack(ctx)
+		p.pack(ctx, repo)
 		g.attempt.ended(p.now(), repo.Loose())
 	}()
 }

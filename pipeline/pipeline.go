@@ -136,7 +136,7 @@ func (p *Pipeline) Close(ctx context.Context) error {
 	var errs []error
 	if !p.opts.NoCommit && !p.uncommitted {
 		if p.wrote > 0 {
-			_, err := p.Commit(ctx, p.did)
+			_, err := p.commitWhile(ctx, p.did, nil)
 			errs = append(errs, err)
 		} else if p.acts {
 			errs = append(errs, p.mend(ctx))

@@ -19,6 +19,7 @@ type TickOptions struct {
 	Linger   time.Duration // the longest backoff or rate window to wait for; 0 is none
 	Settle   bool          // wait for files that are still being written
 	NoAudits bool          // leave second opinions to others: nobody waits here for a model
+	Pack     bool          // pack the repository at the end where that is due: nobody waits here for a result. A loop packs anyway
 
 	own    func(indexRow) bool                   // which jobs are over when the tick is interrupted while they run; nil is none
 	needs  func(context.Context) (errand, error) // what whoever wants this tick still needs of it; nil is all that there is to do
@@ -473,8 +474,8 @@ func (t *ticker) finish(ctx context.Context) error {
 		}
 	}
 	err := t.commit(ctx)
-	if err == nil && !t.o.Loop && t.p.wrote > 0 && !t.p.opts.NoCommit {
-		t.p.pack(ctx)
+	if err == nil && t.o.Pack && !t.o.Loop && !t.p.opts.NoCommit {
+		t.p.packLast(ctx)
 	}
 	return err
 }

@@ -62,7 +62,8 @@ func (r *Repository) Pack(ctx context.Context) (Packed, error) {
 	if err != nil {
 		return Packed{}, err
 	}
-	err = errors.Join(r.packMarked(ctx, git), lock.Unlock())
+	now := time.Now()
+	err = errors.Join(os.Chtimes(r.packLockPath(), now, now), r.packMarked(ctx, git), lock.Unlock())
 	return Packed{Done: err == nil}, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sheratan/sheratan/runtime/durable"
 )
@@ -55,7 +56,18 @@ func (r *Repository) lockPacking() (*durable.LockedFile, error) {
 	if err := os.MkdirAll(filepath.Join(r.dir, stateDir), 0o700); err != nil {
 		return nil, err
 	}
-	return durable.TryLock(filepath.Join(r.dir, stateDir, "git.pack.lock"))
+	return durable.TryLock(r.packLockPath())
+}
+
+func (r *Repository) packLockPath() string { return filepath.Join(r.dir, stateDir, "git.pack.lock") }
+
+// LastPack is when git was last run to pack, whether it did so or failed; zero where that was never.
+func (r *Repository) LastPack() time.Time {
+	info, err := os.Stat(r.packLockPath())
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }
 
 // cleared takes the marks away, but for that of somebody who is packing now.

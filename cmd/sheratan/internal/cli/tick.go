@@ -13,7 +13,7 @@ import (
 )
 
 func newTick(a *app) *cobra.Command {
-	var o pipeline.TickOptions
+	o := pipeline.TickOptions{Pack: true}
 	c := &cobra.Command{
 		Use:   "tick",
 		Short: "do all stages until nothing is ready",
