@@ -97,3 +97,35 @@ func TestRepliesOfAgentsGo(t *testing.T) {
 	}
 	w.check(w.ws.DropReply("nobody", "x"))
 }
+
+// TestReplyThatCannotBeRemovedIsTriedAgain: also where others went meanwhile, which it does not hold up.
+func TestReplyThatCannotBeRemovedIsTriedAgain(t *testing.T) {
+	const day = 24 * time.Hour
+	w := newWorld(t)
+	w.propose(noop("stuck", ""))
+	w.propose(noop("free", ""))
+	w.wantReplies("at once", "free", "stuck")
+	path := w.ws.Reply("operator", "stuck")
+	w.check(os.Remove(path))
+	w.write(filepath.Join(path, "in the way"), "")
+	w.forward(8 * day)
+	w.wantReplies("after eight days", "stuck")
+	if len(w.warned) == 0 {
+		t.Error("nobody was warned")
+	}
+	w.warned = nil
+	w.check(os.RemoveAll(path))
+	w.write(path, "{}")
+	w.forward(day)
+	w.wantReplies("after nine days")
+}
+
+// TestRepliesOfAnOlderLedger: the note of how far replies were looked through may be of a ledger that had gone further.
+func TestRepliesOfAnOlderLedger(t *testing.T) {
+	w := newWorld(t)
+	w.propose(noop("old", ""))
+	w.wantReplies("at once", "old")
+	w.write(w.ws.Answered(), "1000000")
+	w.forward(8 * 24 * time.Hour)
+	w.wantReplies("after eight days")
+}
