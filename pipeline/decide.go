@@ -138,9 +138,6 @@ func (p *Pipeline) Approve(ctx context.Context, reviews []Review, d Decision, em
 			if err := review.Unread(); err != nil && !d.TTY {
 				return err
 			}
-			if err := p.keepSalt(id, w); err != nil {
-				return err
-			}
 		}
 		var line GateLine
 		err := p.transact(ctx, func(b *batch) error {
@@ -171,6 +168,9 @@ func (p *Pipeline) Approve(ctx context.Context, reviews []Review, d Decision, em
 			}
 			actor, d := p.opts.Actor, d
 			if w != nil {
+				if err := p.keepSalt(id, w); err != nil {
+					return err
+				}
 				d = b.waived(row, c, w, d)
 			}
 			b.jobEvent(actor, job.GatesReported, id, row.TraceID, row.Zone, gated(rep, refs[0]), &refs[0])

@@ -226,7 +226,8 @@ func (p *Pipeline) gateableWith(k known, row indexRow, w *waiving) (*candidate, 
 	return o.candidate(row, held), nil
 }
 
-// keepSalt stores the salt of waivers before the event that has their digests.
+// keepSalt stores the salt of waivers before the event that has their digests. It is called with the lock of the ledger: of two operators who
+// approve at once, the one who comes second would replace the salt that the event of the first goes by.
 func (p *Pipeline) keepSalt(id string, w *waiving) error {
 	there, err := p.salt(id)
 	if err != nil {
@@ -240,7 +241,8 @@ func (p *Pipeline) keepSalt(id string, w *waiving) error {
 		return nil
 	}
 	if !slices.Equal(there, w.salt) {
-		return &StateError{ID: id, Status: "being waived by somebody else", Want: "what was reviewed is not what it is now", Way: "sheratan why " + id}
+		return &StateError{ID: id, Status: "not what was reviewed", Want: "another operator has waived a finding of this job meanwhile",
+			Way: "sheratan why " + id}
 	}
 	return nil
 }

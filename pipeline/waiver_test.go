@@ -513,3 +513,48 @@ func TestWaiverOfWhatNobodyRead(t *testing.T) {
 		}
 	}
 }
+
+// An approval that comes to nothing leaves no salt, and of two at once one holds and its job runs: the salt is stored by whoever has the lock.
+func TestWaiversAtOnce(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{"a", "b", "c", "gone"} {
+		w.propose(exec(id, "", "echo", secret))
+	}
+	seen := func(id string) []Review {
+		review := w.review(id)
+		w.check(w.p.Waive(t.Context(), &review[0], []string{"CREDENTIAL"}))
+		return review
+	}
+	late := seen("gone")
+	w.check(w.p.Cancel(t.Context(), Selection{IDs: []string{"gone"}}, "", ignoreJob))
+	if err := w.approve(late); err == nil {
+		t.Error("a cancelled job was approved")
+	}
+	if exists(w.ws.PrivateSalt("gone")) {
+		t.Error("the salt of an approval that was refused was stored")
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		both := [][]Review{seen(id), seen(id)}
+		errs := make(chan error)
+		for _, review := range both {
+			go func() { errs <- w.approve(review) }()
+		}
+		if first, second := <-errs, <-errs; (first == nil) == (second == nil) {
+			t.Errorf("%s: %v, %v", id, first, second)
+		}
+	}
+	w.tick()
+	for _, id := range []string{"a", "b", "c"} {
+		w.is(id, job.StatusCompleted, "")
+	}
+
+	// The salt of an approval that a crash kept out of the ledger holds for the next review, and not for one before it.
+	w.propose(exec("d", "", "echo", secret))
+	early, other := seen("d"), seen("d")
+	w.check(w.p.keepSalt("d", other[0].waiving))
+	var unfit *StateError
+	if err := w.approve(early); !asError(err, &unfit) || !strings.Contains(err.Error(), "another operator has waived a finding of this job meanwhile") {
+		t.Errorf("with another salt: %v", err)
+	}
+	w.check(w.approve(seen("d")))
+}

@@ -166,7 +166,7 @@ func (a *app) tellFindings(reviews []pipeline.Review) {
 
 // waivableText says what was found and where, never all of it.
 func waivableText(f pipeline.Waivable) string {
-	text := fmt.Sprintf("%s is a %s (%s)", escape(f.Name), escape(f.Format), escape(f.Masked))
+	text := fmt.Sprintf("%s: %s (%s)", escape(f.Name), escape(f.Format), escape(f.Masked))
 	if f.Problem != "" {
 		text += "; " + f.Problem
 	}
@@ -202,7 +202,7 @@ func refuseHard(reviews []pipeline.Review) error {
 			continue
 		}
 		if names, ok := waivable(r); ok {
-			return hint(fmt.Errorf("%s: CREDENTIAL at G4 is not for an operator to allow, unless each one is waived", escape(r.Job.ID)),
+			return hint(fmt.Errorf("%s: an operator may allow it once each CREDENTIAL finding is waived", escape(r.Job.ID)),
 				waiveCommand(r.Job.ID, names))
 		}
 		for _, g := range r.Report.Gates {
