@@ -1,11 +1,14 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,6 +19,7 @@ import (
 	"github.com/sheratan/sheratan/runtime/durable"
 	"github.com/sheratan/sheratan/runtime/index"
 	"github.com/sheratan/sheratan/runtime/ledger"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // Waivable is a finding of a blocked job as an operator gets to see it.
@@ -173,7 +177,41 @@ func (p *Pipeline) newWaiving(k known, row indexRow, names []string) (*waiving, 
 			w.list, w.shown, w.found = append(w.list, m), append(w.shown, shown(f)), append(w.found, f.Value)
 		}
 	}
+	if at, there := inClear(secrets.NewWaived(w.found), "", stored.value); there {
+		return nil, &WaiverError{row.ID, "what is to be waived also stands at " + at + ", where it is no finding, and everybody reads that", nil}
+	}
 	return w, nil
+}
+
+// inClear finds a waived value in what is left of a proposal after the credentials were taken out: documents, results and lists of jobs
+// have that as it is. It returns the pointer, without the value.
+func inClear(waived *secrets.Known, at string, v any) (pointer string, there bool) {
+	has := func(s string) bool {
+		_, n := waived.Mask(s)
+		return n > 0
+	}
+	switch v := v.(type) {
+	case string:
+		return at, has(v)
+	case json.Number:
+		return at, has(v.String())
+	case []any:
+		for i, x := range v {
+			if pointer, there = inClear(waived, fmt.Sprintf("%s/%d", at, i), x); there {
+				return pointer, true
+			}
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if has(name) {
+				return "the name of a member of " + cmp.Or(at, "the proposal"), true
+			}
+			if pointer, there = inClear(waived, at+"/"+schemas.EscapeToken(name), v[name]); there {
+				return pointer, true
+			}
+		}
+	}
+	return "", false
 }
 
 // choose finds the finding that a name means.

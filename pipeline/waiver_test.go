@@ -389,13 +389,16 @@ func TestWaiverInOtherClothes(t *testing.T) {
 // A short password is kept out of the output too.
 func TestWaiverOfAShortPassword(t *testing.T) {
 	w := newWorld(t)
-	w.propose(exec("a", "", "echo", "mysql", "-px7Rq2w", "-u", "root", "eDdScTJ3", "x7Rq2w"))
+	w.write(filepath.Join(w.ws.Root(), "work", "notes"), "x7Rq2w eDdScTJ3\n")
+	w.allow("grep")
+	w.propose(`{"id": "a", "payload": {"kind": "exec", "params": {"cwd": ".", "argv": ["grep", "-e", "mysql", "-e", "-px7Rq2w", "-e", "x", "-h", "notes"]}}}`)
 	w.check(w.waive("a", "CREDENTIAL"))
 	w.tick()
 	w.is("a", job.StatusCompleted, "")
 	res, _, err := w.p.loadResult(w.row("a"))
 	w.check(err)
-	if strings.Contains(res.Stdout.Text, "x7Rq2w") || strings.Contains(res.Stdout.Text, "eDdScTJ3") || w.read(res.Stdout.Path) != res.Stdout.Text {
+	if strings.Contains(res.Stdout.Text, "x7Rq2w") || strings.Contains(res.Stdout.Text, "eDdScTJ3") ||
+		strings.Count(res.Stdout.Text, "[redacted waived]") != 2 || w.read(res.Stdout.Path) != res.Stdout.Text {
 		t.Errorf("output %q", res.Stdout.Text)
 	}
 }
@@ -557,4 +560,30 @@ func TestWaiversAtOnce(t *testing.T) {
 		t.Errorf("with another salt: %v", err)
 	}
 	w.check(w.approve(seen("d")))
+}
+
+// What stands in clear elsewhere in the proposal is not waived: documents, results and lists of jobs would have it.
+func TestWaiverOfWhatStandsElsewhere(t *testing.T) {
+	w := newWorld(t)
+	const password, write = "x7Rq2wV9kL", `"payload": {"kind": "file_write", "params": {"mode": "create", "content": "password = x7Rq2wV9kL", "path": `
+	for id, c := range map[string]struct{ proposal, at string }{
+		"path":    {write + `"x7Rq2wV9kL.txt"}}`, "/payload/params/path"},
+		"text":    {strings.Replace(write, `kL",`, `kL\n and x7Rq2wV9kL",`, 1) + `"f"}}`, "/payload/params/content"},
+		"encoded": {write + `"eDdScTJ3VjlrTA.txt"}}`, "/payload/params/path"},
+		"outputs": {`"outputs": ["a", "x7Rq2wV9kL"], ` + write + `"f"}}`, "/outputs/1"},
+		"name":    {write + `"f", "x7Rq2wV9kL": 1}}`, "the name of a member of /payload/params"},
+	} {
+		w.propose(`{"id": "` + id + `", ` + c.proposal + `}`)
+		var refused *WaiverError
+		err := w.waive(id, "CREDENTIAL")
+		if !asError(err, &refused) || !strings.Contains(err.Error(), " also stands at "+c.at+",") || strings.Contains(err.Error(), password) {
+			t.Errorf("%s: %v", id, err)
+		}
+		if len(w.waivers(id)) > 0 {
+			t.Errorf("%s: recorded", id)
+		}
+	}
+	// The control: each of them is a finding, and both are waived.
+	w.propose(`{"id": "both", ` + strings.Replace(write, `kL",`, `kL\npassword = x7Rq2wV9kL",`, 1) + `"f"}}}`)
+	w.check(w.waive("both", "CREDENTIAL"))
 }
