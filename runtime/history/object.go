@@ -79,10 +79,11 @@ func (o *objects) get(kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, err
 }
 
 // again reads, and where something was not there, reads once more with the packs as they are now: another process may have packed the
-// object a moment ago, or put the pack that held it together with others.
+// object a moment ago, or put the pack that held it together with others. go-git opens the pack of a large blob a second time, and
+// gives the error of the file system where it is gone by then.
 func (o *objects) again(read func() error) error {
 	err := read()
-	if errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, dotgit.ErrPackfileNotFound) {
+	if errors.Is(err, plumbing.ErrObjectNotFound) || errors.Is(err, dotgit.ErrPackfileNotFound) || errors.Is(err, fs.ErrNotExist) {
 		o.reopen()
 		err = read()
 	}

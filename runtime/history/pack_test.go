@@ -12,8 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-git/go-billy/v5"
+	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // files lists what is in the folder of objects: loose ones or packs, by a pattern.
@@ -90,6 +94,46 @@ func TestReadingWhilePacking(t *testing.T) {
 	blob := strings.TrimSpace(w.git("rev-parse", head.String()+":"+segmentPath(ledgerDir, 0)))
 	if n, err := readers[1].size(plumbing.NewHash(blob)); err != nil || n == 0 {
 		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+// opens is a file system that calls a function before a pack is opened.
+type opens struct {
+	billy.Filesystem
+	pack func()
+}
+
+func (o opens) Open(path string) (billy.File, error) {
+	if strings.HasSuffix(path, ".pack") {
+		o.pack()
+	}
+	return o.Filesystem.Open(path)
+}
+
+// TestPackRemovedWhileReading: of a blob beyond 16 KiB the pack is opened twice, and may be gone by the second time.
+func TestPackRemovedWhileReading(t *testing.T) {
+	t.Parallel()
+	w := newWriter(t)
+	w.add(100).commit()
+	w.pack()
+	blob := plumbing.NewHash(strings.TrimSpace(w.git("rev-parse", "main:"+segmentPath(ledgerDir, 0))))
+	w.add(20).commit()
+	r := w.open()
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Skip(err)
+	}
+	o, opened := openObjects(r.git), 0
+	o.store = filesystem.NewStorage(opens{wholePacks{osfs.New(r.git)}, func() {
+		if opened++; opened != 2 {
+			return
+		}
+		if err := r.runGit(context.Background(), git, packAll); err != nil {
+			t.Error(err)
+		}
+	}}, cache.NewObjectLRUDefault())
+	if b, err := o.get(plumbing.BlobObject, blob); err != nil || len(b) <= 16<<10 || opened != 2 {
+		t.Errorf("%d bytes, opened %d times, %v", len(b), opened, err)
 	}
 }
 
