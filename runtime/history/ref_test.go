@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,8 +46,19 @@ func TestBranchReplaced(t *testing.T) {
 		t.Errorf("findings %+v, %v", findings, err)
 	}
 	c := w.add(1).commit()
-	if codes(c.Repairs) != BranchReplaced || c.Parent != other || !strings.Contains(c.Repairs[0].Message, before[0]) {
+	if codes(c.Repairs) != BranchReplaced || c.Parent != other ||
+		!strings.Contains(c.Repairs[0].Message, before[0]+", which stays until somebody prunes the repository") {
 		t.Errorf("%+v", c)
+	}
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range [][]string{packLoose, packAll} {
+		if err := w.open().runGit(context.Background(), git, how); err != nil {
+			t.Fatal(err)
+		}
+		w.git("cat-file", "-e", before[0]+"^{tree}")
 	}
 }
 

@@ -151,7 +151,7 @@ func (r *Repository) target(ref plumbing.Hash, refErr error, rec record) (plumbi
 		return restored(fmt.Sprintf("named %s, which is not there", ref))
 	}
 	return ref, &branchRepair{Repair: Repair{BranchReplaced, fmt.Sprintf("%s: names %s, which was not committed here; the last commit made here was %s, "+
-		"which git keeps for two weeks at least (git -C runtime branch kept %[3]s)", branch, ref, last)}}
+		"which stays until somebody prunes the repository (to keep it: git -C runtime branch kept %[3]s)", branch, ref, last)}}
 }
 
 // branchRepair is what was wrong with the branch.
