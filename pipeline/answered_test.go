@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,4 +129,41 @@ func TestRepliesOfAnOlderLedger(t *testing.T) {
 	w.write(w.ws.Answered(), "1000000")
 	w.forward(8 * 24 * time.Hour)
 	w.wantReplies("after eight days")
+}
+
+// TestRepliesGoInPortions: many replies that are due do not hold up what begins and ends, and whoever waits for a job of his own
+// removes none.
+func TestRepliesGoInPortions(t *testing.T) {
+	const jobs = 2500 // have more events than a portion
+	w := newWorld(t)
+	var lines strings.Builder
+	for i := range jobs {
+		lines.WriteString(noop(fmt.Sprint("n", i), "") + "\n")
+	}
+	w.drop("operator", "all.ready.jsonl", lines.String())
+	w.tick()
+	w.forward(8 * 24 * time.Hour)
+	before := len(w.replies())
+	arrivals, err := w.p.Arrivals(t.Context())
+	w.check(err)
+	list, err := w.p.Submit(t.Context(), "operator", []Draft{{Name: "test", Data: []byte(noop("mine", ""))}})
+	w.check(err)
+	arrivals.Expect(list[0])
+	w.check(arrivals.Wait(t.Context(), WaitOptions{Drive: true}, func(job.Result) error { return nil }))
+	if n := len(w.replies()); n != before+1 {
+		t.Errorf("a tick for one job left %d of %d replies", n, before+1)
+	}
+	r, err := w.p.Rules(t.Context())
+	w.check(err)
+	passes := 0
+	for more := true; more; passes++ {
+		more, err = w.p.retain(t.Context(), r, w.p.now(), true)
+		w.check(err)
+		if n := len(w.replies()); more && (n < 2 || n == before+1) {
+			t.Errorf("%d replies are left after pass %d", n, passes)
+		}
+	}
+	if n := len(w.replies()); n != 1 || passes < 2 {
+		t.Errorf("%d replies are left after %d passes", n, passes)
+	}
 }

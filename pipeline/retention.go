@@ -15,6 +15,7 @@ import (
 // the next tick.
 const (
 	retainEvery   = 10 * time.Minute
+	retainPause   = time.Second // between two passes, where one has left something
 	retainBatches = 10
 )
 
@@ -25,31 +26,43 @@ const (
 )
 
 // retain removes output files, artifacts and replies that are kept longer, or are more, than the config says.
-func (t *ticker) retain(ctx context.Context, now time.Time) error {
-	if now.Sub(t.retained) < time.Minute {
+func (t *ticker) retain(ctx context.Context, now time.Time) (err error) {
+	pause := time.Minute
+	if t.retains {
+		pause = retainPause
+	}
+	if now.Sub(t.retained) < pause {
 		return nil
 	}
 	t.retained = now
-	return t.p.retain(ctx, t.engine.rules, now)
+	t.retains, err = t.p.retain(ctx, t.engine.rules, now, t.o.needs == nil)
+	return err
 }
 
-func (p *Pipeline) retain(ctx context.Context, r *rules.Rules, now time.Time) error {
+// retain makes one pass, and reports whether it has left replies for the next. A tick that somebody drives for jobs of his own leaves
+// all of them to others.
+func (p *Pipeline) retain(ctx context.Context, r *rules.Rules, now time.Time, replies bool) (more bool, err error) {
 	if err := p.finishRemovals(ctx); err != nil {
-		return err
+		return false, err
 	}
 	policy := r.Config.Retention
 	if policy == (rules.Retention{}) || p.retained(policy, now) {
-		return nil
+		return false, nil
 	}
 	output, err := p.retainOutput(ctx, policy, now)
 	if err != nil {
-		return err
+		return false, err
 	}
-	replies, err := p.retainReplies(ctx, policy, now)
-	if err != nil || !output || !replies {
-		return err
+	all := policy.Replies == 0
+	if replies {
+		if all, err = p.retainReplies(ctx, policy, now); err != nil {
+			return false, err
+		}
 	}
-	return p.noteRetained(policy, now)
+	if !output || !all {
+		return replies && !all, nil
+	}
+	return false, p.noteRetained(policy, now)
 }
 
 // retainOutput removes output files and artifacts, and reports whether that was all.

@@ -117,6 +117,7 @@ type ticker struct {
 	scanned   time.Time // the last look at the inbox
 	recovered time.Time // the last look for what died
 	retained  time.Time // the last look for files that are kept too long
+	retains   bool      // and that look left some
 	compared  time.Time // the last look at the rules
 	complaint string    // what was wrong with them then
 	wrote     int       // p.wrote at the last commit
@@ -279,7 +280,7 @@ func (t *ticker) between(ctx context.Context, idle bool) (more bool, until time.
 	if err := t.recover(ctx, now); err != nil {
 		return false, until, err
 	}
-	if t.o.Loop && (idle || now.Sub(t.retained) >= retainEvery) {
+	if t.o.Loop && (idle || t.retains || now.Sub(t.retained) >= retainEvery) {
 		if err := t.retain(ctx, now); err != nil {
 			return false, until, err
 		}
