@@ -168,9 +168,19 @@ func (b *batch) admit(r *rules.Rules, c *candidate, hostSets [][]string, intake,
 		if err != nil {
 			return outcome{}, err
 		}
+		if repeats, err := b.p.repeatsOriginal(row, c); err != nil {
+			return outcome{}, err
+		} else if !repeats {
+			return b.admitNew(r, c, facts, intake, report)
+		}
 		b.jobEvent("gate", job.JobDeduplicated, same, row.TraceID, row.Zone, ledger.Deduplicated{Of: same, Resubmitted: true}, nil)
 		return b.p.outcomeOf(row, c, true), nil
 	}
+	return b.admitNew(r, c, facts, intake, report)
+}
+
+// admitNew makes a job of a candidate that repeats none.
+func (b *batch) admitNew(r *rules.Rules, c *candidate, facts gates.Facts, intake, report ledger.Ref) (outcome, error) {
 	if !c.sameFacts(facts) {
 		// Somebody else's job came in between the look and the lock.
 		if err := c.judge(context.Background(), r, facts); err != nil {

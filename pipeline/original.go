@@ -127,6 +127,20 @@ func redactedFrom(was, now any) bool {
 	return reflect.DeepEqual(was, now)
 }
 
+// repeatsOriginal reports whether a candidate that reads like a job has the very bytes of it: two proposals that differ in their credentials
+// only are one when these are taken out. Without the original of the job nobody knows.
+func (p *Pipeline) repeatsOriginal(row indexRow, c *candidate) (bool, error) {
+	stored, err := p.stored(row)
+	if err != nil || !stored.intake.Redacted {
+		return err == nil && !c.storedIntake.Redacted, err
+	}
+	o, err := p.readOriginal(stored.intake)
+	if gone := (*originalError)(nil); errors.As(err, &gone) {
+		return false, nil
+	}
+	return err == nil && string(o.intake.Proposal) == string(c.intake.Proposal), err
+}
+
 // salt reads the salt of the waivers of a job, nil where it has none yet.
 func (p *Pipeline) salt(id string) ([]byte, error) {
 	text, err := os.ReadFile(p.ws.PrivateSalt(id))

@@ -587,3 +587,18 @@ func TestWaiverOfWhatStandsElsewhere(t *testing.T) {
 	w.propose(`{"id": "both", ` + strings.Replace(write, `kL",`, `kL\npassword = x7Rq2wV9kL",`, 1) + `"f"}}}`)
 	w.check(w.waive("both", "CREDENTIAL"))
 }
+
+// Another credential under the id of a job is another proposal, though the two read alike without it.
+func TestOtherCredentialUnderOneID(t *testing.T) {
+	w := newWorld(t)
+	w.propose(exec("a", "", "echo", secret))
+	w.check(w.waive("a", "CREDENTIAL"))
+	w.tick()
+	if l := w.propose(exec("a", "", "echo", secret)); l.JobID != "a" {
+		t.Errorf("the same: %+v", l)
+	}
+	if l := w.propose(exec("a", "", "echo", otherSecret)); l.JobID == "a" || !slices.Contains(codes(l), "ID_REUSED") {
+		t.Errorf("another one: %+v", l)
+	}
+	w.verify()
+}
