@@ -26,53 +26,29 @@ func (r *Reader) Claim(limit int) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	queues := claimQueues(open, tracks)
-	for _, q := range queues {
+	line := newClaimLine(room, turns)
+	for _, q := range claimQueues(open, tracks) {
 		if err := q.fill(r, min(limit, claimPage)); err != nil {
 			return nil, err
 		}
+		line.add(q)
 	}
 	var seqs []int64
 	for len(seqs) < limit {
-		queues = slices.DeleteFunc(queues, func(q *claimQueue) bool {
-			return len(q.heads) == 0 || isFull(room[q.heads[0].of.bucket]) || isFull(q.room)
-		})
-		q := nextInTurn(queues, turns)
+		q := line.next()
 		if q == nil {
 			break
 		}
 		head := q.heads[0]
 		take(room[head.of.bucket])
 		take(q.room)
-		turns.take(head.of)
 		seqs = append(seqs, head.seq)
 		if err := q.advance(r); err != nil {
 			return nil, err
 		}
+		line.took(head.of, q)
 	}
 	return r.bySeq(seqs)
-}
-
-// nextInTurn returns the queue whose head is claimed next, nil where there is none. The first in the claim order says which
-// priority that is, so that jobs age as they do without turns; of the heads of this priority that one is taken whose source
-// has the fewest jobs in flight, and of those the one whose turn was the longest ago. So a source with very many jobs leaves
-// the others their share of the slots, whoever came first.
-func nextInTurn(queues []*claimQueue, turns *claimTurns) (next *claimQueue) {
-	var first *claimQueue
-	for _, q := range queues {
-		if first == nil || q.heads[0].compare(first.heads[0]) < 0 {
-			first = q
-		}
-	}
-	for _, q := range queues {
-		if q.heads[0].priority != first.heads[0].priority {
-			continue
-		}
-		if next == nil || cmp.Or(turns.compare(q.heads[0].of, next.heads[0].of), q.heads[0].compare(next.heads[0])) < 0 {
-			next = q
-		}
-	}
-	return next
 }
 
 // claimTurn is what a source has had: jobs in flight, and the number of the event that dispatched one of its jobs last.
@@ -83,20 +59,13 @@ type claimTurn struct {
 
 // claimTurns are the turns of all sources, and those that a claim gives them.
 type claimTurns struct {
-	of   map[population]claimTurn
+	of   map[population]*claimTurn
 	last int64
 }
 
-func (t *claimTurns) compare(a, b population) int {
-	return cmp.Or(cmp.Compare(t.of[a].inFlight, t.of[b].inFlight), cmp.Compare(t.of[a].last, t.of[b].last))
-}
-
 func (t *claimTurns) had(p population, turn claimTurn) {
-	t.of[p], t.last = turn, max(t.last, turn.last)
+	t.of[p], t.last = &turn, max(t.last, turn.last)
 }
-
-// take notes that a job is being claimed.
-func (t *claimTurns) take(p population) { t.had(p, claimTurn{t.of[p].inFlight + 1, t.last + 1}) }
 
 // ClaimIDs returns those of the jobs that Claim could return if there were no others, in the order of ids.
 func (r *Reader) ClaimIDs(ids []string) ([]Row, error) {
@@ -140,7 +109,7 @@ func (r *Reader) claimable() (open []population, room map[string]*int, turns *cl
 	if err := errors.Join(r.sync(), r.syncCounts()); err != nil {
 		return nil, nil, nil, err
 	}
-	turns = &claimTurns{of: map[population]claimTurn{}}
+	turns = &claimTurns{of: map[population]*claimTurn{}}
 	inFlight := map[string]int{}
 	err = r.c.each(`SELECT bucket, source, ready, in_flight, dispatched,
     EXISTS (SELECT 1 FROM paused WHERE paused.source = '' OR paused.source = counts.source)
@@ -228,6 +197,10 @@ type claimQueue struct {
 	heads []claimHead
 	page  int // size of the last page; 0 before the first
 	done  bool
+
+	turn     *claimTurn // of the source of the head
+	priority int        // of the head
+	at       [2]int     // the places in the line
 }
 
 // heads are the questions for the first page of a queue, and for those that follow.
