@@ -26,9 +26,10 @@ func newApprove(a *app) *cobra.Command {
 for exactly these bytes, once, and stands in the ledger with your name.
 
 A job that is blocked for a credential runs if each is waived: with --waive, of one job at a time, for exactly
-what was found at that place, with a reason. The terminal shows what was found before it asks. Otherwise only the job gets
-to see it; documents, answers, the ledger and what the job writes do not have it. Without --waive the command lists
-what can be waived. What has white space or characters that a shell obeys is waived on a terminal only.
+what was found at that place, with a reason. The terminal shows what was found before it asks. Otherwise only
+the job gets to see it; documents, answers, the ledger and what the job writes do not have it. Without --waive
+the command lists what can be waived. What has white space or characters that a shell obeys is waived on a
+terminal only.
 
 Without a terminal it works only where the config names scripts as operators, and inside a job never.`,
 		Example: `sheratan approve job-7 --reason "reviewed by me"
