@@ -48,6 +48,7 @@ type intake struct {
 	lines    []string  // sources of which a file of lines is being taken in
 	bytes    int
 	done     []claimEnd // claims whose last proposal is in cands
+	warm     bool       // the gates were used once by this process, see try
 }
 
 // takeIn drains the inbox.

@@ -97,7 +97,7 @@ func TestInspectControl(t *testing.T) {
 	s.complains(expectation{jobs: map[string]want{"lost": {}}}, "lost")
 	s.complains(expectation{files: map[string]int{"two.ready.jsonl": 3}}, "made 2 jobs")
 	s.complains(expectation{jobs: map[string]want{"b": {}}}, "is quarantined")
-	result, err := filepath.Glob(s.path("outbox", "results", "*", "*", "*", "a.json"))
+	result, err := filepath.Glob(s.path("outbox", "results", "*", "*", "*", "*", "a.json"))
 	if err != nil || len(result) != 1 {
 		t.Fatalf("result of a: %v, %v", result, err)
 	}
