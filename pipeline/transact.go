@@ -53,6 +53,10 @@ func (p *Pipeline) pass(ctx context.Context, fn func(*batch) error) (err error) 
 	ctx = context.WithoutCancel(ctx)
 	wrote := p.wrote
 	err = p.passOnce(ctx, fn)
+	// Somebody may delete the index at any time, and SQLite then fails in the middle of what it does.
+	for tries := 0; err != nil && tries < 3 && p.wrote == wrote && p.indexGone(); tries++ {
+		err = p.passOnce(ctx, fn)
+	}
 	if !p.discardGarbage(err) {
 		return err
 	}
@@ -63,6 +67,17 @@ func (p *Pipeline) pass(ctx context.Context, fn func(*batch) error) (err error) 
 	err = p.passOnce(ctx, fn)
 	p.discardGarbage(err)
 	return err
+}
+
+// indexGone reports whether the file of the index is no longer the one that is open, or not there.
+func (p *Pipeline) indexGone() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.db == nil {
+		return !exists(p.ws.IndexDB())
+	}
+	stale, err := p.db.Stale()
+	return stale || err != nil
 }
 
 // passOnce is pass inside the lock. fn may be called again with another batch where an index turns out to be garbage.
