@@ -54,7 +54,7 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if ok && row.Attempt > 0 && !row.Leased() {
+			if ok && row.Attempt > 0 {
 				settled = append(settled, row)
 			}
 		}
@@ -65,8 +65,14 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 		return err
 	}
 	for _, row := range settled {
-		if err := agent.Forget(p.ws.Jobs(), row.ID, row.Attempt); err != nil {
-			p.warn("%v", err)
+		over := row.Attempt
+		if row.Leased() {
+			over-- // somebody has taken it up again since
+		}
+		for n := 1; n <= over; n++ {
+			if err := agent.Forget(p.ws.Jobs(), row.ID, n); err != nil {
+				p.warn("%v", err)
+			}
 		}
 	}
 	p.dropResults(changed)
