@@ -37,6 +37,10 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 				settled = append(settled, row)
 			}
 		}
+		// Of a job that was cancelled while it ran, nobody forgets the start where its runner died before it had ended it.
+		if err := eachOver(p.ws.Jobs(), b.tx.Job, func(id string, number int) error { return agent.Forget(p.ws.Jobs(), id, number) }); err != nil {
+			return err
+		}
 		joined, err := b.endLostJoined()
 		if err != nil {
 			return err
@@ -113,6 +117,9 @@ func (p *Pipeline) deserted(ctx context.Context) (bool, error) {
 	}
 	left, now := false, p.now()
 	err = p.view(ctx, func(r *index.Reader) error {
+		if err := eachOver(p.ws.Jobs(), r.Job, func(string, int) error { left = true; return nil }); err != nil {
+			return err
+		}
 		rows, err := r.Leased(LocalHost)
 		for _, row := range rows {
 			taken := row.Runner != (ledger.Runner{})
@@ -121,6 +128,28 @@ func (p *Pipeline) deserted(ctx context.Context) (bool, error) {
 		return err
 	})
 	return left, err
+}
+
+// eachOver calls f for the attempts that have a start marker and are over by what the index says.
+func eachOver(workDir string, find func(string) (indexRow, bool, error), f func(id string, number int) error) error {
+	begun, err := agent.Begun(workDir) // before the rows: whoever marks a start has committed its lease
+	if err != nil {
+		return err
+	}
+	for id, numbers := range begun {
+		row, ok, err := find(id)
+		if err != nil {
+			return err
+		}
+		for _, n := range numbers {
+			if ok && (!row.Leased() || n < row.Attempt) {
+				if err := f(id, n); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // recoverLease decides about one leased job of this host: it is left alone while the process that has it lives. Nobody

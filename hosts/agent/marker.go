@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -73,4 +74,20 @@ func Clean(workDir, id string, attempt int) (killed int, err error) {
 		return killed, fmt.Errorf("job %s, attempt %d: %d processes would not die", id, attempt, left)
 	}
 	return killed, nil
+}
+
+// Begun lists the attempts that have a start marker, as job id and number.
+func Begun(workDir string) (list map[string][]int, err error) {
+	names, err := os.ReadDir(filepath.Dir(markerPath(workDir, "x", 1)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	list = map[string][]int{}
+	for _, n := range names {
+		dot := strings.LastIndexByte(n.Name(), '.')
+		if number, convErr := strconv.Atoi(n.Name()[dot+1:]); dot > 0 && convErr == nil {
+			list[n.Name()[:dot]] = append(list[n.Name()[:dot]], number)
+		}
+	}
+	return list, err
 }
