@@ -79,7 +79,7 @@ func Clean(workDir, id string, attempt int) (killed int, err error) {
 // Begun lists the attempts that have a start marker, as job id and number.
 func Begun(workDir string) (list map[string][]int, err error) {
 	names, err := os.ReadDir(filepath.Dir(markerPath(workDir, "x", 1)))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}
 	list = map[string][]int{}
