@@ -195,17 +195,11 @@ var fileEscapes = []escape{
 	{name: "large file", limits: Limits{FileSize: 1 << 20}, try: func(target) error {
 		return os.WriteFile("big", make([]byte, 2<<20), 0o600)
 	}},
-	{name: "full disk", limits: Limits{FileSize: 2 << 20, Disk: 8 << 20}, try: func(target) error {
-		for i := range 32 {
-			if err := os.WriteFile(fmt.Sprint("part", i), make([]byte, 1<<20), 0o600); err != nil {
-				return err
-			}
-			time.Sleep(30 * time.Millisecond)
-		}
-		return nil
+	{name: "full disk", limits: Limits{FileSize: 2 << 20, Disk: 8 << 20}, try: func(v target) error {
+		return fill(v, func(i int) (*os.File, error) { return os.Create(fmt.Sprint("part", i)) })
 	}},
-	{name: "full disk, of deleted files", limits: Limits{FileSize: 2 << 20, Disk: 8 << 20}, try: func(target) error {
-		return fill(func(i int) (*os.File, error) {
+	{name: "full disk, of deleted files", limits: Limits{FileSize: 2 << 20, Disk: 8 << 20}, try: func(v target) error {
+		return fill(v, func(i int) (*os.File, error) {
 			f, err := os.Create(fmt.Sprint("part", i))
 			if err == nil {
 				err = os.Remove(f.Name())
@@ -213,8 +207,8 @@ var fileEscapes = []escape{
 			return f, err
 		})
 	}},
-	{name: "full disk, behind closed folders", limits: Limits{FileSize: 2 << 20, Disk: 8 << 20}, try: func(target) error {
-		return fill(func(i int) (*os.File, error) {
+	{name: "full disk, behind closed folders", alone: true, limits: Limits{FileSize: 2 << 20, Disk: 8 << 20}, try: func(v target) error {
+		return fill(v, func(i int) (*os.File, error) {
 			dir := fmt.Sprint("dir", i)
 			if err := os.Mkdir(dir, 0o700); err != nil {
 				return nil, err
@@ -228,8 +222,8 @@ var fileEscapes = []escape{
 	}},
 }
 
-// fill writes into many new files, slowly enough to be seen.
-func fill(create func(i int) (*os.File, error)) error {
+// fill writes into many new files, slowly enough to be seen. On a busy machine the look that ends it may come late.
+func fill(v target, create func(i int) (*os.File, error)) error {
 	for i := range 32 {
 		f, err := create(i)
 		if err == nil {
@@ -240,6 +234,9 @@ func fill(create func(i int) (*os.File, error)) error {
 			return err
 		}
 		time.Sleep(30 * time.Millisecond)
+	}
+	if v.Limited {
+		time.Sleep(15 * time.Second)
 	}
 	return nil
 }
@@ -255,7 +252,7 @@ func raceLinks(v target) error {
 	if err := os.Symlink(v.Outside, "link"); err != nil {
 		return err
 	}
-	stop := time.Now().Add(300 * time.Millisecond)
+	stop := v.deadline()
 	go func() {
 		for time.Now().Before(stop) {
 			unix.Renameat2(unix.AT_FDCWD, "dir", unix.AT_FDCWD, "link", unix.RENAME_EXCHANGE)

@@ -32,6 +32,8 @@ type escape struct {
 	// without says why the control may fail; it is left out then.
 	without string
 	limits  Limits
+	// alone says that its folder needs a disk on which nobody else frees room meanwhile.
+	alone bool
 }
 
 // target is what is there to be reached, outside of the work folder. A job gets it in its environment.
@@ -44,11 +46,20 @@ type target struct {
 	Shm      int    // id of a segment of shared memory
 	Read     string // a folder that the job may read, in which somebody else has a socket s, one for datagrams d, and a file
 	Write    string // the same, where the job may write
+	Limited  bool   // this is not the control, so the limits hold
 }
 
 func victim() (v target) {
 	json.Unmarshal([]byte(os.Getenv("TARGET")), &v)
 	return v
+}
+
+// deadline is how long a race is tried: half a second, and the control until it is won.
+func (v target) deadline() time.Time {
+	if v.Limited {
+		return time.Now().Add(500 * time.Millisecond)
+	}
+	return time.Now().Add(15 * time.Second)
 }
 
 func (v target) secret() string { return filepath.Join(v.Outside, "secret") }
@@ -138,11 +149,23 @@ func attemptCommand(t *testing.T, level Level, e escape) (*Cmd, target) {
 		t.Fatal(err)
 	}
 	v := prepareTarget(t)
+	v.Limited = level != LevelNone
 	b, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := confined(t, level, "")
+	if e.alone {
+		if dir, err := os.MkdirTemp("/dev/shm", "sandbox"); err == nil {
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			c.Dir, c.Confine.Work, c.Confine.Tmp = dir, dir, filepath.Join(dir, "tmp")
+			if err := os.Mkdir(c.Confine.Tmp, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			t.Log("the disk is one that others use:", err)
+		}
+	}
 	c.Path, c.Argv = self, []string{"attempt"}
 	c.Env = append(c.Env, "ATTEMPT="+e.name, "TARGET="+string(b), "GOTRACEBACK=none")
 	c.Timeout = 20 * time.Second

@@ -99,8 +99,8 @@ var socketEscapes = []escape{
 		}
 		return err
 	}},
-	{name: "address that changes", try: func(v target) error { return raceAddresses(v.Write + "/s") }},
-	{name: "descriptor that changes", try: func(v target) error { return raceDescriptors(v.Write + "/s") }},
+	{name: "address that changes", try: func(v target) error { return raceAddresses(v, v.Write+"/s") }},
+	{name: "descriptor that changes", try: func(v target) error { return raceDescriptors(v, v.Write+"/s") }},
 	{name: "datagram to a folder to read", try: func(v target) error { return datagram(unix.SOCK_DGRAM, v.Read+"/d") }},
 	{name: "datagram to a folder to write", try: func(v target) error { return datagram(unix.SOCK_DGRAM, v.Write+"/d") }},
 	{name: "datagram of a raw socket", try: func(v target) error { return datagram(unix.SOCK_RAW, v.Read+"/d") }},
@@ -269,7 +269,7 @@ func rawConnect(fd uintptr, path string) error {
 
 // raceAddresses connects again and again while another thread changes the name of a socket of the job to one of somebody
 // else. It was reached where the other end has that name.
-func raceAddresses(path string) error {
+func raceAddresses(v target, path string) error {
 	l, err := net.Listen("unix", "o")
 	if err != nil {
 		return err
@@ -290,7 +290,7 @@ func raceAddresses(path string) error {
 			a = mine
 		}
 	}()
-	for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); {
+	for end := v.deadline(); time.Now().Before(end); {
 		fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			return err
@@ -306,7 +306,7 @@ func raceAddresses(path string) error {
 }
 
 // raceDescriptors has another thread put an Internet socket and a Unix socket in one place.
-func raceDescriptors(path string) error {
+func raceDescriptors(v target, path string) error {
 	internet, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -328,7 +328,7 @@ func raceDescriptors(path string) error {
 			unix.Dup3(internet, place, unix.O_CLOEXEC)
 		}
 	}()
-	for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); {
+	for end := v.deadline(); time.Now().Before(end); {
 		if rawConnect(place, path); peer(local) == path {
 			return nil
 		}
