@@ -187,7 +187,7 @@ func Init(ctx context.Context, io workspace.InitOptions, o Options) (InitResult,
 		err = ownerErr
 	}
 	if err == nil && operator.UID == 0 {
-		res.Warnings = append(res.Warnings, "the operator is root: jobs run as uid 0, in the sandbox without any capability; --operator USER makes the workspace for a user")
+		res.Warnings = append(res.Warnings, "the operator is root: jobs run as uid 0, without any capability; --operator USER makes the workspace for a user")
 	}
 	if err == nil {
 		err = made.Workspace.HandOver(operator)

@@ -18,6 +18,8 @@ const (
 	stepParent
 	stepLimits
 	stepCapabilities
+	stepUser
+	stepPrivileges
 	stepLandlock
 	stepDir
 	stepStreams
@@ -38,6 +40,10 @@ func (s step) primitive() string {
 		return "resource limits"
 	case stepCapabilities:
 		return "capabilities"
+	case stepUser:
+		return "change of the user"
+	case stepPrivileges:
+		return "no_new_privs"
 	case stepLandlock:
 		return "Landlock"
 	case stepStreams:
@@ -63,6 +69,8 @@ type limit struct {
 
 // birth is what the child needs between clone and exec, and what it says about it.
 type birth struct {
+	call       uintptr // clone3, or clone where it is bare
+	operands   [3]uintptr
 	args       cloneArgs
 	parent     uintptr
 	limits     [10]limit
@@ -76,6 +84,15 @@ type birth struct {
 	filter     unix.SockFprog
 	path       *byte
 	argv, env  **byte
+
+	// Of a process that no keeper starts, at LevelNone, and that gives up itself what one has given up.
+	bare       bool
+	bounding   int  // capabilities that are taken from what a program could give it
+	user       bool // it becomes another one
+	uid, gid   uintptr
+	groups     []uint32 // not empty
+	groupCount int
+	action     [4]uintptr // struct sigaction: the default
 
 	pidfd int32
 	step  step
@@ -96,6 +113,11 @@ func (j *birth) start(flags uint64) (pid int, err error) {
 	j.pidfd, j.step, j.errno = -1, stepClone, 0
 	j.args = cloneArgs{flags: flags | unix.CLONE_VM | unix.CLONE_VFORK | unix.CLONE_PIDFD | unix.CLONE_CLEAR_SIGHAND,
 		exitSignal: uint64(unix.SIGCHLD), pidFD: uint64(uintptr(unsafe.Pointer(&j.pidfd)))}
+	j.call, j.operands = unix.SYS_CLONE3, [3]uintptr{uintptr(unsafe.Pointer(&j.args)), unsafe.Sizeof(j.args)}
+	if j.bare {
+		const how = unix.CLONE_VM | unix.CLONE_VFORK | unix.CLONE_PIDFD
+		j.call, j.operands = unix.SYS_CLONE, [3]uintptr{how | uintptr(unix.SIGCHLD), 0, uintptr(unsafe.Pointer(&j.pidfd))}
+	}
 	j.parent = uintptr(unix.Getpid())
 	j.capHeader.Version = unix.LINUX_CAPABILITY_VERSION_3
 	// A handler of the Go runtime that ran in the child would be the end of both.

@@ -12,9 +12,9 @@ import (
 // clonable says that this file exists for the architecture.
 const clonable = true
 
-// clone3 starts a process that shares our memory until it executes something, while the calling thread waits (vfork). It
-// returns twice: with 0 in the child, which runs on the same stack.
-func clone3(args *cloneArgs, size uintptr) (pid, errno uintptr)
+// cloning makes the call clone3 or clone for a process that shares our memory until it executes something, while the calling
+// thread waits (vfork). It returns twice: with 0 in the child, which runs on the same stack.
+func cloning(call, a, b, c uintptr) (pid, errno uintptr)
 
 // vfork starts the job's process. What is between clone and exec here belongs to one process, not to a thread of ours,
 // and cannot be done through package syscall: limits, Landlock, seccomp, the loss of all capabilities. All memory is
@@ -28,7 +28,7 @@ func clone3(args *cloneArgs, size uintptr) (pid, errno uintptr)
 //go:norace
 //go:nocheckptr
 func vfork(j *birth) (pid, errno uintptr) {
-	pid, errno = clone3(&j.args, unsafe.Sizeof(j.args))
+	pid, errno = cloning(j.call, j.operands[0], j.operands[1], j.operands[2])
 	if errno != 0 || pid != 0 {
 		return pid, errno
 	}
@@ -36,6 +36,44 @@ func vfork(j *birth) (pid, errno uintptr) {
 	var r uintptr
 	var i int
 
+	if !j.bare {
+		goto confined // its keeper did this
+	}
+	j.step = stepCapabilities
+	for i = 0; i < j.bounding; i++ {
+		if _, _, e = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uintptr(i), 0, 0, 0, 0); e != 0 {
+			goto failed
+		}
+	}
+	if j.bounding > 0 {
+		if _, _, e = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, secureBits, 0, 0, 0, 0); e != 0 {
+			goto failed
+		}
+	}
+	if _, _, e = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0, 0); e != 0 {
+		goto failed
+	}
+	if j.user {
+		j.step = stepUser
+		if _, _, e = syscall.RawSyscall(unix.SYS_SETGROUPS, uintptr(j.groupCount), uintptr(unsafe.Pointer(&j.groups[0])), 0); e != 0 {
+			goto failed
+		}
+		if _, _, e = syscall.RawSyscall(unix.SYS_SETRESGID, j.gid, j.gid, j.gid); e != 0 {
+			goto failed
+		}
+		if _, _, e = syscall.RawSyscall(unix.SYS_SETRESUID, j.uid, j.uid, j.uid); e != 0 {
+			goto failed
+		}
+	}
+	j.step = stepPrivileges
+	if _, _, e = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); e != 0 {
+		goto failed
+	}
+	// clone has no flag for this, as clone3 has, which containers refuse. A handler of Go's would run on our memory.
+	for i = 1; i <= 64; i++ {
+		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(i), uintptr(unsafe.Pointer(&j.action[0])), 0, 8, 0, 0)
+	}
+confined:
 	j.step = stepSession
 	if _, _, e = syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0); e != 0 {
 		goto failed
@@ -61,9 +99,11 @@ func vfork(j *birth) (pid, errno uintptr) {
 		uintptr(unsafe.Pointer(&j.capData[0])), 0); e != 0 {
 		goto failed
 	}
-	j.step = stepLandlock
-	if _, _, e = syscall.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(j.ruleset), 0, 0); e != 0 {
-		goto failed
+	if !j.bare {
+		j.step = stepLandlock
+		if _, _, e = syscall.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, uintptr(j.ruleset), 0, 0); e != 0 {
+			goto failed
+		}
 	}
 	j.step = stepDir
 	if _, _, e = syscall.RawSyscall(unix.SYS_FCHDIR, uintptr(j.dir), 0, 0); e != 0 {
@@ -75,18 +115,20 @@ func vfork(j *birth) (pid, errno uintptr) {
 			goto failed
 		}
 	}
-	if _, _, e = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, 3, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); e != 0 {
+	if _, _, e = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, 3, 1<<31-1, unix.CLOSE_RANGE_CLOEXEC); e != 0 && !j.bare { // Seal did what it could
 		goto failed
 	}
-	// All handlers are gone (CLONE_CLEAR_SIGHAND), so no code of ours runs when a signal comes in now.
+	// All handlers are gone, so no code of ours runs when a signal comes in now.
 	if _, _, e = syscall.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_SETMASK,
 		uintptr(unsafe.Pointer(&j.noSignals)), 0, 8, 0, 0); e != 0 {
 		goto failed
 	}
-	j.step = stepSeccomp
-	if _, _, e = syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0,
-		uintptr(unsafe.Pointer(&j.filter))); e != 0 {
-		goto failed
+	if !j.bare {
+		j.step = stepSeccomp
+		if _, _, e = syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0,
+			uintptr(unsafe.Pointer(&j.filter))); e != 0 {
+			goto failed
+		}
 	}
 	j.step = stepExec
 	_, _, e = syscall.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(j.path)),

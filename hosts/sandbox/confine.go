@@ -26,12 +26,19 @@ type Confinement struct {
 	Devices []string // nil is DefaultDevices
 	// Objects are what lay at some of these paths when somebody decided that a job may have it. Another object there is an error.
 	Objects map[string]Object
-	Network bool // that of the machine; without, only sockets between processes of the job, at LevelFull a loopback of its own too
+	User    *User // who the job is, nil is who we are; at LevelNone, where nothing else here counts, it may be given alone. Only root can
+	Network bool  // that of the machine; without, only sockets between processes of the job, at LevelFull a loopback of its own too
 	Limits  Limits
 }
 
 // Object is what makes a file or folder the same one under any name: device and inode.
 type Object struct{ Dev, Ino uint64 }
+
+// User is somebody else on this machine.
+type User struct {
+	UID, GID int
+	Groups   []int // beside GID
+}
 
 // Limits are per process where nothing else is said. 0 is no limit.
 type Limits struct {

@@ -49,9 +49,7 @@ func (a *attempt) startConfined() error {
 		started = err == nil
 	}
 	a.keeper.used = true
-	if c.Timeout > 0 {
-		a.termAt = a.report.Started.Add(c.Timeout)
-	}
+	a.setTimeout()
 	if c.Confine.Limits.Disk > 0 && c.Confine.Work != "" {
 		a.usage = newQuota(c.Confine.Work, c.Confine.Limits.Disk, a.keeper.pid)
 		a.lookAt = a.report.Started.Add(quotaFirst)

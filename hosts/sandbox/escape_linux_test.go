@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -186,6 +187,17 @@ func attemptCommand(t *testing.T, level Level, e escape) (*Cmd, target) {
 	return c, v
 }
 
+// runPowerful runs a command as nobody runs a job: with all that this user can do.
+func runPowerful(t *testing.T, c *Cmd) Report {
+	t.Helper()
+	cmd := &exec.Cmd{Path: c.Path, Args: c.Argv, Env: c.Env, Dir: c.Dir, Stdout: c.Stdout, Stderr: c.Stderr,
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		t.Fatal(err)
+	}
+	return Report{ExitCode: cmd.ProcessState.ExitCode()}
+}
+
 func TestEscape(t *testing.T) {
 	attempts := allAttempts()
 	if len(attempts) < 40 {
@@ -204,7 +216,11 @@ func TestEscape(t *testing.T) {
 					level = LevelFull
 				}
 				c, _ := attemptCommand(t, level, e)
-				if r := run(t, c); r.ExitCode != exitEscaped && e.without != "" {
+				ran := run
+				if level == LevelNone {
+					ran = runPowerful // jobs of root have no capability there either
+				}
+				if r := ran(t, c); r.ExitCode != exitEscaped && e.without != "" {
 					t.Logf("no control: %s: %s", e.without, c.Stdout.Head)
 				} else if r.ExitCode != exitEscaped {
 					t.Errorf("the control did not succeed, so the attempt proves nothing: %s %s", c.Stdout.Head, c.Stderr.Head)

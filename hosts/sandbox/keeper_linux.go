@@ -82,10 +82,9 @@ func (k *keeper) names(supervised bool) names {
 // setup is what a runner says first. Its paths are quoted: a name may have any bytes, and JSON has no place for those that are not
 // UTF-8. Another name in their place would be one that is not there, and what is to be closed would be open.
 type setup struct {
-	Level     Level
-	Confine   Confinement
-	Tasks     int64 // of this user on the machine, at LevelRestricted, where the limit of processes counts all of them
-	Ambitious bool  // capabilities are there, to be used and then dropped
+	Level   Level
+	Confine Confinement
+	Tasks   int64 // of the job's user on the machine, where the limit of processes counts all of them
 }
 
 // problem is why a keeper cannot confine.

@@ -166,6 +166,9 @@ func identity(level Level, c *Confinement) (string, error) {
 		b = strconv.AppendUint(append(strconv.AppendUint(b, o.Dev, 10), ' '), o.Ino, 10)
 	}
 	b = strconv.AppendBool(append(b, 0), c.Network)
+	if u := c.User; u != nil {
+		b = fmt.Appendf(b, " as %d %d %v", u.UID, u.GID, u.Groups)
+	}
 	l := &c.Limits
 	for _, v := range []int64{l.Data, l.Memory, l.Files, l.FileSize, l.CPU, l.Processes} {
 		b = strconv.AppendInt(append(b, ' '), v, 10)

@@ -143,6 +143,7 @@ func TestKeeperIdentity(t *testing.T) {
 		"Work": reflect.ValueOf(dir + "/other"), "Tmp": reflect.ValueOf(dir + "/work/other"),
 		"Objects": reflect.ValueOf(map[string]Object{dir + "/work": {1, 2}}),
 		"Devices": reflect.ValueOf([]string{"/dev/null"}), "Network": reflect.ValueOf(true),
+		"User": reflect.ValueOf(&User{UID: 1, GID: 1}),
 	}
 	var compare func(prefix string, at func(*Confinement) reflect.Value)
 	compare = func(prefix string, at func(*Confinement) reflect.Value) {

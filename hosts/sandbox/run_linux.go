@@ -127,6 +127,9 @@ func (a *attempt) start() error {
 	if err := a.pipes(); err != nil {
 		return c.failed(c.Path, ReasonOther, err)
 	}
+	if c.bare() {
+		return a.startBare()
+	}
 	attr := &syscall.ProcAttr{
 		Dir:   c.Dir,
 		Env:   c.Env,
@@ -147,10 +150,14 @@ func (a *attempt) start() error {
 		a.reap()
 		return &StartError{Path: c.Path, Reason: ReasonOther, Err: errors.New("no pidfd: Linux 5.4 or later is needed")}
 	}
-	if c.Timeout > 0 {
-		a.termAt = a.report.Started.Add(c.Timeout)
-	}
+	a.setTimeout()
 	return nil
+}
+
+func (a *attempt) setTimeout() {
+	if t := a.cmd.Timeout; t > 0 {
+		a.termAt = a.report.Started.Add(t)
+	}
 }
 
 // feed writes what the pipe takes; most inputs fit whole, before the process starts.

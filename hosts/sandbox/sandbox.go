@@ -9,7 +9,8 @@
 //
 // # Levels
 //
-// LevelFull and LevelRestricted confine a process to what a Confinement names; LevelNone only keeps it in a process group.
+// LevelFull and LevelRestricted confine a process to what a Confinement names; LevelNone only keeps it in a process group, and takes
+// the capabilities of root from it.
 //
 //	                      full                                   restricted
 //	files                 a root that has nothing else in it,    Landlock
@@ -70,6 +71,9 @@
 // attempt, and a daemon that closed its output outlives an attempt that ended by itself. One that also cleared its
 // environment is never found. When the process that called Run dies, the kernel kills the job's first process (PDEATHSIG);
 // Sweep is for what that one had started.
+//
+// What root starts there gives up its capabilities itself between clone and exec, as a keeper does for its jobs. It is made by clone, and
+// not by clone3, which the filters of most containers refuse: just where root runs jobs without a sandbox.
 //
 // # Cost
 //

@@ -76,7 +76,7 @@ func (p *prober) users() {
 	me := os.Geteuid()
 	if me == 0 {
 		p.add("user", HealthWarn, "make a workspace for a user: sudo sheratan init --operator USER DIR",
-			"the operator is root: jobs run as uid 0, in the sandbox without any capability, and at the level none with all of them")
+			"the operator is root: jobs run as uid 0, without any capability")
 	}
 	var agents []string
 	for _, source := range p.sources() {
