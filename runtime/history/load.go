@@ -102,7 +102,7 @@ func (o *objects) checkIndexes() error {
 	if o.indexes {
 		return nil
 	}
-	paths, err := filepath.Glob(filepath.Join(o.git, "objects", "pack", "*.idx"))
+	paths, err := packFiles(o.git, "*.idx")
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,14 +49,8 @@ func TestBranchReplaced(t *testing.T) {
 		!strings.Contains(c.Repairs[0].Message, before[0]+", which stays until somebody prunes the repository") {
 		t.Errorf("%+v", c)
 	}
-	git, err := exec.LookPath("git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, how := range [][]string{packLoose, packAll} {
-		if err := w.open().runGit(context.Background(), git, how); err != nil {
-			t.Fatal(err)
-		}
+	for _, pack := range []func(){w.pack, w.packAll} {
+		pack()
 		w.git("cat-file", "-e", before[0]+"^{tree}")
 	}
 }

@@ -105,7 +105,7 @@ func (r *Repository) repair(ctx context.Context) (done []Repair, err error) {
 		}
 		if len(mended) > 0 && mended[len(mended)-1].Code == HistoryRestarted {
 			r.checked = true
-			return done, r.cleared()
+			return done, removeFile(r.suspectPath())
 		}
 	}
 	if found != nil {
@@ -117,7 +117,7 @@ func (r *Repository) repair(ctx context.Context) (done []Repair, err error) {
 		}
 	}
 	if suspect {
-		if err := r.cleared(); err != nil {
+		if err := removeFile(r.suspectPath()); err != nil {
 			return done, err
 		}
 	}
@@ -232,11 +232,10 @@ func (r *Repository) restart(why error) ([]Repair, error) {
 // removeLeftovers deletes the temporary files of processes that died while they wrote. Those of our own commits are removed
 // at once, because nobody else can be writing any while we hold the lock, others when they are old.
 func (r *Repository) removeLeftovers() error {
-	return r.removeOld(append([]leftover{
-		{"objects", tempObject, 0},
-		{"objects", "tmp_obj_", staleLock},
-		{filepath.Dir(branch), durable.TempPrefix, 0},
-	}, packLeftovers...))
+	return errors.Join(r.sweepPacks(), r.removeOld(
+		leftover{"objects", tempObject, 0},
+		leftover{"objects", "tmp_obj_", staleLock},
+		leftover{filepath.Dir(branch), durable.TempPrefix, 0}))
 }
 
 // leftover describes temporary files of one kind, and the age from which nobody can be writing them.
@@ -245,13 +244,25 @@ type leftover struct {
 	age         time.Duration
 }
 
-// packLeftovers are what a packing leaves that was killed.
-var packLeftovers = []leftover{
-	{"objects/pack", "tmp_", staleLock},
-	{"objects/pack", ".tmp-", staleLock},
+// sweepPacks removes what a packing left that was killed. A pack that lacks nothing but its name is given it before: git reads such a one,
+// and may have removed for it what nobody else has.
+func (r *Repository) sweepPacks() error {
+	paths, err := packFiles(r.git, ".tmp-*-pack-*")
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		_, name, _ := strings.Cut(filepath.Base(path), "-pack-")
+		// A second name, because somebody may be about to give it that.
+		err := os.Link(path, filepath.Join(filepath.Dir(path), "pack-"+name))
+		if err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return r.removeOld(leftover{"objects/pack", "tmp_", staleLock}, leftover{"objects/pack", ".tmp-", staleLock})
 }
 
-func (r *Repository) removeOld(list []leftover) error {
+func (r *Repository) removeOld(list ...leftover) error {
 	for _, left := range list {
 		entries, err := os.ReadDir(filepath.Join(r.git, left.dir))
 		if err != nil {

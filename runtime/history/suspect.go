@@ -13,45 +13,20 @@ import (
 // suspectPath is a mark that the whole history has to be looked through, because somebody found damage. Repair takes it away.
 func (r *Repository) suspectPath() string { return filepath.Join(r.dir, stateDir, "git.suspect") }
 
-// packingPath is a mark that objects are being packed. Where nobody is at it any more, he was killed or the machine stopped, and the
-// history is suspect.
-func (r *Repository) packingPath() string { return filepath.Join(r.dir, stateDir, "git.packing") }
-
 // Suspect has the next Repair look through the whole history, whichever process does it.
 func (r *Repository) Suspect() error {
 	return durable.WriteFile(r.suspectPath(), nil, 0o600)
 }
 
-// markPacking makes the mark. Where one is left already, the history stays suspect.
-func (r *Repository) markPacking() error {
-	_, err := os.Lstat(r.packingPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return durable.WriteFile(r.packingPath(), nil, 0o600)
-	}
-	return errors.Join(err, r.Suspect())
-}
-
-func (r *Repository) unmarkPacking() error { return removeFile(r.packingPath()) }
-
 func (r *Repository) suspected() (bool, error) {
 	_, err := os.Lstat(r.suspectPath())
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err == nil, err
-	}
-	if _, err := os.Lstat(r.packingPath()); errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	lock, err := r.lockPacking()
-	if errors.Is(err, durable.ErrLocked) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	return true, lock.Unlock()
+	return err == nil, err
 }
 
-// lockPacking lets one process at a time pack, and its mark alone while it does. The error is durable.ErrLocked where another one does.
+// lockPacking lets one process at a time pack. The error is durable.ErrLocked where another one does.
 func (r *Repository) lockPacking() (*durable.LockedFile, error) {
 	if err := os.MkdirAll(filepath.Join(r.dir, stateDir), 0o700); err != nil {
 		return nil, err
@@ -68,21 +43,6 @@ func (r *Repository) LastPack() time.Time {
 		return time.Time{}
 	}
 	return info.ModTime()
-}
-
-// cleared takes the marks away, but for that of somebody who is packing now.
-func (r *Repository) cleared() error {
-	if err := removeFile(r.suspectPath()); err != nil {
-		return err
-	}
-	lock, err := r.lockPacking()
-	if errors.Is(err, durable.ErrLocked) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(r.unmarkPacking(), lock.Unlock())
 }
 
 func removeFile(path string) error {
