@@ -58,7 +58,7 @@ bench:
 
 ## demo: a workspace with some thirty proposals, from the inbox to the ledger
 demo: build
-	$(GO) build ./pipeline/job ./pipeline/kind # the standard library as the demo's jobs need it
+	$(GO) build ./pipeline/job # the standard library as the demo's jobs need it
 	scripts/demo.sh
 
 ## man: the manual pages, in bin/man
