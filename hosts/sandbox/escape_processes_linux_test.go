@@ -84,7 +84,7 @@ var processEscapes = []escape{
 		}
 		return fmt.Errorf("this process has the priority that it had: %w", err)
 	}},
-	{name: "nice of another", try: func(v target) error { return unix.Setpriority(unix.PRIO_PROCESS, v.Pid, 5) }},
+	{name: "nice of another", try: func(v target) error { return unix.Setpriority(unix.PRIO_PROCESS, v.Pid, 19) }},
 	{name: "affinity of another", try: func(v target) error {
 		var set unix.CPUSet
 		set.Set(0)
