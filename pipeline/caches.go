@@ -15,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/rules"
 	"github.com/sheratan/sheratan/runtime/durable"
 )
@@ -29,17 +30,21 @@ type caches struct {
 
 // of returns the folders that a source may write to, by the shared folders in whose place they are. One that cannot be made is left
 // out, and what wants to write there says so.
-func (c *caches) of(shared []string, source string) map[string]string {
+func (c *caches) of(shared []string, source string, user *sandbox.User) map[string]string {
 	if len(shared) == 0 {
 		return nil
 	}
 	own := make(map[string]string, len(shared))
 	for _, path := range shared {
 		filling := filled(path)
-		name := filepath.Base(path) + "-" + short(path+"\x00"+filling)
+		whose := ""
+		if user != nil {
+			whose = fmt.Sprintf("\x00%d", user.UID)
+		}
+		name := filepath.Base(path) + "-" + short(path+"\x00"+filling+whose)
 		dir := filepath.Join(c.dir, source, name)
 		if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
-			if c.begin(dir, path, filling != "") != nil {
+			if c.begin(dir, path, filling != "", user) != nil {
 				continue
 			}
 		}
@@ -55,7 +60,7 @@ func short(text string) string {
 
 // begin makes the cache of a source: a copy, which appears whole, or an empty folder. Only files and folders are copied.
 // One that began with an older filling stays until it is cleared, for a job may still use it.
-func (c *caches) begin(dir, shared string, full bool) error {
+func (c *caches) begin(dir, shared string, full bool, user *sandbox.User) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if exists(dir) {
@@ -77,7 +82,9 @@ func (c *caches) begin(dir, shared string, full bool) error {
 			}
 		}
 	}
-	err = durable.RenameNoReplace(temp, dir)
+	if err = give(temp, c.dir, user); err == nil {
+		err = durable.RenameNoReplace(temp, dir)
+	}
 	if err != nil {
 		_ = os.RemoveAll(temp)
 		if errors.Is(err, fs.ErrExist) {
@@ -86,6 +93,24 @@ func (c *caches) begin(dir, shared string, full bool) error {
 		return err
 	}
 	return nil
+}
+
+// give makes a cache that of the user that jobs run as, who may pass through the folders above it.
+func give(dir, top string, user *sandbox.User) error {
+	if user == nil {
+		return nil
+	}
+	for _, above := range []string{filepath.Dir(top), top, filepath.Dir(dir)} {
+		if err := os.Chmod(above, 0o711); err != nil {
+			return err
+		}
+	}
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, user.UID, user.GID)
+	})
 }
 
 // filled names the filling of a shared cache, "" where it is not one that an operator made: a mark beside the folder has the name

@@ -29,7 +29,7 @@ func TestCachesBelongToSources(t *testing.T) {
 	}
 	of := func(source string) string {
 		t.Helper()
-		own := c.of([]string{shared}, source)
+		own := c.of([]string{shared}, source, nil)
 		if len(own) != 1 || own[shared] == "" || own[shared] == shared {
 			t.Fatalf("%s: %v", source, own)
 		}

@@ -32,6 +32,7 @@ func (p *Pipeline) Doctor(ctx context.Context) ([]workspace.Check, error) {
 	checks = append(checks, sandboxChecks(r)...)
 	if r != nil {
 		checks = append(checks, specialChecks(r)...)
+		checks = append(checks, userCheck(r)...)
 	}
 	if err != nil {
 		checks = append(checks, workspace.Check{Name: "config", Status: workspace.HealthBad, Detail: err.Error(), Fix: "sheratan config check"})

@@ -97,6 +97,37 @@ func offers(f sandbox.Facts) []string {
 	return have
 }
 
+// userCheck says who jobs run as where that is somebody else, and what that one cannot use. At the level full the way to a folder is our
+// own, and only its mode counts.
+func userCheck(r *rules.Rules) (checks []workspace.Check) {
+	u := r.User
+	if u == nil {
+		return nil
+	}
+	name := r.Config.Host.User
+	groups := append([]int{u.GID}, u.Groups...)
+	add := func(fix, format string, args ...any) {
+		checks = append(checks, workspace.Check{Name: "host.user", Status: workspace.HealthWarn, Detail: fmt.Sprintf(format, args...), Fix: fix})
+	}
+	for _, dir := range slices.Concat(r.Roots.Paths(), present(r.Config.Sandbox.Read)) {
+		mode, blocked := workspace.Mode(dir, u.UID, groups)
+		switch {
+		case blocked != "" && levelOf(r) != sandbox.LevelFull:
+			add("chmod o+x "+blocked, "jobs run as %s, who cannot pass through %s to %s", name, blocked, dir)
+		case mode&5 != 5:
+			add("setfacl -m u:"+name+":rwx "+dir+", or chown", "jobs run as %s, whom the mode of %s does not let look into it", name, dir)
+		}
+	}
+	_, blocked := workspace.Mode(r.Roots.Spec().Workspace, u.UID, groups)
+	if blocked != "" && levelOf(r) != sandbox.LevelFull {
+		add("chmod o+x "+blocked, "jobs run as %s, who cannot pass through %s to the folders of jobs", name, blocked)
+	}
+	if len(checks) == 0 {
+		checks = append(checks, workspace.Check{Name: "host.user", Status: workspace.HealthOK, Detail: fmt.Sprintf("jobs run as %s (uid %d)", name, u.UID)})
+	}
+	return checks
+}
+
 // specialChecks warns of what lies where jobs look and is a way to other programs.
 func specialChecks(r *rules.Rules) (checks []workspace.Check) {
 	s := r.Config.Sandbox

@@ -95,7 +95,7 @@ func lacks(f sandbox.Facts, level sandbox.Level) string {
 // allows its command line, or the kind of the operator's own, gives it.
 func access(r *rules.Rules, c *caches, j job.Job) agent.Access {
 	s := r.Config.Sandbox
-	own := c.of(s.Caches, j.Provenance.Source)
+	own := c.of(s.Caches, j.Provenance.Source, r.User)
 	a := agent.Access{Read: present(s.Read), Write: slices.Sorted(maps.Values(own)), Env: inCache(r, own), Limits: s.Limits.Sandbox()}
 	k, ok := r.Gates.Kind(j.Payload.Kind)
 	if ok && k.Own() {

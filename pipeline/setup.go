@@ -74,11 +74,20 @@ func (p *Pipeline) newAgent(r *rules.Rules) (*agent.Agent, error) {
 	if level == "" {
 		level = facts.Level
 	}
+	folders := ""
+	if r.User != nil {
+		folders = p.ws.JobsOfUser()
+		if err := p.ws.OpenJobs(workspace.Owner{UID: r.User.UID, GID: r.User.GID}); err != nil {
+			return nil, err
+		}
+	}
 	models := sync.OnceValue(func() *relay.Relay { return p.models(r) })
 	return agent.New(agent.Options{
 		Roots:     r.Roots,
 		Workspace: p.ws.Root(),
 		WorkDir:   p.ws.Jobs(),
+		User:      r.User,
+		Folders:   folders,
 		Output: func(id string, attempt int) (stdout, stderr string) {
 			return p.attemptFile(id, attempt, p.now(), "stdout"), p.attemptFile(id, attempt, p.now(), "stderr")
 		},
@@ -187,7 +196,7 @@ func Init(ctx context.Context, io workspace.InitOptions, o Options) (InitResult,
 		err = ownerErr
 	}
 	if err == nil && operator.UID == 0 {
-		res.Warnings = append(res.Warnings, "the operator is root: jobs run as uid 0, without any capability; --operator USER makes the workspace for a user")
+		res.Warnings = append(res.Warnings, "the operator is root: jobs run as uid 0, without any capability; --operator USER makes the workspace for a user, and host.user in the config names one for jobs")
 	}
 	if err == nil {
 		err = made.Workspace.HandOver(operator)

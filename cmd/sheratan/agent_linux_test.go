@@ -265,6 +265,81 @@ func TestRootAsOperator(t *testing.T) {
 	h.statusOfRoot()
 }
 
+// TestHostUser: root has its jobs run as another user, at every level; their folders, caches, dependencies and artifacts are that user's
+// while they run, and what root reads afterwards is only what that user could read.
+func TestHostUser(t *testing.T) {
+	h := newHousehold(t)
+	uid, _ := uidOf(t, "nobody")
+	for _, level := range []string{"full", "restricted", "none"} {
+		h.ws = h.base + "/" + level
+		h.must("", 0, "sheratan", "init", h.ws, "--operator", "root")
+		config := h.ws + "/config/sheratan.json"
+		text := strings.Replace(string(readFile(t, config)), `"exec": [`,
+			`"exec": [ {"program": "sh", "args": ["..."], "decision": "allow", "write": true, "unsafe": true},`, 1)
+		text = regexp.MustCompile(`"minimum": "\w+"`).ReplaceAllString(text, `"minimum": "`+level+`", "level": "`+level+`"`)
+		text = strings.Replace(text, `"caches": [`, `"caches": ["cache/extra"`+map[bool]string{true: ",", false: ""}[!strings.Contains(text, `"caches": []`)], 1)
+		text = strings.Replace(text, `"env": {`, `"env": {"EXTRA": "{workspace}/cache/extra",`, 1)
+		text = strings.Replace(text, `"host": {`, `"host": {"user": "nobody",`, 1)
+		text = strings.Replace(text, `"scripts": false`, `"scripts": true`, 1)
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		propose := func(id, script, more string) {
+			t.Helper()
+			doc := fmt.Sprintf(`{"id": %q, %s "payload": {"kind": "exec", "params": {"argv": ["sh", "-c", %q]}}}`, id, more, script)
+			if err := os.WriteFile(h.ws+"/runtime/inbox/"+id+".json", []byte(doc), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		secret := h.base + "/secret"
+		if err := os.WriteFile(secret, []byte("secret of root"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		propose("one", `id -u && echo made > in-root && echo kept > "$SHERATAN_WORK/out" && echo c > "$EXTRA/c" && grep ^Cap /proc/self/status`, `"outputs": [{"path": "out"}],`)
+		propose("two", `cat "$SHERATAN_DEPS/one/artifacts/out" "$SHERATAN_DEPS/one/result.json" && test -s "$EXTRA/c" && cat in-root`, `"depends_on": ["one"],`)
+		propose("three", "cat "+secret+" || cat "+config+" || ls "+h.ws+"/runtime/.sheratan", "")
+		if err := os.WriteFile(h.ws+"/runtime/inbox/four.json", []byte(`{"id": "four", "payload": {"kind": "file_write", "params": {"path": "by-kind", "content": "x", "mode": "create"}}}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h.as("", "sheratan", "tick")
+		out, _ := h.as("", "sheratan", "approve", "one", "two", "three", "four", "--reason", "test")
+		more, _ := h.as("", "sheratan", "tick")
+		out += more
+		for id, want := range map[string]string{"one": fmt.Sprintf("%d\nCapInh:\t0000000000000000", uid), "two": "kept\n{", "three": "failed", "four": "completed"} {
+			if got, _ := h.as("", "sheratan", "why", id); id != "one" && id != "two" && !strings.Contains(got, want) {
+				t.Errorf("%s, %s: no %s in %s%s", level, id, want, got, out)
+			}
+			if got, _ := h.as("", "sheratan", "logs", id); (id == "one" || id == "two") && !strings.Contains(got, want) || strings.Contains(got, "secret of root") {
+				why, _ := h.as("", "sheratan", "why", id)
+				t.Errorf("%s, %s: %s%s", level, id, got, why)
+			}
+		}
+		for _, name := range []string{"in-root", "by-kind"} {
+			var st syscall.Stat_t
+			if err := syscall.Stat(h.ws+"/work/"+name, &st); err != nil || st.Uid != uid {
+				t.Errorf("%s: %s is of %d: %v", level, name, st.Uid, err)
+			}
+		}
+		if out, _ := h.as("", "sheratan", "doctor"); !strings.Contains(out, fmt.Sprintf("jobs run as nobody (uid %d)", uid)) && level != "full" {
+			t.Errorf("%s: doctor: %s", level, out)
+		}
+		var st syscall.Stat_t
+		if err := syscall.Stat(h.ws+"/runtime/jobs/0", &st); err != nil || st.Uid != 0 {
+			t.Errorf("%s: the folder is left to %d: %v", level, st.Uid, err)
+		}
+	}
+	config := h.ws + "/config/sheratan.json"
+	text := string(readFile(t, config))
+	for user, want := range map[string]string{"root": "is root", "no-such-user": "no-such-user"} {
+		if err := os.WriteFile(config, []byte(strings.Replace(text, `"user": "nobody"`, `"user": "`+user+`"`, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, code := h.as("", "sheratan", "config", "check"); code == 0 || !strings.Contains(out, "/host/user: ") || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d, %s", user, code, out)
+		}
+	}
+}
+
 // statusOfRoot has a job of root say what it is, which has no capability.
 func (h *household) statusOfRoot() {
 	out, code := h.as("", "sheratan", "submit", "--wait", "--", "cat", "/proc/self/status")

@@ -1,7 +1,7 @@
 // Package agent executes leased jobs on this machine: programs through hosts/sandbox, file kinds in a worker process
 // through hosts/roots. Whatever happens to an attempt, it ends in a result.
 //
-// On disk, below Options.WorkDir:
+// On disk, below Options.WorkDir, the private folders also elsewhere:
 //
 //	started/ID.ATTEMPT   exists from just before the first effect of an attempt until Forget: the start marker
 //	N/, N/home, N/tmp    the private folder of one attempt at a time, emptied and used again; locked while in use
@@ -12,6 +12,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -73,10 +74,11 @@ func New(opt Options) *Agent {
 		opt.Sandbox = sandbox.LevelNone
 	}
 	a := &Agent{opt: opt}
-	a.folders.dir, a.folders.warn = opt.WorkDir, opt.Warn
+	a.folders.dir, a.folders.warn = cmp.Or(opt.Folders, opt.WorkDir), opt.Warn
 	a.closed.dir = filepath.Join(opt.WorkDir, "seen")
 	a.workers.argv = opt.Worker
 	a.workers.spec, a.workers.paths = opt.Roots.Spec(), opt.Roots.Paths()
+	a.workers.user = opt.User
 	a.workers.restrict = opt.Sandbox != sandbox.LevelNone
 	return a
 }
@@ -246,6 +248,9 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 		}
 		env = append(env, depsEnv(folder.path))
 	}
+	if err := folder.hand(a.opt.User); err != nil {
+		return hostFault("work folder: %v", err)
+	}
 	if isGit(path) && !a.writes(j) {
 		if env, err = withQuietGit(ctx, path, p.Argv, cwd, env); err != nil {
 			return unlessFault(err, CodeRefused, false)
@@ -263,6 +268,9 @@ func (a *Agent) exec(ctx context.Context, j job.Job, p execution, deps []Depende
 	cmd := &sandbox.Cmd{
 		Path: path, Argv: p.Argv, Dir: dirPath(dir, cwd), Env: env, Mark: mark,
 		Stdout: stdout, Stderr: stderr, Timeout: timeout, Level: a.opt.Sandbox,
+	}
+	if a.opt.User != nil {
+		cmd.Confine = &sandbox.Confinement{User: a.opt.User}
 	}
 	if a.opt.Sandbox != sandbox.LevelNone {
 		if cmd.Confine, err = a.confine(more, path, folder.path); err != nil {

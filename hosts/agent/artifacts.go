@@ -10,9 +10,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/job"
 )
 
@@ -166,6 +170,9 @@ func (c *collection) file(from place, name string) (bool, *failure) {
 		return false, outputFailure(name, err)
 	}
 	defer in.Close()
+	if !mayRead(in, c.a.opt.User) {
+		return false, failed(CodeArtifact, false, "output %q: the user that jobs run as may not read it", name)
+	}
 	if c.hides.text(name) != name {
 		return false, failed(CodeArtifact, false, "output %q: its name has what an operator has waived for this job only", name)
 	}
@@ -193,6 +200,25 @@ func (c *collection) file(from place, name string) (bool, *failure) {
 	c.seen[name] = true
 	c.kept = append(c.kept, kept)
 	return true, nil
+}
+
+// mayRead reports whether the user of the jobs may read a file. Who may not can have given it a further name all the same.
+func mayRead(f *os.File, user *sandbox.User) bool {
+	if user == nil {
+		return true
+	}
+	var st unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &st) != nil {
+		return false
+	}
+	shift := 0
+	switch {
+	case int(st.Uid) == user.UID:
+		shift = 6
+	case int(st.Gid) == user.GID, slices.Contains(user.Groups, int(st.Gid)):
+		shift = 3
+	}
+	return st.Mode>>shift&4 != 0
 }
 
 // copy copies one file, at most one byte more than may be kept: what is larger is measured by that and not stored.

@@ -18,6 +18,7 @@ func (a *Agent) confine(more Access, program, folder string) (*sandbox.Confineme
 	c := &sandbox.Confinement{
 		Read: append(sandbox.SystemPaths(), more.Read...), Write: slices.Clone(more.Write),
 		Work: folder, Tmp: filepath.Join(folder, "tmp"), Network: more.Network, Limits: more.Limits,
+		User: a.opt.User,
 	}
 	var closed []string
 	for _, path := range a.opt.Roots.Spec().Forbidden {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sheratan/sheratan/hosts/sandbox"
 )
 
 // folders hands out private folders. A folder is locked (flock on the directory) for as long as this process lives, so
@@ -38,6 +40,7 @@ const (
 // folder is a directory with the directories home and tmp in it and nothing else, all three empty otherwise and open.
 type folder struct {
 	path   string
+	handed bool        // it was another user's
 	dirs   [3]*os.File // itself, home, tmp
 	traits [3]string   // of them, when they were made; "" is not known
 	stamps [3]int64    // when they were changed last, as they should be, in ns; 0 is not known
@@ -242,6 +245,25 @@ func openDir(path string) (*os.File, error) {
 	return os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 }
 
+// hand gives the folder, and what was put into it, to the user of the jobs: itself last, since from then on nothing may be done in it
+// by a name.
+func (d *folder) hand(to *sandbox.User) error {
+	if to == nil {
+		return nil
+	}
+	d.handed = true
+	err := filepath.WalkDir(d.path, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || path == d.path {
+			return err
+		}
+		return os.Lchown(path, to.UID, to.GID)
+	})
+	if err != nil {
+		return err
+	}
+	return d.dirs[0].Chown(to.UID, to.GID)
+}
+
 func (d *folder) close() {
 	for i, f := range d.dirs {
 		if f != nil {
@@ -332,6 +354,11 @@ func (d *folder) reset(r *removal) error {
 	}
 	if !sameDir(d.dirs[0], d.path) {
 		return fmt.Errorf("%s: was removed or replaced", d.path)
+	}
+	if d.handed {
+		if err := d.dirs[0].Chown(os.Geteuid(), os.Getegid()); err != nil {
+			return err
+		}
 	}
 	if err := d.dirs[0].Chmod(0o700); err != nil {
 		return err

@@ -16,6 +16,10 @@ type Options struct {
 	Roots     *roots.Roots
 	Workspace string // absolute; results name paths relative to it
 	WorkDir   string // absolute; runtime/.sheratan/jobs
+	// User is who runs the jobs, nil is who we are; only root can let others do that. Folders is where the private folders of its
+	// jobs are, in the place of WorkDir: it can pass through all that leads there.
+	User    *sandbox.User
+	Folders string
 	// Output returns the absolute paths of the files for what an attempt writes. They are made when there is something
 	// to write, with their folder, and are the attempt's own.
 	Output func(jobID string, attempt int) (stdout, stderr string)

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/pipeline/kind"
 )
 
@@ -18,6 +19,8 @@ type hello struct {
 	Roots    roots.Spec `json:"roots"`
 	Restrict bool       `json:"restrict"`       // takes from itself everything but the roots before it does anything
 	Data     int64      `json:"data,omitempty"` // bytes of memory that it may write to; 0 is without limit
+
+	User *sandbox.User `json:"user,omitempty"` // who it becomes
 }
 
 // request is one job of a file kind, or the answer of a model that has a schema. Exactly one member but Limit is set.

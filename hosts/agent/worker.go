@@ -35,8 +35,12 @@ func WorkerMain(in io.Reader, out io.Writer) error {
 	broken := make(chan error, 1)
 	go func() {
 		denied := limitData(h.Data)
-		if denied == nil && h.Restrict {
-			denied = sandbox.RestrictSelf(paths) // and this goroutine keeps the thread
+		switch {
+		case denied != nil:
+		case h.Restrict:
+			denied = sandbox.RestrictSelf(paths, h.User) // and this goroutine keeps the thread
+		default:
+			denied = sandbox.GiveUp(h.User)
 		}
 		w := bufio.NewWriterSize(out, maxFrame)
 		for req := range requests {

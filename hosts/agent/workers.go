@@ -26,6 +26,7 @@ type workers struct {
 	spec     roots.Spec
 	paths    []string // of the roots, resolved
 	restrict bool
+	user     *sandbox.User
 
 	mu   sync.Mutex
 	idle []*workerProcess
@@ -203,7 +204,7 @@ func (w *workers) start(spec roots.Spec, data int64) (*workerProcess, error) {
 		return nil, err
 	}
 	p.forget = sandbox.Known(p.cmd.Process.Pid)
-	if err := writeLine(in, hello{Roots: spec, Restrict: w.restrict, Data: data}); err != nil {
+	if err := writeLine(in, hello{Roots: spec, Restrict: w.restrict, Data: data, User: w.user}); err != nil {
 		p.kill()
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,36 @@ func (c *Cmd) bare() bool {
 	return err != nil || p.Permitted != 0 || os.Geteuid() == 0 || c.user() != nil
 }
 
+// become makes this process another user, on all its threads. nil is who we are.
+func (u *User) become() error {
+	if u == nil {
+		return nil
+	}
+	if err := syscall.Setgroups(u.Groups); err != nil {
+		return err
+	}
+	if err := syscall.Setresgid(u.GID, u.GID, u.GID); err != nil {
+		return err
+	}
+	return syscall.Setresuid(u.UID, u.UID, u.UID)
+}
+
+// GiveUp makes this process, which acts for jobs, as powerful as they are: it is their user, nil is that this stays as it is, and has
+// no capability.
+func GiveUp(user *User) error {
+	if err := user.become(); err != nil {
+		return selfError("change of the user", err)
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	err := onAllThreads(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0)
+	runtime.KeepAlive(&header)
+	if err != nil {
+		return selfError("capabilities", err)
+	}
+	return nil
+}
+
 // startBare starts the process at LevelNone without any capability, and without a way to get one: neither by its user, nor by
 // what it executes.
 func (a *attempt) startBare() error {
@@ -46,10 +77,11 @@ func (a *attempt) startBare() error {
 	j := &birth{bare: true, streams: a.childEnds}
 	if u := c.user(); u != nil {
 		j.user, j.uid, j.gid = true, uintptr(u.UID), uintptr(u.GID)
-		for _, g := range append([]int{u.GID}, u.Groups...) {
+		for _, g := range u.Groups {
 			j.groups = append(j.groups, uint32(g))
 		}
 		j.groupCount = len(j.groups)
+		j.groups = append(j.groups, 0) // so that there is one to point at
 	}
 	if p.Effective&(1<<unix.CAP_SETPCAP) != 0 {
 		for unix.Prctl(unix.PR_CAPBSET_READ, uintptr(j.bounding), 0, 0, 0) == nil {

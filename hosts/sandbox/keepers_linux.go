@@ -276,8 +276,11 @@ func (h *held) setup(level Level, c *Confinement) error {
 		return err
 	}
 	s := setup{Level: level, Confine: quoted}
-	if level != LevelFull && c.Limits.Processes > 0 {
-		s.Tasks = tasks(os.Geteuid())
+	if uid := os.Geteuid(); c.Limits.Processes > 0 && (level != LevelFull || c.User != nil) {
+		if c.User != nil {
+			uid = c.User.UID
+		}
+		s.Tasks = tasks(uid)
 	}
 	b, err := json.Marshal(s)
 	if err != nil {

@@ -46,6 +46,11 @@ func (a *attempt) pipes() (err error) {
 		if err = unix.SetNonblock(p[1-min(i, 1)], true); err != nil {
 			return err
 		}
+		if u := a.cmd.user(); u != nil { // who opens /dev/stdout anew
+			if err = unix.Fchown(a.childEnds[i], u.UID, u.GID); err != nil {
+				return err
+			}
+		}
 	}
 	if a.stdin >= 0 {
 		a.input = a.cmd.Stdin

@@ -78,15 +78,20 @@ func (k *keeper) prepare() *problem {
 		return trouble("Landlock", err)
 	}
 	k.limits()
-	// Nobody with our uid can look into us or change us, as the jobs will have it.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return trouble("prctl", err)
-	}
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return trouble("subreaper", err)
 	}
 	if err := k.dropCapabilities(); err != nil {
 		return trouble("capabilities", err)
+	}
+	// Nobody with our uid can look into us or change us, as the jobs will have it. Another uid takes this away, and the signal.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return trouble("prctl", err)
+	}
+	if full {
+		if err := unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0); err != nil {
+			return trouble("parent-death signal", err)
+		}
 	}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return trouble("no_new_privs", err)
@@ -145,7 +150,8 @@ func (k *keeper) trial() *problem {
 	return nil
 }
 
-// dropCapabilities leaves this thread, which starts the jobs, the one that a new ipc namespace for each takes.
+// dropCapabilities leaves this thread, which starts the jobs, the one that a new ipc namespace for each takes. A keeper for jobs of
+// another user becomes that one, so that between it and them everything is as where an ordinary user runs them.
 func (k *keeper) dropCapabilities() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -165,6 +171,9 @@ func (k *keeper) dropCapabilities() error {
 		}
 	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
+	if err := k.Confine.User.become(); err != nil {
 		return err
 	}
 	data = [2]unix.CapUserData{}

@@ -20,6 +20,9 @@ func (c *Cmd) Run(ctx context.Context) (Report, error) {
 		return report, &StartError{Path: c.Path, Reason: ReasonConfine, Primitive: "Linux",
 			Err: fmt.Errorf("level %s: %w", c.level(), errors.ErrUnsupported)}
 	}
+	if c.Confine != nil && c.Confine.User != nil {
+		return report, &StartError{Path: c.Path, Reason: ReasonConfine, Primitive: "Linux", Err: fmt.Errorf("another user: %w", errors.ErrUnsupported)}
+	}
 	if ctx.Err() != nil {
 		report.Cancelled = true
 		return report, nil
@@ -108,7 +111,15 @@ func Known(int) (forget func()) { return func() {} }
 func Main() {}
 
 // RestrictSelf has nothing to restrict this process with.
-func RestrictSelf([]string) error {
+func RestrictSelf([]string, *User) error {
+	return &StartError{Path: "worker", Reason: ReasonConfine, Primitive: "Linux", Err: errors.ErrUnsupported}
+}
+
+// GiveUp has nothing to give up, and makes nobody another user.
+func GiveUp(user *User) error {
+	if user == nil {
+		return nil
+	}
 	return &StartError{Path: "worker", Reason: ReasonConfine, Primitive: "Linux", Err: errors.ErrUnsupported}
 }
 

@@ -12,11 +12,11 @@ import (
 
 // RestrictSelf takes from this process, for good, all files but those that lie in writable, all sockets, and the system
 // calls that no job has either. Files that are open stay open. It is for a process that acts on behalf of jobs and starts
-// no programs; the user's other rights it keeps.
+// no programs. Between the two it gives up what jobs do not have (GiveUp).
 //
 // The calling goroutine has its thread to itself from now on. Where the program is linked with C (a race detector, mostly),
 // Go cannot make each thread restrict itself by Landlock, and only this one is; the filter of system calls is on all.
-func RestrictSelf(writable []string) error {
+func RestrictSelf(writable []string, user *User) error {
 	runtime.LockOSThread()
 	abi := landlockABI()
 	if abi == 0 {
@@ -27,6 +27,9 @@ func RestrictSelf(writable []string) error {
 		return selfError("Landlock", err)
 	}
 	defer unix.Close(fd)
+	if err := GiveUp(user); err != nil {
+		return err
+	}
 	if err := onAllThreads(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
 		return selfError("no_new_privs", err)
 	}

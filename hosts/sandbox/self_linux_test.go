@@ -17,7 +17,7 @@ import (
 // selfMain is a process that restricts itself to a folder, or as a control does not, and then tries what it may not.
 func selfMain(dir, secret, mode string) int {
 	if mode == "restricted" {
-		if err := RestrictSelf([]string{dir}); err != nil {
+		if err := RestrictSelf([]string{dir}, nil); err != nil {
 			fmt.Println(err)
 			return exitUnknown
 		}

@@ -48,6 +48,7 @@ type Retention struct {
 // Host is the object "host": this machine.
 type Host struct {
 	MaxConcurrent int               `json:"max_concurrent"` // jobs at a time
+	User          string            `json:"user,omitempty"` // that jobs run as, where root runs us; "" is who runs us
 	Env           map[string]string `json:"env"`            // given to every job
 }
 

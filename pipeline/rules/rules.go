@@ -13,10 +13,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/gates/policy"
 	"github.com/sheratan/sheratan/hosts/roots"
+	"github.com/sheratan/sheratan/hosts/sandbox"
 	"github.com/sheratan/sheratan/runtime/workspace"
 	"github.com/sheratan/sheratan/schemas"
 )
@@ -26,9 +28,10 @@ type Rules struct {
 	Config   Config
 	Gates    *gates.Rules
 	Roots    *roots.Roots
-	Digest   string   // of Document; reports name it
-	Document []byte   // canonical: config with all defaults, policies, kinds, prompts, roots and programs
-	Warnings []string // what is probably not meant, but harms nobody
+	User     *sandbox.User // who the jobs are; nil is who we are
+	Digest   string        // of Document; reports name it
+	Document []byte        // canonical: config with all defaults, policies, kinds, prompts, roots and programs
+	Warnings []string      // what is probably not meant, but harms nobody
 
 	ws       *workspace.Workspace
 	sources  sources
@@ -143,7 +146,8 @@ func Defaults(ctx context.Context, dir string) (*Rules, error) {
 
 func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedPolicy, kinds []namedKind, prompts []Prompt) (*Rules, []Problem, error) {
 	cfg = cfg.at(ws.Root())
-	if problems := append(checkSandbox(ws, name, cfg), checkNetwork(cfg, kinds)...); len(problems) > 0 {
+	user, problems := jobUser(name, cfg)
+	if problems := slices.Concat(problems, checkSandbox(ws, name, cfg), checkNetwork(cfg, kinds)); len(problems) > 0 {
 		return nil, problems, nil
 	}
 	remade := restoreWork(ws, cfg.Gates.Roots)
@@ -158,7 +162,7 @@ func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedP
 	if problems := checkNested(ws, name, cfg, kinds); len(problems) > 0 {
 		return nil, problems, open.Close()
 	}
-	r := &Rules{Config: cfg, Roots: open, ws: ws, ownKinds: kinds, prompts: prompts, path: programFolders(cfg.Gates.Exec, kinds)}
+	r := &Rules{Config: cfg, User: user, Roots: open, ws: ws, ownKinds: kinds, prompts: prompts, path: programFolders(cfg.Gates.Exec, kinds)}
 	r.digests = loadDigests(ws.Programs())
 	r.Gates, err = gates.Compile(cfg.Config, gates.Environment{
 		Kinds:    allKinds(kinds),
@@ -188,7 +192,7 @@ func compile(ws *workspace.Workspace, name string, cfg Config, policies []namedP
 
 // writable are the folders beside the roots in which jobs write: their private folders, and the caches.
 func writable(ws *workspace.Workspace, cfg Config) []string {
-	list := []string{ws.Jobs()}
+	list := []string{ws.Jobs(), ws.JobsOfUser()}
 	for _, dir := range cfg.Sandbox.Caches {
 		list = append(list, dir)
 		if resolved, err := filepath.EvalSymlinks(dir); err == nil && resolved != dir {

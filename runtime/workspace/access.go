@@ -1,7 +1,10 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/user"
 	"path/filepath"
 	"slices"
@@ -46,6 +49,41 @@ func granted(st *unix.Stat_t, uid int, groups []int) uint32 {
 	default:
 		return mode & 7
 	}
+}
+
+// Mode returns what the mode of a folder lets a user do (4 read, 2 write, 1 pass through), and the uppermost folder on the way to it
+// that does not let the user pass, "" for none.
+func Mode(dir string, uid int, groups []int) (mode uint32, blocked string) {
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) == nil {
+		mode = granted(&st, uid, groups)
+	}
+	if at, ok := blockedAt(filepath.Dir(dir), uid, groups); ok {
+		blocked = at
+	}
+	return mode, blocked
+}
+
+// OpenJobs makes the folder in which the private folders of another user's jobs lie, lets that user pass through what leads there, and gives
+// it the folder that jobs work in by default, where that is still root's.
+func (w *Workspace) OpenJobs(to Owner) error {
+	if err := os.Mkdir(w.JobsOfUser(), 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	for _, dir := range []string{w.Root(), w.Runtime(), w.JobsOfUser()} {
+		info, err := os.Stat(dir)
+		if err == nil && info.Mode().Perm()&0o011 != 0o011 {
+			err = os.Chmod(dir, info.Mode().Perm()|0o011)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var st unix.Stat_t
+	if unix.Lstat(w.Work(), &st) != nil || st.Uid != 0 || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+		return nil
+	}
+	return os.Lchown(w.Work(), to.UID, to.GID)
 }
 
 // blockedAt returns the uppermost of dir and its parents through which the user cannot pass.

@@ -51,6 +51,16 @@ func LookupOwner(name string) (*Owner, error) {
 	return &owner, nil
 }
 
+// LookupUser finds a user of this machine, and its groups.
+func LookupUser(name string) (Owner, []int, error) {
+	u, owner, err := lookupUser(name)
+	if err != nil {
+		return Owner{}, nil, err
+	}
+	groups, err := groupsOf(u)
+	return owner, groups, err
+}
+
 func lookupUser(name string) (*user.User, Owner, error) {
 	u, err := user.Lookup(name)
 	if err != nil {

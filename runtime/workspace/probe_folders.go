@@ -75,8 +75,8 @@ func (p *prober) folder(f folder, path string, st *unix.Stat_t) {
 func (p *prober) users() {
 	me := os.Geteuid()
 	if me == 0 {
-		p.add("user", HealthWarn, "make a workspace for a user: sudo sheratan init --operator USER DIR",
-			"the operator is root: jobs run as uid 0, without any capability")
+		p.add("user", HealthWarn, "make a workspace for a user: sudo sheratan init --operator USER DIR, or name a user for jobs in host.user",
+			"the operator is root: jobs run as uid 0, without any capability, where host.user names nobody else")
 	}
 	var agents []string
 	for _, source := range p.sources() {

@@ -246,6 +246,9 @@ func (w *Workspace) Private() string { return w.path("runtime", ".sheratan", "pr
 // Jobs holds the work folders of attempts.
 func (w *Workspace) Jobs() string { return w.path("runtime", ".sheratan", "jobs") }
 
+// JobsOfUser has the private folders of jobs that run as another user. What else lies in the folder of Jobs is not for that one.
+func (w *Workspace) JobsOfUser() string { return w.path("runtime", "jobs") }
+
 // Attempt is the work folder of one attempt, from 1, of a job.
 func (w *Workspace) Attempt(id string, attempt int) string {
 	return w.path("runtime", ".sheratan", "jobs", fmt.Sprintf("%s.%d", id, attempt))
