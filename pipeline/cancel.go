@@ -137,7 +137,6 @@ func (p *Pipeline) change(ctx context.Context, s Selection, emit func(JobLine) e
 			return err
 		}
 		p.placeAll(ids)
-		p.dropResults(ids)
 		p.projected()
 		for _, id := range ids {
 			line, err := p.Job(ctx, id)
@@ -152,31 +151,21 @@ func (p *Pipeline) change(ctx context.Context, s Selection, emit func(JobLine) e
 	return nil
 }
 
-// dropResults takes away the result files of jobs that were taken up again: what they say is in the documents, and the next
-// one gets a file of its own. Until then the job is in the queue, and nowhere else.
-func (p *Pipeline) dropResults(ids []string) {
-	for _, id := range ids {
-		if err := p.dropResult(id); err != nil {
-			p.warn("%s: %v", id, err)
-			p.misplaced = true
-		}
-	}
-}
-
-func (p *Pipeline) dropResult(id string) error {
-	row, ok, err := p.find(context.Background(), id)
-	if err != nil || !ok || row.Zone == "outbox" || row.LastRetryAt.IsZero() {
-		return err
+// dropResult takes away the result file of a job that was taken up again: what it says is in the documents, and the next one
+// gets a file of its own. Until then the job is in the queue, and nowhere else.
+func (p *Pipeline) dropResult(row indexRow) error {
+	if row.LastRetryAt.IsZero() {
+		return nil
 	}
 	return p.view(context.Background(), func(r *index.Reader) error {
 		for _, end := range []job.EventName{job.JobFailed, job.JobCancelled} {
-			filter := index.EventFilter{Job: id, Event: string(end), Reverse: true, Limit: 1}
+			filter := index.EventFilter{Job: row.ID, Event: string(end), Reverse: true, Limit: 1}
 			err := r.Events(filter, func(ev ledger.Event) error {
 				at, err := endedAt(ev)
 				if err != nil {
 					return err
 				}
-				return remove(p.ws.FindResult(id, at, ".json"))
+				return remove(p.ws.FindResult(row.ID, at, ".json"))
 			})
 			if err != nil {
 				return err

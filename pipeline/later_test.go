@@ -15,7 +15,7 @@ func TestMarkersOfABusyLoop(t *testing.T) {
 	begin := func() {
 		t.Helper()
 		w.check(os.MkdirAll(p.ws.Projecting(), 0o700))
-		w.check(p.beginProjection(p.batches+1, p.batches+1))
+		w.check(p.beginProjection(p.batches+1, p.batches+1, nil))
 	}
 	left := func() (n int) {
 		names, err := p.projecting()

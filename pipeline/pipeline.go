@@ -68,7 +68,7 @@ type Pipeline struct {
 	wrote       int             // events written by this process
 	at          int64           // length of the ledger behind the last of them
 	did         TickLine        // what the command did, for the subject of its commit; ticks count for themselves
-	markers     []string        // of batches whose files are not in place yet
+	markers     []marker        // of batches whose files are not in place yet
 	batches     int64           // that were begun: how many markers were made
 	shown       int64           // of these, those whose files are in place or put off
 	misplaced   bool            // a file of one of these could not be put in place

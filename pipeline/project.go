@@ -21,16 +21,44 @@ import (
 // The files in queue/ and outbox/ are a projection of the ledger for people and programs to look at. They are written
 // after the commit, unsynced, and are never read back. So that a crash in between leaves nothing undone, a process drops
 // a marker with the range of its batch before it appends, and takes it away when the files are in place; a marker whose
-// process is dead is work for the next command.
+// process is dead is work for the next command. Jobs that no event of its own is about are named by their ids.
 
-// marker names the file that says: the jobs of these events may lack their files.
-func (p *Pipeline) marker(from int64) string {
+// marker is the file of a process which says: these jobs may lack their files, or have older ones.
+type marker struct {
+	path string
+	jobs map[string]bool
+}
+
+// markerPath names the marker of the batch that begins with an event.
+func (p *Pipeline) markerPath(from int64) string {
 	return filepath.Join(p.ws.Projecting(), fmt.Sprintf("%s.%d.%d.%d", p.runner.Boot, p.runner.PID, p.runner.Start, from))
 }
 
-func (p *Pipeline) beginProjection(from, to int64) error {
-	path, text := p.marker(from), strconv.AppendInt(nil, to, 10)
-	p.markers, p.batches = append(p.markers, path), p.batches+1
+// beginProjection drops the marker of a batch, which names its jobs by the events from the one number to before the other.
+func (p *Pipeline) beginProjection(from, to int64, jobs map[string]bool) error {
+	return p.mark(from, strconv.AppendInt(nil, to, 10), jobs)
+}
+
+// projectOthers drops a marker for those of the jobs that no marker of this process names. Whoever is killed may have put files
+// in place that came later than those of another process, and say less. It reports whether there are such jobs: endProjection takes
+// that marker away.
+func (p *Pipeline) projectOthers(rows []indexRow) (bool, error) {
+	others, text := map[string]bool{}, []byte("0")
+	for _, row := range rows {
+		if !slices.ContainsFunc(p.markers, func(m marker) bool { return m.jobs[row.ID] }) {
+			others[row.ID] = true
+			text = append(append(text, '\n'), row.ID...)
+		}
+	}
+	if len(others) == 0 {
+		return false, nil
+	}
+	return true, p.mark(-1-p.batches, text, others) // no event has such a number
+}
+
+func (p *Pipeline) mark(from int64, text []byte, jobs map[string]bool) error {
+	path := p.markerPath(from)
+	p.markers, p.batches = append(p.markers, marker{path, jobs}), p.batches+1
 	err := os.WriteFile(path, text, 0o600)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -50,10 +78,10 @@ func (p *Pipeline) projecting() ([]fs.DirEntry, error) {
 	return names, err
 }
 
-// endProjection withdraws the marker of a batch that was not appended.
+// endProjection withdraws the last marker: of a batch that was not appended, or of others whose files are in place.
 func (p *Pipeline) endProjection(from int64) error {
 	p.markers, p.batches = p.markers[:len(p.markers)-1], p.batches-1
-	return os.Remove(p.marker(from))
+	return os.Remove(p.markerPath(from))
 }
 
 // projected removes the markers of the batches whose files are in place: all, or where some files are put off, those before the batch
@@ -67,7 +95,7 @@ func (p *Pipeline) projected() {
 		done = max(0, done-int(p.batches-batch)-1)
 	}
 	for _, m := range p.markers[:done] {
-		if err := os.Remove(m); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(m.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			p.warn("%v", err)
 		}
 	}
@@ -90,7 +118,8 @@ func (p *Pipeline) reproject(b *batch) ([]string, []string, error) {
 		path := filepath.Join(p.ws.Projecting(), n.Name())
 		markers = append(markers, path)
 		text, err := os.ReadFile(path)
-		to, convErr := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		first, others, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
+		to, convErr := strconv.ParseInt(first, 10, 64)
 		if err != nil || convErr != nil || !ok {
 			to = from + batchJobs*8
 		}
@@ -98,7 +127,7 @@ func (p *Pipeline) reproject(b *batch) ([]string, []string, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		for _, id := range jobs {
+		for _, id := range append(jobs, strings.Fields(others)...) {
 			if !seen[id] {
 				seen[id] = true
 				ids = append(ids, id)
@@ -138,10 +167,10 @@ func (p *Pipeline) placeJob(row indexRow, j job.Job) error {
 	case "approved":
 		err = p.zones.Put(p.ws.Approved(row.ID), doc)
 		if err == nil {
-			err = p.leaveBlocked(row)
+			err = errors.Join(p.leaveBlocked(row), p.dropResult(row))
 		}
 	case "blocked":
-		err = p.placeBlocked(row, j, doc)
+		err = errors.Join(p.placeBlocked(row, j, doc), p.dropResult(row))
 	case "outbox":
 		if err = p.placeResult(row, doc); err == nil {
 			p.share(row, j, doc)

@@ -15,14 +15,13 @@ import (
 // place. Claims of dead processes are the intake's.
 func (p *Pipeline) Recover(ctx context.Context) error {
 	var changed, markers []string
-	var settled []indexRow // attempts of dead runners whose outcome the ledger has
 	rebooted, err := p.newBoot()
 	if err != nil {
 		return err
 	}
 	p.rebooted = p.rebooted || rebooted
 	err = p.transact(ctx, func(b *batch) error {
-		changed, markers, settled = nil, nil, nil
+		changed, markers = nil, nil
 		rows, err := b.tx.Leased(LocalHost)
 		if err != nil {
 			return err
@@ -34,12 +33,7 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 			}
 			if moved {
 				changed = append(changed, row.ID)
-				settled = append(settled, row)
 			}
-		}
-		// Of a job that was cancelled while it ran, nobody forgets the start where its runner died before it had ended it.
-		if err := eachOver(p.ws.Jobs(), b.tx.Job, func(id string, number int) error { return agent.Forget(p.ws.Jobs(), id, number) }); err != nil {
-			return err
 		}
 		joined, err := b.endLostJoined()
 		if err != nil {
@@ -53,33 +47,19 @@ func (p *Pipeline) Recover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, id := range ids {
-			row, ok, err := b.tx.Job(id)
-			if err != nil {
-				return err
-			}
-			if ok && row.Attempt > 0 {
-				settled = append(settled, row)
-			}
-		}
 		changed, markers = append(changed, ids...), found
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for _, row := range settled {
-		over := row.Attempt
-		if row.Leased() {
-			over-- // somebody has taken it up again since
-		}
-		for n := 1; n <= over; n++ {
-			if err := agent.Forget(p.ws.Jobs(), row.ID, n); err != nil {
-				p.warn("%v", err)
-			}
-		}
+	// Not before the outcomes are durable, nor without the lock, since the next attempt may have the same number.
+	err = p.transact(ctx, func(b *batch) error {
+		return eachOver(p.ws.Jobs(), b.tx.Job, func(id string, number int) error { return agent.Forget(p.ws.Jobs(), id, number) })
+	})
+	if err != nil {
+		p.warn("%v", err)
 	}
-	p.dropResults(changed)
 	if p.placeAll(changed) && !p.misplaced {
 		for _, m := range markers {
 			if err := remove(m); err != nil {
@@ -130,7 +110,8 @@ func (p *Pipeline) deserted(ctx context.Context) (bool, error) {
 	return left, err
 }
 
-// eachOver calls f for the attempts that have a start marker and are over by what the index says.
+// eachOver calls f for the attempts that have a start marker and are over by what the index says. Whoever ends an attempt forgets
+// its start; where he was killed, or the attempt was cancelled and its runner killed before it obeyed, nobody has.
 func eachOver(workDir string, find func(string) (indexRow, bool, error), f func(id string, number int) error) error {
 	begun, err := agent.Begun(workDir) // before the rows: whoever marks a start has committed its lease
 	if err != nil {
@@ -249,6 +230,11 @@ func (p *Pipeline) placeAll(ids []string) bool {
 // placeRows is placeAll for rows that this process's last transaction has seen.
 func (p *Pipeline) placeRows(rows []indexRow) bool {
 	whole := true
+	others, err := p.projectOthers(rows)
+	if err != nil {
+		p.warn("%v", err)
+		whole = false
+	}
 	for len(rows) > 0 {
 		for _, row := range rows {
 			if err := p.place(row); err != nil {
@@ -267,6 +253,11 @@ func (p *Pipeline) placeRows(rows []indexRow) bool {
 		if err != nil {
 			p.warn("%v", err)
 			whole = false
+		}
+	}
+	if others && whole {
+		if err := p.endProjection(-p.batches); err != nil {
+			p.warn("%v", err)
 		}
 	}
 	p.misplaced = p.misplaced || !whole

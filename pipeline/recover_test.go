@@ -4,8 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,6 +95,71 @@ func TestRecoveryOfLeases(t *testing.T) {
 			w.verify()
 		})
 	}
+}
+
+// Whoever was killed before he forgot the starts of attempts that are over left it to the next command. A start whose
+// attempt runs stays.
+func TestStartsOfAttemptsThatAreOver(t *testing.T) {
+	for name, c := range map[string]struct {
+		run   func(w *world)
+		begun []int // attempts that have a start marker
+		left  []int
+	}{
+		"cancelled before its runner died": {func(w *world) {
+			runner := w.p.runner
+			runner.Start--
+			w.leaseAs("a", runner)
+			w.check(w.p.Cancel(w.t.Context(), Selection{IDs: []string{"a"}}, "", func(JobLine) error { return nil }))
+		}, []int{1}, nil},
+		"taken up again": {func(w *world) {
+			w.tick()
+			w.check(w.p.Retry(w.t.Context(), Selection{IDs: []string{"a"}}, func(JobLine) error { return nil }))
+			w.check(w.p.Dispatch(w.t.Context(), nil, func(DispatchLine) error { return nil }))
+		}, []int{1, 2}, []int{2}},
+		"over": {(*world).tick, []int{1}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.propose(exec("a", `"max_retries": 0,`, "false"))
+			c.run(w)
+			w.check(w.p.Recover(t.Context()))
+			if due, err := w.p.deserted(t.Context()); err != nil || due {
+				t.Fatalf("something is left before: %t, %v", due, err)
+			}
+			for _, n := range c.begun {
+				w.mark("a", n)
+			}
+			w.write(filepath.Join(w.ws.Jobs(), "started", ".base"), "") // what all markers are names of
+			if due, err := w.p.deserted(t.Context()); err != nil || !due {
+				t.Errorf("nobody sees that something is left: %v", err)
+			}
+			w.check(w.p.Recover(t.Context()))
+			if begun, err := agent.Begun(w.ws.Jobs()); err != nil || !slices.Equal(begun["a"], c.left) {
+				t.Errorf("left: %v, %v", begun, err)
+			}
+			if due, err := w.p.deserted(t.Context()); err != nil || due {
+				t.Errorf("something is left afterwards: %t, %v", due, err)
+			}
+		})
+	}
+}
+
+// A start is forgotten when the outcome of its attempt is durable, and not before: without it the job would run again.
+func TestStartOutlivesARecoveryThatFails(t *testing.T) {
+	w := newWorld(t)
+	w.propose(exec("a", "", "echo"))
+	runner := w.p.runner
+	runner.Start--
+	w.leaseAs("a", runner)
+	w.mark("a", 1)
+	w.check(os.RemoveAll(w.ws.Projecting()))
+	w.write(w.ws.Projecting(), "in the way")
+	if err := w.p.Recover(t.Context()); err == nil {
+		t.Fatal("nothing was in the way")
+	}
+	w.check(os.Remove(w.ws.Projecting()))
+	w.check(w.p.Recover(t.Context()))
+	w.is("a", job.StatusQuarantined, "OUTCOME_UNKNOWN: runner-died")
 }
 
 // An operator decides about what nobody knows the outcome of, and the key is not free before that.
@@ -202,6 +270,68 @@ func TestFilesOfADeadProcess(t *testing.T) {
 	}
 }
 
+// Two processes put the files of a dead one in place. One of them is slow: its file comes when the other is done and the job
+// is cancelled, and it is killed before it looks again.
+func TestFileThatCameTooLate(t *testing.T) {
+	w := newWorld(t)
+	ids := []string{"first", "late"}
+	for _, id := range ids {
+		w.propose(exec(id, `"max_retries": 0,`, "false"))
+	}
+	w.tick()
+	dead, slow := w.open(), w.open()
+	dead.runner.Start--
+	w.check(dead.transact(t.Context(), func(b *batch) error {
+		for _, id := range ids {
+			b.jobEvent("uid:0", job.JobRetryScheduled, id, w.row(id).TraceID, "approved",
+				ledger.RetryScheduled{WakeAt: job.FormatTime(b.now), Operator: true}, nil)
+		}
+		return nil
+	}))
+	dead.markers = nil
+	// Behind the file of a job comes its reply. The word that this cannot be written shows how far the slow one is.
+	block := func(id string) error {
+		return errors.Join(os.Remove(w.ws.Reply("operator", id)), os.Mkdir(w.ws.Reply("operator", id), 0o700))
+	}
+	w.check(block("first"))
+	var failed error
+	slow.opts.Notify = func(n Notice) {
+		switch {
+		case strings.Contains(n.Text, "/first.json"):
+			failed = errors.Join(os.Remove(w.ws.Reply("operator", "first")), w.p.Recover(t.Context()),
+				w.p.Cancel(t.Context(), Selection{IDs: []string{"late"}}, "", func(JobLine) error { return nil }), block("late"))
+		case strings.Contains(n.Text, "/late.json"):
+			failed = errors.Join(failed, os.Remove(w.ws.Reply("operator", "late")))
+			runtime.Goexit()
+		}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { slow.Recover(t.Context()) })
+	wg.Wait()
+	w.check(failed)
+	if _, err := os.Stat(w.ws.Approved("late")); err != nil {
+		t.Fatalf("nothing came too late: %v", err)
+	}
+	w.gone()
+	w.check(w.p.Recover(t.Context()))
+	w.is("late", job.StatusCancelled, "CANCELLED")
+	w.onePlace("late")
+	if left, err := os.ReadDir(w.ws.Projecting()); err != nil || len(left) > 0 {
+		t.Errorf("markers: %v, %v", left, err)
+	}
+}
+
+// gone has the processes that left markers be dead.
+func (w *world) gone() {
+	left, err := os.ReadDir(w.ws.Projecting())
+	w.check(err)
+	for _, f := range left {
+		boot, pid, start, from, _ := parseMarker(f.Name())
+		p := &Pipeline{ws: w.ws, runner: ledger.Runner{Boot: boot, PID: pid, Start: start - 1}}
+		w.check(os.Rename(filepath.Join(w.ws.Projecting(), f.Name()), p.markerPath(from)))
+	}
+}
+
 // A file that cannot be put in place leaves its marker, so that the next process tries again.
 func TestFileThatCannotBePlaced(t *testing.T) {
 	w := newWorld(t)
@@ -215,11 +345,7 @@ func TestFileThatCannotBePlaced(t *testing.T) {
 	if err != nil || len(left) == 0 {
 		t.Fatalf("markers: %v, %v", left, err)
 	}
-	for _, f := range left { // the process is gone
-		boot, pid, start, from, _ := parseMarker(f.Name())
-		p := &Pipeline{ws: w.ws, runner: ledger.Runner{Boot: boot, PID: pid, Start: start - 1}}
-		w.check(os.Rename(filepath.Join(w.ws.Projecting(), f.Name()), p.marker(from)))
-	}
+	w.gone()
 	w.check(w.p.Recover(t.Context()))
 	w.is("a", job.StatusPending, "")
 }

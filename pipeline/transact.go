@@ -23,7 +23,7 @@ type batch struct {
 	now    time.Time
 	out    *ledger.Batch
 	from   int64             // sequence number of the first line
-	jobs   bool              // some events are about jobs, which have files
+	jobs   map[string]bool   // that events are about, which have files
 	fresh  map[string][]byte // documents of this batch by digest
 	after  []func()          // what this process remembers once the batch is committed
 	lines  map[string]bool   // by bucket, as far as asked: jobs of it are throttled
@@ -90,7 +90,7 @@ func (p *Pipeline) passOnce(ctx context.Context, fn func(*batch) error) error {
 	if err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	b := &batch{p: p, tx: tx, now: now, out: ledger.NewBatch(pos), from: pos.Size, fresh: map[string][]byte{}}
+	b := &batch{p: p, tx: tx, now: now, out: ledger.NewBatch(pos), from: pos.Size, jobs: map[string]bool{}, fresh: map[string][]byte{}}
 	if err := fn(b); err != nil || b.failed != nil {
 		return errors.Join(err, b.failed, tx.Rollback())
 	}
@@ -100,15 +100,15 @@ func (p *Pipeline) passOnce(ctx context.Context, fn func(*batch) error) error {
 	if err := tx.Flush(); err != nil { // what the index does not take must not get into the ledger
 		return errors.Join(err, tx.Rollback())
 	}
-	if b.jobs {
-		if err := p.beginProjection(b.from, b.out.Position().Size); err != nil {
+	if len(b.jobs) > 0 {
+		if err := p.beginProjection(b.from, b.out.Position().Size, b.jobs); err != nil {
 			return errors.Join(err, tx.Rollback())
 		}
 	}
 	after, err := p.log.Write(b.out)
 	if err != nil {
 		err = errors.Join(err, tx.Rollback())
-		if b.jobs {
+		if len(b.jobs) > 0 {
 			err = errors.Join(err, p.endProjection(b.from))
 		}
 		return err
@@ -303,7 +303,7 @@ func (b *batch) emit(ev ledger.Event, meta any, doc *ledger.Ref) {
 
 // jobEvent emits an event about a job.
 func (b *batch) jobEvent(actor string, name job.EventName, id, trace, zone string, meta any, doc *ledger.Ref) {
-	b.jobs = true
+	b.jobs[id] = true
 	b.emit(ledger.Event{Actor: actor, Event: name, JobID: id, TraceID: trace, Zone: zone}, meta, doc)
 }
 

@@ -18,8 +18,8 @@ import (
 	"github.com/sheratan/sheratan/runtime/durable"
 )
 
-// LooseBatch is from how many loose objects packing is worth its time: a commit of a few jobs makes about twelve, one of a thousand jobs
-// eighty. They are estimated from some of the 256 folders, as git gc --auto does from one.
+// LooseBatch is from how many loose objects packing is worth its time: a commit of a few jobs makes about twelve, one of a
+// thousand jobs eighty. They are estimated from some of the 256 folders, as git gc --auto does from one.
 const LooseBatch = 12 * 256 / 4
 
 var sampled = []string{"17", "5b", "a0", "e4"}
@@ -45,9 +45,9 @@ func (r *Repository) Loose() int {
 // PackDue reports whether Pack is worth its time.
 func (r *Repository) PackDue() bool { return r.Loose() > LooseBatch }
 
-// Pack has git pack the loose objects, where git is installed, and waits for it. It ends with ctx. Commits go on meanwhile, and whoever is
-// killed, or loses its power, leaves no damage: a loose object goes only when it is in a pack that is on the disk and has its name, and a
-// pack only when its objects are in such a one.
+// Pack has git pack the loose objects, where git is installed, and waits for it. It ends with ctx. Commits go on meanwhile,
+// and whoever is killed, or loses its power, leaves no damage: a loose object goes only when it is in a pack that is on the
+// disk and has its name, and a pack only when its objects are in such a one.
 func (r *Repository) Pack(ctx context.Context) (Packed, error) {
 	git, err := exec.LookPath("git")
 	if err != nil {
@@ -68,13 +68,15 @@ func (r *Repository) Pack(ctx context.Context) (Packed, error) {
 	return Packed{Done: err == nil}, err
 }
 
-// Only what is loose is packed, and no pack is removed for it, until there are many: git gc would write the whole history each time.
-// Then all become one, and objects that no commit has stay, for a commit that is being made may use them. The segments are mostly
-// digests, of which differences save nothing: only those that were committed several times while they grew are worth the search, and
-// such versions are small and lie side by side. One thread leaves the other processors to the jobs.
+// Only what is loose is packed, and no pack is removed for it, until there are many: git gc would write the whole history
+// each time. Then all become one, and objects that no commit has stay, for a commit that is being made may use them. The
+// segments are mostly digests, of which differences save nothing: only those that were committed several times while they
+// grew are worth the search, and such versions are small and lie side by side. One thread leaves the other processors to the
+// jobs.
 //
-// git repack would do the same with processes of its own. They outlive it where it is killed, and finish a pack under a temporary name,
-// .tmp-1-pack-*.idx, which each later git takes for a pack: it removes the loose objects for it, and nobody gives it its name.
+// git repack would do the same with processes of its own. They outlive it where it is killed, and finish a pack under a
+// temporary name, .tmp-1-pack-*.idx, which each later git takes for a pack: it removes the loose objects for it, and nobody
+// gives it its name.
 var (
 	packConfig = []string{"-c", "pack.window=1", "-c", "core.bigFileThreshold=128k", "-c", "pack.compression=1", "-c", "pack.threads=1"}
 	packLoose  = []string{"--unpacked", "--incremental"}
@@ -149,11 +151,12 @@ func (r *Repository) replacePacks(ctx context.Context, git string, packs []strin
 	return nil
 }
 
-// makePack has git make a pack, then removes the loose objects that are in packs. It returns the hashes that name the packs, none where
-// there was nothing to pack.
+// makePack has git make a pack, then removes the loose objects that are in packs. It returns the hashes that name the packs,
+// none where there was nothing to pack.
 func (r *Repository) makePack(ctx context.Context, git string, what []string) ([]string, error) {
-	made, err := r.runGit(ctx, git, slices.Concat([]string{"pack-objects", "--all", "--reflog", "--indexed-objects", "--keep-true-parents",
-		"--honor-pack-keep", "--local", "--non-empty", "--delta-base-offset", "-q"}, what, []string{filepath.Join(r.git, "objects", "pack", "pack")}))
+	into := filepath.Join(r.git, "objects", "pack", "pack")
+	made, err := r.runGit(ctx, git, slices.Concat([]string{"pack-objects", "--all", "--reflog", "--indexed-objects",
+		"--keep-true-parents", "--honor-pack-keep", "--local", "--non-empty", "--delta-base-offset", "-q"}, what, []string{into}))
 	if err == nil {
 		err = syncFileSystem(r.git) // git syncs a pack, and not its name
 	}

@@ -198,8 +198,8 @@ func TestPackerProcess(t *testing.T) {
 	w.packAll()
 }
 
-// TestKillWhilePacking: a process is killed at some moment of a packing, and another one packs at once. Nothing is lost, nothing has to
-// be mended, and whatever git takes for a pack we do as well.
+// TestKillWhilePacking: a process is killed at some moment of a packing, and another one packs at once. Nothing is lost,
+// nothing has to be mended, and whatever git takes for a pack we do as well.
 func TestKillWhilePacking(t *testing.T) {
 	w := newWriter(t)
 	w.git("version")
@@ -257,8 +257,8 @@ func (w *writer) killedPack(after time.Duration) time.Duration {
 	return time.Since(start)
 }
 
-// TestPackWithoutName: a git repack that was killed leaves a pack under a temporary name, which git reads and go-git does not. What git
-// removes for it is not lost, neither at once nor when it is old enough to be swept away.
+// TestPackWithoutName: a git repack that was killed leaves a pack under a temporary name, which git reads and go-git does
+// not. What git removes for it is not lost, neither at once nor when it is old enough to be swept away.
 func TestPackWithoutName(t *testing.T) {
 	t.Parallel()
 	w, before := damageable(t)
@@ -281,8 +281,8 @@ func TestPackWithoutName(t *testing.T) {
 	w.verify()
 }
 
-// TestPackHalfNamed: the files of a pack get their names, and lose them, one after the other. Whatever a kill leaves in between is no
-// damage, and nobody reads it.
+// TestPackHalfNamed: the files of a pack get their names, and lose them, one after the other. Whatever a kill leaves in
+// between is no damage, and nobody reads it.
 func TestPackHalfNamed(t *testing.T) {
 	t.Parallel()
 	for _, ext := range []string{".pack", ".idx"} {

@@ -244,8 +244,8 @@ type leftover struct {
 	age         time.Duration
 }
 
-// sweepPacks removes what a packing left that was killed. A pack that lacks nothing but its name is given it before: git reads such a one,
-// and may have removed for it what nobody else has.
+// sweepPacks removes what a packing left that was killed. A pack that lacks nothing but its name is given it before: git
+// reads such a one, and may have removed for it what nobody else has.
 func (r *Repository) sweepPacks() error {
 	paths, err := packFiles(r.git, ".tmp-*-pack-*")
 	if err != nil {
