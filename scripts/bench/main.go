@@ -83,9 +83,17 @@ var (
 		floods: []int{5000}, floodRounds: 3, looped: 1000, verified: 30_000, verifyRounds: 2}
 )
 
+// largeSizes are a busy day's: 200,000 jobs in a loop, a million events.
+func largeSizes() sizes {
+	large := fullSizes
+	large.looped, large.verified, large.verifyRounds = 50_000, 1_000_000, 1
+	return large
+}
+
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "smaller numbers, less than a minute")
+	large := flags.Bool("large", false, "more jobs in a loop and more events to verify; an hour")
 	only := flags.String("only", "", "measure only `NAME`[,NAME]: "+strings.Join(names(), ", "))
 	bin := flags.String("bin", "", "measure the program at `PATH` instead of building it")
 	against := flags.String("against", "", "compare with the program at `PATH`, which does the same in turn, and measure nothing else")
@@ -100,6 +108,9 @@ func run(ctx context.Context, args []string) error {
 	b := &bench{size: fullSizes, report: &report{w: os.Stdout}}
 	if *quick {
 		b.size = quickSizes
+	}
+	if *large {
+		b.size = largeSizes()
 	}
 	if b.scratch, err = os.MkdirTemp("", "sheratan-bench-"); err != nil {
 		return err
