@@ -57,7 +57,7 @@ func ladderCheck(r *rules.Rules, f sandbox.Facts) workspace.Check {
 		c.Fix = lacks(f, sandbox.Level(strongest(minimum, level)))
 	case level == sandbox.LevelNone:
 		c.Status = workspace.HealthWarn
-		c.Detail = "jobs run without a sandbox (level none); this machine gives " + string(f.Level)
+		c.Detail = "jobs run without a sandbox (level none), and none of sandbox.limits holds; this machine gives " + string(f.Level)
 		c.Fix = `set sandbox.level in config/sheratan.json to "` + string(f.Level) + `", or allow only programs that you would let the proposer run as this user`
 		if f.Level == sandbox.LevelNone {
 			c.Fix = "allow only programs that you would let the proposer run as this user"

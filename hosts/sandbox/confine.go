@@ -48,7 +48,7 @@ type Limits struct {
 	FileSize  int64 // bytes of one file
 	CPU       int64 // seconds
 	Processes int64 // and threads, of the whole job
-	Disk      int64 // bytes in Work, and in deleted files that are open, of the whole job; looked at several times a second
+	Disk      int64 // bytes in Work, that have come to Write, and in deleted files that are open, of the whole job; looked at several times a second
 }
 
 // DefaultDevices are files that every program may count on.

@@ -51,7 +51,7 @@ func (a *attempt) startConfined() error {
 	a.keeper.used = true
 	a.setTimeout()
 	if c.Confine.Limits.Disk > 0 && c.Confine.Work != "" {
-		a.usage = newQuota(c.Confine.Work, c.Confine.Limits.Disk, a.keeper.pid)
+		a.usage = newQuota(c.Confine, a.keeper.pid)
 		a.lookAt = a.report.Started.Add(quotaFirst)
 	}
 	return nil
@@ -71,18 +71,8 @@ func (a *attempt) hire() (*held, error) {
 		return nil, err
 	}
 	a.own = true
-	if c.Confine.Limits.Memory > 0 {
-		g, err := newGroup(&c.Confine.Limits)
-		if err == nil {
-			h.group = g
-			err = g.add(h.pid)
-		} else if !Fault(err) {
-			err = nil // there are none, and Probe says that the limit does not hold
-		}
-		if err != nil {
-			h.close()
-			return nil, trouble("cgroup", err)
-		}
+	if err := h.intoGroup(c.Level, c.Confine); err != nil {
+		return nil, err
 	}
 	return h, h.setup(c.Level, c.Confine)
 }

@@ -16,8 +16,8 @@ import (
 
 // group holds a keeper and the job that it starts in control groups of their own, for what the limits of a process do not
 // see: memory that no process has mapped, as that of memory files and sockets, and processes of root. A job with a limit
-// of memory has a keeper of its own, so that nothing in the group is of another job; jobs without one have no group and
-// cost nothing.
+// of memory has a keeper of its own, so that nothing in the group is of another job. Of processes only those count that there
+// are, so that the group of a keeper does for one job after the other.
 type group struct {
 	memory, pids string // folders; "" is none
 	v2           bool
@@ -28,49 +28,97 @@ const groupPrefix = "sheratan-"
 
 var groupCount atomic.Int64
 
-// newGroup makes the groups that a machine gives us for the limits. The error says why there is none for memory.
-func newGroup(l *Limits) (*group, error) {
+// intoGroup puts a keeper where its limits need that. Where there are no groups Probe says which limit does not hold.
+func (h *held) intoGroup(level Level, c *Confinement) error {
+	l := Limits{Memory: c.Limits.Memory}
+	if root := c.User == nil && os.Geteuid() == 0; root && (level != LevelFull || c.Limits.Processes < leastPids || !pidMax()) {
+		l.Processes = c.Limits.Processes // those of others the kernel counts for their user
+	}
+	g, err := newGroup(&l)
+	if err == nil && g != nil {
+		h.group = g
+		err = g.add(h.pid)
+	}
+	if err == nil || h.group == nil && !Fault(err) {
+		return nil
+	}
+	h.close()
+	return trouble("cgroup", err)
+}
+
+// newGroup makes the groups that a machine gives us for the limits; nil is for none. The error says why there is none for memory.
+func newGroup(l *Limits) (g *group, err error) {
+	if l.Memory <= 0 && l.Processes <= 0 {
+		return nil, nil
+	}
 	name := groupPrefix + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatInt(groupCount.Add(1), 10)
-	g := new(group)
+	g = new(group)
+	if l.Memory > 0 {
+		err = g.limitMemory(name, l.Memory)
+	}
+	if l.Processes > 0 {
+		if failed := g.limitProcesses(name, l.Processes+ownTasks); l.Memory <= 0 {
+			err = failed
+		}
+	}
+	if err != nil {
+		g.remove()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (g *group) limitMemory(name string, most int64) error {
 	own, v2, err := ownGroup("memory")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	g.v2 = v2
 	if v2 {
 		if err := share(own, "memory"); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if g.memory, err = makeGroup(own, name); err != nil {
-		return nil, err
+		return err
 	}
 	limit, peakless := "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
 	if v2 {
 		limit, peakless = "memory.max", "memory.swap.max"
 	}
-	bytes := strconv.FormatInt(l.Memory, 10)
+	bytes := strconv.FormatInt(most, 10)
 	if err := writeGroup(g.memory, limit, bytes); err != nil {
-		g.remove()
-		return nil, err
+		return err
 	}
 	// What is swapped out is memory as well. Where swap is not counted there is mostly none.
 	if v2 {
-		_ = writeGroup(g.memory, peakless, "0")
-	} else {
-		_ = writeGroup(g.memory, peakless, bytes)
+		bytes = "0"
 	}
-	if l.Processes > 0 {
-		most := strconv.FormatInt(l.Processes+ownTasks, 10)
-		if v2 {
-			_ = writeGroup(g.memory, "pids.max", most)
-		} else if own, v2, err := ownGroup("pids"); err == nil && !v2 {
-			if g.pids, err = makeGroup(own, name); err == nil {
-				_ = writeGroup(g.pids, "pids.max", most)
-			}
+	_ = writeGroup(g.memory, peakless, bytes)
+	return nil
+}
+
+// limitProcesses also counts threads. Of version 2 the group for memory is the one for everything.
+func (g *group) limitProcesses(name string, most int64) error {
+	own, v2, err := ownGroup("pids")
+	if err != nil {
+		return err
+	}
+	dir := &g.pids
+	if v2 {
+		if err := share(own, "pids"); err != nil {
+			return err
+		}
+		if g.v2 {
+			dir = &g.memory
 		}
 	}
-	return g, nil
+	if *dir == "" {
+		if *dir, err = makeGroup(own, name); err != nil {
+			return err
+		}
+	}
+	return writeGroup(*dir, "pids.max", strconv.FormatInt(most, 10))
 }
 
 // add puts a process into the groups, and with it what it starts from now on.
@@ -88,6 +136,9 @@ func (g *group) add(pid int) error {
 
 // peak is the most memory that was in use at a time, in bytes, with that of files that were read and written; 0 is not known.
 func (g *group) peak() int64 {
+	if g.memory == "" {
+		return 0
+	}
 	name := "memory.max_usage_in_bytes"
 	if g.v2 {
 		name = "memory.peak"
@@ -102,6 +153,9 @@ func (g *group) peak() int64 {
 
 // killed reports whether the kernel ended a process for want of memory in the group.
 func (g *group) killed() bool {
+	if g.memory == "" {
+		return false
+	}
 	name := "memory.oom_control"
 	if g.v2 {
 		name = "memory.events"
@@ -222,21 +276,20 @@ func share(dir, controller string) error {
 	return writeGroup(dir, "cgroup.subtree_control", on)
 }
 
-// memoryGap says what is lost where there are no groups for memory.
-func memoryGap() (Gap, bool) {
-	own, v2, err := ownGroup("memory")
+// groupGap says what is lost where there are no groups with a controller.
+func groupGap(controller, lost string) (Gap, bool) {
+	own, v2, err := ownGroup(controller)
 	if err == nil {
 		err = unix.Access(own, unix.W_OK)
 	}
 	if err == nil && v2 {
 		var b []byte
-		if b, err = os.ReadFile(filepath.Join(own, "cgroup.controllers")); err == nil && !slices.Contains(strings.Fields(string(b)), "memory") {
-			err = errors.New("the cgroup " + own + " was not given the controller memory")
+		if b, err = os.ReadFile(filepath.Join(own, "cgroup.controllers")); err == nil && !slices.Contains(strings.Fields(string(b)), controller) {
+			err = errors.New("the cgroup " + own + " was not given the controller " + controller)
 		}
 	}
 	if err == nil {
 		return Gap{}, false
 	}
-	return Gap{Primitive: "cgroup for memory", Lost: "limits of memory hold for each process alone, and not for memory files, shared memory and " +
-		"sockets (" + err.Error() + ")", Enable: "systemd-run --user --scope -p Delegate=yes sheratan tick"}, true
+	return Gap{Primitive: "cgroup for " + controller, Lost: lost + " (" + err.Error() + ")", Enable: "systemd-run --user --scope -p Delegate=yes sheratan tick"}, true
 }

@@ -105,6 +105,9 @@ func (k *Keepers) take(level Level, c *Confinement) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := h.intoGroup(level, c); err != nil {
+		return nil, err
+	}
 	h.key, h.once = key, level == LevelRestricted && len(c.Keep)+len(c.Shut) > 0
 	return h, h.setup(level, c)
 }

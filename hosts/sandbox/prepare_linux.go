@@ -222,10 +222,13 @@ func atMost(resource int, value int64) int64 {
 	return value
 }
 
+// leastPids is the smallest bound for a pid namespace that the kernel accepts.
+const leastPids = 301
+
 // limitNamespace bounds the processes of this pid namespace, also those of root, to whom RLIMIT_NPROC does not apply.
-// The kernel has it since 6.14, and accepts nothing below 301. Before, root's jobs have no such limit.
+// The kernel has it since 6.14. Before, and for lower limits, there are control groups.
 func limitNamespace(n int64) {
 	if n > 0 {
-		os.WriteFile("/proc/sys/kernel/pid_max", []byte(strconv.FormatInt(max(n+ownTasks, 301), 10)), 0)
+		os.WriteFile("/proc/sys/kernel/pid_max", []byte(strconv.FormatInt(max(n+ownTasks, leastPids), 10)), 0)
 	}
 }

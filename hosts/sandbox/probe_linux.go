@@ -53,11 +53,17 @@ func probe() Facts {
 	}
 	f.Gaps = append(f.Gaps, landlockGaps(f.LandlockABI)...)
 	f.Gaps = append(f.Gaps, crashGaps()...)
-	if os.Geteuid() == 0 && !pidMax() {
-		f.Gaps = append(f.Gaps, Gap{Primitive: "pid_max of a pid namespace", Lost: "jobs of root have no limit of processes",
-			Enable: "Linux 6.14 or later, or run as an ordinary user"})
+	if os.Geteuid() == 0 {
+		lost := "jobs of root have no limit of processes at restricted, and at full none below " + strconv.Itoa(leastPids)
+		if !pidMax() {
+			lost = "jobs of root have no limit of processes"
+		}
+		if g, ok := groupGap("pids", lost); ok {
+			g.Enable = "run Sheratan in a cgroup that may have others below it, as in a systemd scope (systemd-run --scope -p Delegate=yes), or as an ordinary user"
+			f.Gaps = append(f.Gaps, g)
+		}
 	}
-	if g, ok := memoryGap(); ok {
+	if g, ok := groupGap("memory", "limits of memory hold for each process alone, and not for memory files, shared memory and sockets"); ok {
 		f.Gaps = append(f.Gaps, g)
 	}
 	// What gives full gives restricted; of the other way round both are tried.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -25,13 +26,21 @@ const (
 // way to fill a disk as well.
 const inodeCost = 512
 
-// quota watches how much of the disk a job takes: what is in its folder, and what its processes have open and is in no
-// folder any more. Files that are only mapped, or on their way through a socket, are not found.
+// quota watches how much of the disk a job takes: what is in its folder, what has come to the others that it may change, and what its
+// processes have open and is in no folder any more. Files that are only mapped, or on their way through a socket, are not found.
+//
+// What has come to a folder is what was born there since the job began, by the file system's own word, and by how much the rest has
+// grown since the first look. What others write there meanwhile is counted as well: nothing tells who wrote what.
 //
 // It looks in a goroutine of its own. How long a look takes is in the hands of the job, and whoever keeps the job's time
 // must not wait for it: it is told by an eventfd.
 type quota struct {
 	dir    string
+	beside []string  // folders that it may change too, none in another
+	closed []Object  // in these, that are not for it
+	since  time.Time // it began
+	before int64     // bytes of what was in them already at the first look, -1 where that did not see all
+	looked bool
 	limit  int64
 	keeper int   // pid of the process from which those of the job descend
 	free   int64 // bytes of the file system that were free at first
@@ -41,9 +50,26 @@ type quota struct {
 	wg     sync.WaitGroup
 }
 
-func newQuota(dir string, limit int64, keeper int) *quota {
-	return &quota{dir: dir, limit: limit, keeper: keeper, free: free(dir), said: -1, done: make(chan struct{})}
+func newQuota(c *Confinement, keeper int) *quota {
+	q := &quota{dir: c.Work, limit: c.Limits.Disk, keeper: keeper, free: free(c.Work), said: -1, done: make(chan struct{}),
+		since: time.Now().Add(-stampSlack)}
+	for _, path := range c.Write {
+		if !slices.ContainsFunc(slices.Concat(c.Write, q.beside), func(dir string) bool { return dir != path && below(path, dir) }) &&
+			!slices.Contains(q.beside, path) {
+			q.beside = append(q.beside, path)
+		}
+	}
+	for _, path := range append(slices.Concat(c.Hide, c.Keep), c.Work) {
+		var st unix.Stat_t
+		if unix.Lstat(path, &st) == nil {
+			q.closed = append(q.closed, Object{uint64(st.Dev), st.Ino})
+		}
+	}
+	return q
 }
+
+// stampSlack is how far the clock of a file system is behind ours.
+const stampSlack = 10 * time.Millisecond
 
 // begin starts to look. The error is for want of a descriptor.
 func (q *quota) begin() error {
@@ -82,7 +108,30 @@ func (q *quota) end() {
 func (q *quota) exceeded(now time.Time) bool {
 	u := usage{enough: q.limit, until: now.Add(lookFor), stop: &q.stop}
 	u.folder(q.dir)
-	u.deleted(q.keeper)
+	devices := []uint64{u.device}
+	come, before, whole := int64(0), int64(0), true
+	for _, dir := range q.beside {
+		b := usage{enough: q.limit - u.bytes - come, until: u.until, stop: &q.stop, since: q.since.UnixNano(), closed: q.closed}
+		b.folder(dir)
+		come, before, whole = come+b.bytes, before+b.before, whole && !b.hidden
+		if come+u.bytes > q.limit {
+			return true
+		}
+		if !slices.Contains(devices, b.device) {
+			devices = append(devices, b.device)
+		}
+	}
+	switch {
+	case !q.looked && whole:
+		q.before = before
+	case !q.looked:
+		q.before = -1
+	case whole && q.before >= 0:
+		come += max(before-q.before, 0)
+	}
+	q.looked = true
+	u.bytes += come
+	u.deleted(q.keeper, devices)
 	// Others may have used the disk as well, but this job took care that nobody can tell.
 	return u.bytes > q.limit || u.hidden && q.free-free(q.dir) > q.limit
 }
@@ -105,6 +154,10 @@ type usage struct {
 	looked int
 	hidden bool   // there was something that could not be looked at
 	device uint64 // of the folder
+
+	since  int64 // when what is counted was born, in ns; 0 counts all
+	before int64 // bytes of the rest
+	closed []Object
 }
 
 // over reports whether there is no more reason to count. What was not counted is hidden.
@@ -142,7 +195,9 @@ func (u *usage) folder(dir string) {
 		return
 	}
 	u.device = uint64(st.Dev)
-	u.bytes += st.Blocks * 512
+	if u.since == 0 {
+		u.bytes += st.Blocks * 512
+	}
 	way := []place{{uint64(st.Dev), st.Ino, u.list(at)}}
 	for !u.over() {
 		here := &way[len(way)-1]
@@ -154,7 +209,7 @@ func (u *usage) folder(dir string) {
 				u.hidden = u.hidden || err != unix.ENOENT
 				continue
 			}
-			if unix.Fstat(below, &st) != nil || uint64(st.Dev) != u.device {
+			if unix.Fstat(below, &st) != nil || uint64(st.Dev) != u.device || slices.Contains(u.closed, Object{uint64(st.Dev), st.Ino}) {
 				unix.Close(below)
 				continue
 			}
@@ -195,7 +250,11 @@ func (u *usage) list(at int) (folders []string) {
 			if unix.Fstatat(at, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
 				continue
 			}
-			u.bytes += st.Blocks*512 + inodeCost
+			if size := st.Blocks*512 + inodeCost; u.since == 0 || bornSince(at, name, u.since) {
+				u.bytes += size
+			} else {
+				u.before += size
+			}
 			if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 				folders = append(folders, name)
 			}
@@ -206,17 +265,24 @@ func (u *usage) list(at int) (folders []string) {
 	}
 }
 
-// deleted counts the files of the same file system that processes below pid have open, and that have no name any more.
-func (u *usage) deleted(pid int) {
-	seen := map[uint64]bool{}
+// bornSince reports whether a file is that young. Where the file system does not say, it is not.
+func bornSince(at int, name string, since int64) bool {
+	var st unix.Statx_t
+	return unix.Statx(at, name, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_BTIME, &st) == nil && st.Mask&unix.STATX_BTIME != 0 &&
+		st.Btime.Sec*1e9+int64(st.Btime.Nsec) >= since
+}
+
+// deleted counts the files of these file systems that processes below pid have open, and that have no name any more.
+func (u *usage) deleted(pid int, devices []uint64) {
+	seen := map[Object]bool{}
 	descend(pid, func(task string) bool {
-		u.openFiles(task, seen)
+		u.openFiles(task, devices, seen)
 		return !u.over()
 	})
 }
 
 // openFiles counts those of one thread.
-func (u *usage) openFiles(task string, seen map[uint64]bool) {
+func (u *usage) openFiles(task string, devices []uint64, seen map[Object]bool) {
 	files, err := os.Open(task + "/fd")
 	if err != nil {
 		if errors.Is(err, fs.ErrPermission) {
@@ -233,8 +299,8 @@ func (u *usage) openFiles(task string, seen map[uint64]bool) {
 		for _, name := range names {
 			var st unix.Stat_t
 			if unix.Fstatat(int(files.Fd()), name, &st, 0) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Nlink == 0 &&
-				uint64(st.Dev) == u.device && !seen[st.Ino] {
-				seen[st.Ino] = true
+				slices.Contains(devices, uint64(st.Dev)) && !seen[Object{uint64(st.Dev), st.Ino}] {
+				seen[Object{uint64(st.Dev), st.Ino}] = true
 				u.bytes += st.Blocks*512 + inodeCost
 			}
 			if u.over() {

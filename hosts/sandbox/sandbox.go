@@ -25,7 +25,7 @@
 //	System V IPC          namespace for each job                 open
 //	calls                 seccomp, no_new_privs                  the same
 //	capabilities          none, nor ways to get any              the same
-//	limits                of each process; processes of a job    the same, but none for the processes of root
+//	limits                of each process; processes of a job    the same; processes of root by control group
 //	end of a job          kill(-1) in the pid namespace          kill(-1) in the Landlock scope
 //	end of the runner     the kernel ends the pid namespace      the keeper ends the job
 //
