@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // household is a workspace that root made for an operator, with agents that have users of their own.
@@ -387,5 +388,36 @@ func TestAgentWaivesNothing(t *testing.T) {
 	}
 	if out, code := h.as("nobody", "grep", "-rl", secret, h.ws+"/runtime/outbox"); code == 0 {
 		t.Errorf("the agent finds it in %s", out)
+	}
+}
+
+// TestAgentFollows: an agent with a user of its own can wait for what its job writes.
+func TestAgentFollows(t *testing.T) {
+	h := newHousehold(t, "nobody")
+	h.propose("nobody", "slow", `{"kind": "exec", "params": {"argv": ["echo", "what it wrote"]}}`)
+	h.must("daemon", 0, "sheratan", "gate")
+	ended := make(chan string, 1)
+	go func() {
+		out, code := h.as("nobody", "sheratan", "logs", "-f", "slow")
+		ended <- fmt.Sprintf("exit %d\n%s", code, out)
+	}()
+	select {
+	case out := <-ended:
+		t.Fatalf("before the job has run: %s", out)
+	case <-time.After(time.Second):
+	}
+	h.must("daemon", 0, "sheratan", "tick")
+	select {
+	case out := <-ended:
+		if !strings.HasPrefix(out, "exit 0") || strings.Count(out, "\nwhat it wrote\n") != 1 {
+			t.Errorf("%s", out)
+		}
+	case <-time.After(time.Minute):
+		t.Error("it does not end with the job")
+	}
+	for _, args := range [][]string{{"--attempt", "1"}, {"--remove", "--reason", "x"}} {
+		if out, code := h.as("nobody", append([]string{"sheratan", "logs", "slow"}, args...)...); code == 0 {
+			t.Errorf("%v: %s", args, out)
+		}
 	}
 }

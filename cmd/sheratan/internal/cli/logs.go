@@ -31,7 +31,8 @@ func newLogs(a *app) *cobra.Command {
 		Short: "print what a job wrote",
 		Long: `Prints what an attempt of a job wrote, the latest one where none is named: its stdout on stdout, its stderr on
 stderr. With --follow it goes on, through all attempts that come, until the job has ended; it does not matter which
-process runs the job. On a terminal, what could control the terminal is shown instead of sent; --raw sends it.
+process runs the job. An agent with a user of its own gets what its job wrote when the job has ended. On a terminal,
+what could control the terminal is shown instead of sent; --raw sends it.
 
 With --remove the files are removed, of all attempts or of the one that is named. The ledger says so, with the
 reason and the digests, and verifies without them. The result keeps the beginning of what was written.`,
@@ -66,7 +67,7 @@ sheratan logs --remove job-7 --reason "names of customers"`,
 			o.Stdout, o.Stderr = true, true
 		}
 		if own, ok := a.own(); ok {
-			return own.logs(args[0], &o)
+			return own.logs(ctx, args[0], &o)
 		}
 		return a.with(ctx, func(p *pipeline.Pipeline) error { return runLogs(ctx, a, p, &o, args[0]) })
 	})

@@ -148,12 +148,34 @@ func (o *ownReplies) wait(ctx context.Context, ids []string, w pipeline.WaitOpti
 	}
 }
 
+// over waits until a job has ended, or somebody has to decide about it first. What it writes until then is not for its agent yet: the copies
+// are made of what is kept in the end.
+func (o *ownReplies) over(ctx context.Context, id string) (r pipeline.Reply, err error) {
+	for told := false; ; told = true {
+		r, err = o.reply(id)
+		if err != nil || r.Status.Final() || r.Status == job.StatusQuarantined {
+			return r, err
+		}
+		if !told {
+			o.a.people.note("%s: is %s; what it writes comes when it has ended", id, r.Status)
+		}
+		select {
+		case <-ctx.Done():
+			return r, context.Cause(ctx)
+		case <-time.After(logPoll):
+		}
+	}
+}
+
 // logs prints what the last attempt of a job wrote.
-func (o *ownReplies) logs(id string, l *logsOptions) error {
-	if l.Follow || l.Remove || l.Attempt != 0 {
-		return usagef("logs: as an agent you can print the output of a job that is over, and no other attempt than the last")
+func (o *ownReplies) logs(ctx context.Context, id string, l *logsOptions) error {
+	if l.Remove || l.Attempt != 0 {
+		return usagef("logs: as an agent you can print the output of the last attempt, and remove none")
 	}
 	r, err := o.reply(id)
+	if l.Follow && err == nil {
+		r, err = o.over(ctx, id)
+	}
 	if err != nil {
 		return err
 	}
