@@ -59,6 +59,9 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
+			if cond == "long" {
+				return os.Getenv("SHERATAN_LONG") != "", nil
+			}
 			level, ok := strings.CutPrefix(cond, "sandbox:")
 			if !ok {
 				return false, fmt.Errorf("no condition %q", cond)
