@@ -135,6 +135,27 @@ var fileEscapes = []escape{
 	{name: "interrupt settings", only: procPasses, without: "a container may hide it", try: func(target) error { return someEntry("/proc/irq") }},
 	{name: "write to system", root: true, try: func(target) error { return openFor(unix.O_WRONLY, "/etc/passwd") }},
 	{name: "read shadow", root: true, try: func(target) error { return openFor(unix.O_RDONLY, "/etc/shadow") }},
+	{name: "timers of the machine", root: true, only: procPasses, without: "a container may hide it", try: func(target) error {
+		return openFor(unix.O_RDONLY, "/proc/timer_list")
+	}},
+	{name: "enter a folder", only: "Landlock has no say about chdir", try: func(v target) error { return os.Chdir(v.Outside) }},
+	{name: "a way that the filter cannot see", try: func(v target) error {
+		fd, err := unix.Openat2(unix.AT_FDCWD, v.secret(), &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC})
+		if err == nil {
+			unix.Close(fd)
+		}
+		return err
+	}},
+	{name: "file among the devices", root: true, without: "a container may have them only to read", try: func(target) error {
+		path := fmt.Sprintf("/dev/sandbox-test-%d", os.Getpid())
+		defer os.Remove(path)
+		return os.WriteFile(path, nil, 0o600)
+	}},
+	{name: "control group", root: true, without: "a container may have none, or only to read", try: func(target) error {
+		path := fmt.Sprintf("/sys/fs/cgroup/sandbox-test-%d", os.Getpid())
+		defer os.Remove(path)
+		return os.Mkdir(path, 0o700)
+	}},
 	{name: "write to root", root: true, try: func(target) error {
 		defer os.Remove("/sandbox-test-file")
 		return os.WriteFile("/sandbox-test-file", nil, 0o600)
@@ -218,6 +239,76 @@ var fileEscapes = []escape{
 				err = os.Chmod(dir, 0)
 			}
 			return f, err
+		})
+	}},
+}
+
+// readEscapes change what a job may read and nothing else.
+var readEscapes = []escape{
+	{name: "write a file to read", try: func(v target) error { return os.WriteFile(v.Read+"/file", []byte("changed"), 0o600) }},
+	{name: "truncate a file to read", try: func(v target) error { return os.Truncate(v.Read+"/file", 0) }},
+	{name: "create in a folder to read", try: func(v target) error { return os.WriteFile(v.Read+"/new", nil, 0o600) }},
+	{name: "unnamed file in a folder to read", without: "a disk may know none", try: func(v target) error {
+		return openFor(unix.O_TMPFILE|unix.O_WRONLY, v.Read)
+	}},
+	{name: "unlink in a folder to read", try: func(v target) error { return os.Remove(v.Read + "/file") }},
+	{name: "rename in a folder to read", try: func(v target) error { return os.Rename(v.Read+"/file", v.Read+"/other") }},
+	{name: "file to read, opened again to write", try: func(v target) error {
+		return hold(v.Read+"/file", unix.O_RDONLY, func(fd int) error {
+			return openFor(unix.O_WRONLY, fmt.Sprint("/proc/self/fd/", fd))
+		})
+	}},
+	{name: "file to read, by a descriptor to write", try: func(v target) error {
+		return hold(v.Read+"/file", unix.O_PATH, func(fd int) error {
+			return openFor(unix.O_RDWR, fmt.Sprint("/proc/self/fd/", fd))
+		})
+	}},
+	{name: "file to read, by a hard link", try: func(v target) error {
+		if err := os.Link(v.Read+"/file", "mine"); err != nil {
+			return err
+		}
+		return openFor(unix.O_WRONLY, "mine")
+	}},
+	{name: "file to read, by a link to a descriptor", try: func(v target) error {
+		return hold(v.Read+"/file", unix.O_RDONLY, func(fd int) error {
+			err := unix.Linkat(unix.AT_FDCWD, fmt.Sprint("/proc/self/fd/", fd), unix.AT_FDCWD, "mine", unix.AT_SYMLINK_FOLLOW)
+			if err != nil {
+				return err
+			}
+			return openFor(unix.O_WRONLY, "mine")
+		})
+	}},
+	{name: "file to read, moved to a folder to write", try: func(v target) error {
+		return os.Rename(v.Read+"/file", v.Write+"/mine")
+	}},
+	{name: "file to read, exchanged with another", try: func(v target) error {
+		if err := os.WriteFile("mine", nil, 0o600); err != nil {
+			return err
+		}
+		return unix.Renameat2(unix.AT_FDCWD, "mine", unix.AT_FDCWD, v.Read+"/file", unix.RENAME_EXCHANGE)
+	}},
+	{name: "folder to read, moved away", try: func(v target) error { return os.Rename(v.Read, v.Read+"2") }},
+	{name: "folder to write, moved away", try: func(v target) error { return os.Rename(v.Write, v.Write+"2") }},
+	{name: "folder to write, replaced by a link", try: func(v target) error {
+		if err := os.RemoveAll(v.Write); err != nil {
+			return err
+		}
+		return os.Symlink(v.Outside, v.Write)
+	}},
+	{name: "mode of a file to read", only: chmodPasses, try: func(v target) error { return os.Chmod(v.Read+"/file", 0o777) }},
+	{name: "times of a file to read", only: chmodPasses, try: func(v target) error {
+		return os.Chtimes(v.Read+"/file", time.Unix(0, 0), time.Unix(0, 0))
+	}},
+	{name: "attribute of a file to read", only: chmodPasses, without: "a disk may know none", try: func(v target) error {
+		return unix.Setxattr(v.Read+"/file", "user.sandbox", []byte("x"), 0)
+	}},
+	{name: "flags of a file to read", only: chmodPasses, without: "a disk may know none", try: func(v target) error {
+		return hold(v.Read+"/file", unix.O_RDONLY, func(fd int) error {
+			flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+			if err != nil {
+				return err
+			}
+			return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags|0x40 /* FS_NODUMP_FL */)
 		})
 	}},
 }

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"net"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,20 @@ func socket(family, kind int) error {
 		unix.Close(fd)
 	}
 	return err
+}
+
+// connectTCP makes a socket of a protocol and connects it.
+func connectTCP(v target, protocol int, connect func(fd int, to unix.Sockaddr) error) error {
+	at, err := netip.ParseAddrPort(v.TCP)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return connect(fd, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()})
 }
 
 // exchange sends a byte to itself.
@@ -82,6 +97,13 @@ var networkEscapes = []escape{
 		}
 		return err
 	}},
+	// Landlock's rules for TCP know neither of these two.
+	{name: "TCP connect with the first data", without: "the kernel may not allow it", try: func(v target) error {
+		return connectTCP(v, 0, func(fd int, to unix.Sockaddr) error { return unix.Sendto(fd, []byte("x"), unix.MSG_FASTOPEN, to) })
+	}},
+	{name: "TCP connect by several ways", without: "a kernel may be built without it", try: func(v target) error {
+		return connectTCP(v, unix.IPPROTO_MPTCP, unix.Connect)
+	}},
 	{name: "raw socket", root: true, try: func(target) error {
 		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
 		if err == nil {
@@ -93,6 +115,24 @@ var networkEscapes = []escape{
 		return socket(unix.AF_PACKET, unix.SOCK_RAW)
 	}},
 	{name: "netlink", try: func(target) error { return socket(unix.AF_NETLINK, unix.SOCK_RAW) }},
+	{name: "netlink with more bits", try: func(target) error {
+		return call(unix.SYS_SOCKET, unix.AF_NETLINK|1<<32, unix.SOCK_RAW|unix.SOCK_CLOEXEC)
+	}},
+	{name: "any other family", try: func(target) error {
+		// Whoever asks for one has the kernel load it.
+		for family := range unix.AF_MAX {
+			switch family {
+			case unix.AF_UNIX, unix.AF_INET, unix.AF_INET6:
+				continue
+			}
+			for _, kind := range []int{unix.SOCK_STREAM, unix.SOCK_DGRAM, unix.SOCK_RAW, unix.SOCK_SEQPACKET} {
+				if asked(socket(family, kind)) == nil {
+					return nil
+				}
+			}
+		}
+		return unix.EPERM
+	}},
 	{name: "vsock", without: "a kernel may be built without it", try: func(target) error {
 		return socket(unix.AF_VSOCK, unix.SOCK_STREAM)
 	}},

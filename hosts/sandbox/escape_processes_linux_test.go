@@ -10,12 +10,15 @@ import (
 	"os/exec"
 	"strconv"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 func ofVictim(v target, name string) string { return "/proc/" + strconv.Itoa(v.Pid) + "/" + name }
+
+func ofParent(name string) string { return "/proc/" + strconv.Itoa(os.Getppid()) + "/" + name }
 
 func call(number uintptr, args ...uintptr) error {
 	var a [6]uintptr
@@ -45,6 +48,43 @@ var processEscapes = []escape{
 		}
 		return unix.PidfdSendSignal(fd, unix.SIGCONT, nil, 0)
 	}},
+	{name: "signal to a thread", try: func(v target) error { return unix.Tgkill(v.Pid, v.Pid, unix.SIGCONT) }},
+	{name: "signal with a value", try: func(v target) error {
+		info := [32]int32{0: int32(unix.SIGCONT), 2: -1 /* SI_QUEUE */, 4: int32(os.Getpid()), 5: int32(os.Getuid())}
+		return call(unix.SYS_RT_SIGQUEUEINFO, uintptr(v.Pid), uintptr(unix.SIGCONT), uintptr(unsafe.Pointer(&info)))
+	}},
+	{name: "signal to the group of another", try: func(v target) error {
+		group, err := unix.Getpgid(v.Pid)
+		if err != nil {
+			return err
+		}
+		return unix.Kill(-group, unix.SIGCONT)
+	}},
+	{name: "signal by pidfd to the group of another", without: "an older kernel knows no groups there", try: func(v target) error {
+		fd, err := unix.PidfdOpen(v.Pid, 0)
+		if err != nil {
+			return err
+		}
+		return unix.PidfdSendSignal(fd, unix.SIGCONT, nil, 4 /* PIDFD_SIGNAL_PROCESS_GROUP */)
+	}},
+	{name: "signal by asynchronous input", try: stopByInput},
+	{name: "descriptor of another, taken", without: "a kernel may let nobody trace others", try: func(v target) error {
+		fd, err := unix.PidfdOpen(v.Pid, 0)
+		if err == nil {
+			_, err = unix.PidfdGetfd(fd, 0, 0)
+		}
+		return err
+	}},
+	{name: "trace an own child", try: func(target) error {
+		// Where a filter is asked before the tracer is, a tracer could change the call afterwards.
+		c := exec.Command("/bin/sleep", "20")
+		if err := c.Start(); err != nil {
+			return err
+		}
+		defer c.Wait()
+		defer c.Process.Kill()
+		return call(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(c.Process.Pid))
+	}},
 	{name: "ptrace", try: func(v target) error { return call(unix.SYS_PTRACE, 0x4206 /* SEIZE */, uintptr(v.Pid)) }},
 	{name: "process_vm_readv", try: func(v target) error { return call(unix.SYS_PROCESS_VM_READV, uintptr(v.Pid)) }},
 	{name: "environment", try: func(v target) error {
@@ -55,7 +95,7 @@ var processEscapes = []escape{
 		return err
 	}},
 	{name: "environment of the parent", try: func(target) error {
-		b, err := os.ReadFile("/proc/" + strconv.Itoa(os.Getppid()) + "/environ")
+		b, err := os.ReadFile(ofParent("environ"))
 		if err == nil && len(b) == 0 {
 			err = errors.New("nothing there")
 		}
@@ -63,7 +103,20 @@ var processEscapes = []escape{
 	}},
 	{name: "memory", try: func(v target) error { return openFor(unix.O_RDWR, ofVictim(v, "mem")) }},
 	{name: "memory of the parent", try: func(target) error {
-		return openFor(unix.O_RDWR, "/proc/"+strconv.Itoa(os.Getppid())+"/mem")
+		return openFor(unix.O_RDWR, ofParent("mem"))
+	}},
+	{name: "program of the parent", try: func(target) error { return openFor(unix.O_RDONLY, ofParent("exe")) }},
+	{name: "folder of the parent", try: func(target) error { _, err := os.ReadDir(ofParent("cwd")); return err }},
+	{name: "root of the parent", try: func(v target) error { return readSecret(ofParent("root") + v.secret()) }},
+	{name: "descriptors of the parent", try: func(target) error {
+		// How many there are the kernel tells whoever is the same user, and no more.
+		list, err := os.ReadDir(ofParent("fd"))
+		for _, fd := range list {
+			if _, err = os.Readlink(ofParent("fd/" + fd.Name())); err == nil {
+				return nil
+			}
+		}
+		return err
 	}},
 	{name: "root of another", try: func(v target) error { return readSecret(ofVictim(v, "root") + v.secret()) }},
 	{name: "folder of another", try: func(v target) error { _, err := os.ReadDir(ofVictim(v, "cwd")); return err }},
@@ -194,6 +247,32 @@ var processEscapes = []escape{
 	}},
 }
 
+// stopByInput has the kernel signal another process when there is something to read. It did where that one stops.
+func stopByInput(v target) error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	for _, set := range [][2]int{{unix.F_SETOWN, v.Pid}, {unix.F_SETSIG, int(unix.SIGSTOP)}, {unix.F_SETFL, unix.O_ASYNC}} {
+		if _, err := unix.FcntlInt(uintptr(pair[0]), set[0], set[1]); err != nil {
+			return err
+		}
+	}
+	if _, err := unix.Write(pair[1], []byte("x")); err != nil {
+		return err
+	}
+	for end := v.deadline(); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		b, err := os.ReadFile(ofVictim(v, "stat"))
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(b, []byte(") T ")) {
+			return nil
+		}
+	}
+	return errors.New("it goes on")
+}
+
 // coreLimit says nil if the limit of core files is not the one given, nor higher than least.
 func coreLimit(want, least uint64) error {
 	var r unix.Rlimit
@@ -218,6 +297,22 @@ var kernelEscapes = []escape{
 	{name: "open_tree", try: func(target) error {
 		_, err := unix.OpenTree(unix.AT_FDCWD, ".", 0)
 		return err
+	}},
+	{name: "open_tree with attributes", without: "an older kernel does not have it", try: func(target) error {
+		dot := []byte(".\x00")
+		return call(unix.SYS_OPEN_TREE_ATTR, ^uintptr(99) /* AT_FDCWD */, uintptr(unsafe.Pointer(&dot[0])))
+	}},
+	{name: "move_mount", root: true, try: func(target) error { return asked(unix.MoveMount(-1, "", -1, "", 0)) }},
+	{name: "mount_setattr", root: true, try: func(target) error {
+		return asked(unix.MountSetattr(-1, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NODEV}))
+	}},
+	{name: "fspick", root: true, try: func(target) error { return asked(call(unix.SYS_FSPICK, ^uintptr(0))) }},
+	{name: "fsconfig", without: "a container may refuse it", try: func(target) error {
+		return asked(call(unix.SYS_FSCONFIG, ^uintptr(0)))
+	}},
+	{name: "fsmount", root: true, try: func(target) error { return asked(call(unix.SYS_FSMOUNT, ^uintptr(0))) }},
+	{name: "watch a file system", without: "a kernel may be built without it", try: func(target) error {
+		return asked(call(unix.SYS_FANOTIFY_INIT, 0x200 /* FAN_REPORT_FID */))
 	}},
 	{name: "fsopen", root: true, try: func(target) error { return asked(call(unix.SYS_FSOPEN)) }},
 	{name: "chroot", root: true, try: func(target) error { return unix.Chroot(".") }},
@@ -274,6 +369,7 @@ var kernelEscapes = []escape{
 		return asked(call(unix.SYS_IOCTL, 0, unix.TIOCSTI|1<<32))
 	}},
 	{name: "TIOCLINUX", try: func(target) error { return asked(call(unix.SYS_IOCTL, 0, 0x541c)) }},
+	{name: "TIOCLINUX with more bits", try: func(target) error { return asked(call(unix.SYS_IOCTL, 0, 0x541c|1<<32)) }},
 	{name: "security attribute", root: true, try: func(target) error {
 		if err := os.WriteFile("x", nil, 0o755); err != nil {
 			return err
