@@ -74,7 +74,7 @@ func (in *intake) take(ctx context.Context, claim workspace.Claim, recovered boo
 			return err
 		}
 		if aside != nil {
-			return in.add(ctx, aside, len(raw), &claimEnd{claim: claim, keep: true, job: aside})
+			return in.add(ctx, aside, len(raw), &claimEnd{claim: claim})
 		}
 	}
 	c := in.parse(raw, rest, prov, lim)
@@ -121,6 +121,9 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 			return fmt.Errorf("%s: line %d: %w", claim.Token, n, err)
 		}
 		last := err == io.EOF
+		if n <= skip && rest != nil && !end.keep {
+			end.keep, end.job = true, &candidate{intake: job.Intake{JobID: generatedID(prov.Token, n)}} // as below, where that process died before it kept the file
+		}
 		if n > skip && len(bytes.TrimSpace(raw)) > 0 {
 			prov.Line = n
 			var aside *candidate
@@ -135,7 +138,7 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 				c = in.parse(raw, rest, prov, lim)
 			}
 			c.recovered = trial != nil
-			if (rest != nil || aside != nil) && !end.keep {
+			if rest != nil && !end.keep {
 				end.keep, end.job = true, c // the line is in no document: the file stays as a whole
 			}
 			if err := in.add(ctx, c, len(raw), nil); err != nil {

@@ -120,8 +120,9 @@ func (c *candidate) judge(ctx context.Context, r *rules.Rules, facts gates.Facts
 		if err := c.redact(credential); err != nil {
 			return err
 		}
-	case c.raw != nil && c.intake.Raw.Base64 == "" && (credential || c.intake.Provenance.Line > 0):
-		c.private = c.raw // a line of a file has no file of its own to keep
+	case c.raw != nil && c.intake.Raw.Base64 == "" && (credential || c.broken != nil || c.intake.Provenance.Line > 0):
+		// A line of a file has no file of its own to keep, and whoever takes up the claim of a process that died may judge otherwise, and remove it.
+		c.private = c.raw
 	}
 	c.report.JobID = c.intake.JobID
 	c.report.DocumentSHA256 = schemas.Digest(c.intakeDoc)

@@ -11,7 +11,7 @@ import (
 )
 
 // errFatal is why a proposal is set aside that two processes died of: the one that claimed it, and one that tried it by itself.
-var errFatal = errors.New("two processes died while they judged it, so it is not read again; its bytes lie beside this report, and can be proposed anew once the cause is known")
+var errFatal = errors.New("two processes died while they judged it, so it is not read again; its bytes lie in .sheratan/private under the id of this job, and can be proposed anew once the cause is known")
 
 // try parses and judges a proposal of a claim that a dead process has left, by itself and for nothing but to see whether this process
 // survives it. What an earlier one died of in the same place is set aside unread: it is returned as a candidate that is blocked.
@@ -22,6 +22,7 @@ func (in *intake) try(ctx context.Context, t *workspace.Trial, line int, raw []b
 		return &candidate{
 			intake: job.Intake{Schema: job.SchemaIntake, ReceivedAt: in.p.stamp(), Provenance: prov,
 				Raw: &job.Raw{SHA256: digest, Bytes: int64(len(raw))}},
+			raw:           raw,
 			payloadSHA256: digest,
 			broken:        errFatal,
 			recovered:     true,

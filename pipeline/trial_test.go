@@ -15,6 +15,7 @@ import (
 	"github.com/sheratan/sheratan/gates"
 	"github.com/sheratan/sheratan/pipeline/job"
 	"github.com/sheratan/sheratan/runtime/workspace"
+	"github.com/sheratan/sheratan/schemas"
 )
 
 // trialArg makes the test binary a process that dies: test-trial DIR LINE.
@@ -70,10 +71,11 @@ func TestDiedTwice(t *testing.T) {
 	for name, lines := range map[string]bool{"one proposal": false, "lines": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			text, line := noop("poison", ""), "1"
+			poison := noop("poison", "")
+			text, line := poison, "1"
 			file := "a.json"
 			if lines {
-				text, line = strings.Join([]string{noop("before", ""), noop("poison", ""), noop("after", "")}, "\n"), "2"
+				text, line = strings.Join([]string{noop("before", ""), poison, noop("after", "")}, "\n"), "2"
 				file = "a.jsonl"
 			}
 			w.drop("operator", file, text)
@@ -85,6 +87,7 @@ func TestDiedTwice(t *testing.T) {
 			}
 			w.die("claim")
 			w.die(line)
+			claimed := w.claimed()
 			var blocked []GateLine
 			_, err := w.p.Gate(t.Context(), GateOptions{Settle: true}, func(l GateLine) error {
 				if l.Status == string(job.StatusQuarantined) {
@@ -96,11 +99,13 @@ func TestDiedTwice(t *testing.T) {
 			if len(blocked) != 1 || blocked[0].Reports[0].Reasons[0].Code != gates.CodePipelineError {
 				t.Fatalf("blocked: %+v", blocked)
 			}
-			kept, err := os.ReadFile(filepath.Join(w.ws.Blocked(blocked[0].JobID), "raw"))
-			if err != nil || string(kept) != text {
+			// The process that set it aside may die before it lets go of the claim. The next one knows nothing of it, and survives it.
+			w.claimAgain(claimed)
+			w.tick()
+			kept, err := os.ReadFile(w.ws.PrivateDocument(blocked[0].JobID))
+			if err != nil || string(kept) != poison {
 				t.Errorf("kept: %q, %v", kept, err)
 			}
-			w.tick()
 			w.is("beside", job.StatusCompleted, "")
 			if lines {
 				w.is("before", job.StatusCompleted, "")
@@ -110,6 +115,52 @@ func TestDiedTwice(t *testing.T) {
 				t.Errorf("left: %v", left)
 			}
 		})
+	}
+}
+
+// claimed returns the files in claimed/ by their paths.
+func (w *world) claimed() map[string][]byte {
+	w.t.Helper()
+	files := map[string][]byte{}
+	for _, path := range glob(filepath.Join(w.ws.ClaimedDir(), "*")) {
+		b, err := os.ReadFile(path)
+		w.check(err)
+		files[path] = b
+	}
+	if len(files) == 0 {
+		w.t.Fatal("nothing is claimed")
+	}
+	return files
+}
+
+// claimAgain is as if the process that took these claims up had died before it let go of them.
+func (w *world) claimAgain(claimed map[string][]byte) {
+	w.t.Helper()
+	for _, raw := range glob(filepath.Join(w.ws.Blocked("*"), "raw")) {
+		w.check(os.Remove(raw))
+	}
+	for path, b := range claimed {
+		w.check(os.WriteFile(path, b, 0o600))
+	}
+}
+
+// A line that is too long is in no document. Its file is kept, also where the process dies that has put the line into the ledger.
+func TestDiedBeforeAFileWasKept(t *testing.T) {
+	w := newWorld(t)
+	text := noop("before", "") + "\n" + strings.Repeat("x", schemas.DefaultLimits.Bytes+100_000) + "\n" + noop("after", "") + "\n"
+	w.drop("operator", "a.ready.jsonl", text)
+	w.die("claim")
+	claimed := w.claimed()
+	w.tick()
+	w.claimAgain(claimed)
+	w.tick()
+	w.is("after", job.StatusCompleted, "")
+	raw := glob(filepath.Join(w.ws.Blocked("*"), "raw"))
+	if len(raw) != 1 {
+		t.Fatalf("kept: %v", raw)
+	}
+	if b, err := os.ReadFile(raw[0]); err != nil || string(b) != text {
+		t.Errorf("kept: %d bytes, %v", len(b), err)
 	}
 }
 

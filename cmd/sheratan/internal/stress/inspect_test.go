@@ -159,7 +159,7 @@ func (s *site) inspectFile(path string, j jobLine, add complain) {
 	}
 }
 
-// setAside reports whether a proposal lies unread beside a report which says that two processes died while they judged it.
+// setAside reports whether a proposal is kept unread, with a report which says that two processes died while they judged it.
 // Where processes are killed all the time, that happens to proposals which nobody died of.
 func (s *site) setAside(id string) bool {
 	reports, err := filepath.Glob(filepath.Join(s.dir, "runtime/queue/blocked/*/report.json"))
@@ -171,7 +171,8 @@ func (s *site) setAside(id string) bool {
 		if err != nil || !bytes.Contains(report, []byte("two processes died while they judged it")) {
 			continue
 		}
-		if raw, err := os.ReadFile(filepath.Join(filepath.Dir(name), "raw")); err == nil && bytes.Contains(raw, []byte(strconv.Quote(id))) {
+		job := filepath.Base(filepath.Dir(name))
+		if raw, err := os.ReadFile(filepath.Join(s.dir, "runtime/.sheratan/private", job+".json")); err == nil && bytes.Contains(raw, []byte(strconv.Quote(id))) {
 			return true
 		}
 	}

@@ -43,7 +43,7 @@ var powerCases = map[string]powerCase{
 		"sync ws/runtime/inbox/new" + temp, "sync names ws/runtime/inbox/new", "sync names ws/runtime/inbox"}},
 	"jobs that a tick reported": {powerTick, []string{
 		"sync ws/runtime/outbox/ledger" + segment, "sync names ws/runtime/outbox/ledger/000/000", "sync names ws/runtime/outbox/ledger/000",
-		"sync names ws/runtime/outbox/ledger", "sync ws/runtime/outbox/documents" + segment, "sync names ws/runtime/outbox/documents/000/000",
+		"sync names ws/runtime/outbox/ledger", "sync ws/runtime/outbox/documents" + segment, "sync names ws/runtime/outbox/documents/000/00[01]",
 		"sync names ws/runtime/outbox/documents/000", "sync names ws/runtime/outbox/documents", "sync ws/runtime/outbox/results/.*",
 		"sync names ws/runtime/outbox/results/.*", "sync names ws/runtime/outbox/results", "sync ws/work/\\.sheratan-.*", "sync names ws/work"}},
 	"proposals without an id, once": {powerOnce, []string{"sync names ws/runtime/.sheratan/claimed"}},
@@ -600,6 +600,9 @@ func TestPowerNeedsNothingElse(t *testing.T) {
 			d := newDisk(t)
 			var unknown []string
 			d.obey(func(op, path string) verdict {
+				if path != "" && !strings.HasPrefix(path, "ws") {
+					return pass // of programs that find their home here
+				}
 				if text := op + " " + path; !slices.ContainsFunc(needed, func(p *regexp.Regexp) bool { return p.MatchString(text) }) {
 					unknown = append(unknown, text)
 				}
