@@ -69,7 +69,7 @@ func (v *fileVerifier) result(ev *ledger.Event, doc []byte) {
 
 // wasRemoved looks for the event that says that a file was removed. The ledger is read for it only when a file is missed.
 func (v *fileVerifier) wasRemoved(path, digest string) (seq int64, ok bool) {
-	seq, ok = v.removed[keyOf(v.p.removedPath(path), digest)]
+	_, ok = v.removed[keyOf(v.p.removedPath(path), digest)]
 	// A file can be removed while this runs, and then its event is younger than the list.
 	if size, err := v.p.log.Size(); !ok && (err != nil || size > v.scanned) {
 		v.scanned = size

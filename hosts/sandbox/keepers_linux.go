@@ -153,10 +153,12 @@ func identity(level Level, c *Confinement) (string, error) {
 		b = strconv.AppendInt(append(b, 0), int64(len(list)), 10)
 		for _, p := range list {
 			var st unix.Stat_t // zero where there is nothing
-			if at, err := straight(unix.AT_FDCWD, p); err == nil {
+			at, err := straight(unix.AT_FDCWD, p)
+			if err == nil {
 				err = unix.Fstat(at, &st)
 				unix.Close(at)
-			} else if err != nil && !vanished(err) {
+			}
+			if err != nil && !vanished(err) {
 				return "", fmt.Errorf("%s: %w", shortened(p), err)
 			}
 			b = append(append(append(b, 0), p...), 0)
