@@ -33,6 +33,7 @@ const (
 	CodeSandbox     = "SANDBOX"      // it could not be confined as demanded, and did not start
 	CodeMemory      = "MEMORY"       // the kernel ended it, or a part of it, because it took more memory than the limit
 	CodeDisk        = "DISK"         // it was ended because its files took more of the disk than the limit
+	CodeCPU         = "CPU"          // it failed when it had had all the processor time that it may have; mostly it was ended for that
 	CodeHost        = "HOST_FAULT"   // the machine could not start it, and nothing of it ran; no result of a job has this one
 	CodeRefused     = "REFUSED"      // by the rules of this host, now
 	CodeOutput      = "OUTPUT"       // its output could not be stored

@@ -61,6 +61,11 @@ func TestExecIsConfined(t *testing.T) {
 		if r := script("head -c 4M /dev/zero > $TMPDIR/f; sleep 5"); r.ErrorCode != CodeDisk || r.Retryable {
 			t.Errorf("%+v", r)
 		}
+		access.Limits.Disk, access.Limits.CPU = 0, 2
+		if r := script("while :; do :; done"); r.ErrorCode != CodeCPU || r.Retryable {
+			t.Errorf("%+v", r)
+		}
+		access.Limits.CPU = 0
 		access.Read = []string{"/no/such/toolchain"}
 		if r := script("true"); r.ErrorCode != CodeSandbox || r.ExitCode != -1 || r.Retryable {
 			t.Errorf("%+v", r)

@@ -49,6 +49,8 @@ func outcome(r sandbox.Report, timeout time.Duration) *failure {
 		return failed(CodeMemory, false, "ended because it took more memory than allowed")
 	case r.OverDisk:
 		return failed(CodeDisk, false, "ended because its files took more of the disk than allowed")
+	case r.OverCPU:
+		return failed(CodeCPU, false, "took more processor time than allowed")
 	case r.Signal != 0:
 		return failed(CodeSignal, true, "ended by %s", signalName(r.Signal))
 	case r.ExitCode != 0:

@@ -46,7 +46,7 @@ type Limits struct {
 	Memory    int64 // bytes of the whole job, of any kind, where the machine has control groups for us (see Facts.Gaps)
 	Files     int64 // open files
 	FileSize  int64 // bytes of one file
-	CPU       int64 // seconds
+	CPU       int64 // seconds, and of the whole job where the machine has control groups for us; looked at several times a second
 	Processes int64 // and threads, of the whole job
 	Disk      int64 // bytes in Work, that have come to Write, and in deleted files that are open, of the whole job; looked at several times a second
 }

@@ -36,6 +36,7 @@ func (a *attempt) startConfined() error {
 		}
 		// What came before is about the sandbox; the time of the job begins now.
 		a.report.Started = time.Now()
+		a.before = a.keeper.group.cpuTime()
 		// Only a failure is answered: waiting for a yes would wake two processes once more for each job.
 		err := send(a.keeper.ctl, msgStart, s.encode(), a.childEnds[:]...)
 		if err != nil {
@@ -51,11 +52,17 @@ func (a *attempt) startConfined() error {
 	a.keeper.used = true
 	a.setTimeout()
 	if c.Confine.Limits.Disk > 0 && c.Confine.Work != "" {
-		a.usage = newQuota(c.Confine, a.keeper.pid)
-		a.lookAt = a.report.Started.Add(quotaFirst)
+		q := newQuota(c.Confine, a.keeper.pid)
+		q.stop = &a.lookOut(&a.report.OverDisk, q.exceeded).stop
+	}
+	if g, most := a.keeper.group, a.before+c.Confine.Limits.cpu(); g.counts() {
+		a.lookOut(&a.report.OverCPU, func(time.Time) bool { return g.cpuTime() >= most })
 	}
 	return nil
 }
+
+// cpu is the limit of processor time, which is not longer than a duration can be.
+func (l *Limits) cpu() time.Duration { return time.Duration(min(l.CPU, 1<<32)) * time.Second }
 
 // hire returns a keeper: of the command's Keepers, or one that lives as long as this thread, and no longer than Run.
 func (a *attempt) hire() (*held, error) {
@@ -206,6 +213,14 @@ func (a *attempt) finishConfined() {
 	if g := a.keeper.group; g != nil {
 		a.report.OverMemory = g.killed()
 		a.report.MaxRSS = max(a.report.MaxRSS, g.peak())
+		a.report.CPU = max(a.report.CPU, g.cpuTime()-a.before)
+	}
+	switch most := a.cmd.Confine.Limits.cpu(); {
+	case most == 0 || a.report.ExitCode == 0:
+	case a.keeper.group.counts():
+		a.report.OverCPU = a.report.OverCPU || a.report.CPU >= most
+	case a.report.Signal == unix.SIGKILL: // as the kernel kills it, which counts in ticks, and takes some for whole that were not
+		a.report.OverCPU = a.report.CPU >= most-most/8
 	}
 	if a.held() {
 		a.drain(a.cmd.waitDelay())

@@ -202,9 +202,9 @@ func TestUsageBounds(t *testing.T) {
 func TestConfinedCPU(t *testing.T) {
 	each(t, func(t *testing.T, level Level) {
 		c := confined(t, level, "while :; do :; done")
-		c.Confine.Limits.CPU = 1
+		c.Confine.Limits.CPU = 2
 		c.Timeout = 20 * time.Second
-		if r := run(t, c); r.TimedOut || r.Signal == 0 {
+		if r := run(t, c); r.TimedOut || r.Signal != syscall.SIGKILL || !r.OverCPU {
 			t.Errorf("%+v", r)
 		}
 	})

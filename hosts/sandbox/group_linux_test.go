@@ -1,22 +1,29 @@
 package sandbox
 
 import (
+	"cmp"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // groups skips where there is no control group for the memory of jobs, and says which word the machine had for that.
 func groups(t *testing.T) {
 	t.Helper()
 	g, err := newGroup(&Limits{Memory: 1 << 30})
+	if g != nil {
+		g.remove()
+	}
 	if err != nil {
 		t.Skipf("no control group for memory here: %v", err)
 	}
-	g.remove()
 }
 
 // memoryFile writes into a file in memory that no process has mapped, which no limit of a process sees.
@@ -83,6 +90,139 @@ func TestProcessesOfAGroup(t *testing.T) {
 	})
 	own, _, _ := ownGroup("pids")
 	if left, _ := filepath.Glob(filepath.Join(own, groupPrefix+strconv.Itoa(os.Getpid())+"-*")); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// burn is a program that uses so many seconds of processor time.
+func burn(seconds string) string {
+	return `perl -e 'do { my $i = 1e4; $i-- while $i; @t = times } while $t[0] + $t[1] < ` + seconds + `'`
+}
+
+// countsCPU skips where no control group counts the processor time of jobs, of which Probe tells then, and only then.
+func countsCPU(t *testing.T) {
+	t.Helper()
+	gap, missing := cpuGap()
+	g, err := newGroup(&Limits{CPU: 1})
+	if g != nil {
+		g.remove()
+	}
+	if missing == g.counts() || missing != slices.Contains(Probe().Missing, gap.String()) {
+		t.Errorf("%v, %v, and doctor says %q of %q", err, g, gap, Probe().Missing)
+	}
+	switch {
+	case missing && os.Getenv("SANDBOX_DELEGATED") != "":
+		t.Error(gap)
+	case missing:
+		t.Skip("no control group for processor time here: ", gap)
+	}
+}
+
+// The processor time of a whole job is limited, however many processes have it, and is in the report.
+func TestConfinedCPUOfAJob(t *testing.T) {
+	countsCPU(t)
+	each(t, func(t *testing.T, level Level) {
+		for name, script := range map[string]string{
+			"one after the other": "while :; do " + burn("0.3") + "; done",
+			"at the same time":    "for i in 1 2 3 4; do (while :; do " + burn("0.3") + "; done) & done; wait",
+			"nobody's children":   "setsid sh -c 'exec sh' <<'E' >/dev/null 2>&1 &\nwhile :; do " + burn("0.3") + "; done\nE\nsleep 300",
+		} {
+			c := confined(t, level, script)
+			c.Confine.Limits.CPU = 1
+			c.Timeout = 5 * time.Minute
+			r := run(t, c)
+			if !r.OverCPU || r.OverDisk || r.TimedOut || r.Signal != syscall.SIGKILL || r.CPU < time.Second || len(r.Stopped) == 0 {
+				t.Errorf("%s: %+v %s", name, r, c.Stderr.Head)
+			}
+		}
+	})
+}
+
+// A keeper that has served others owes the next job all of its time.
+func TestConfinedCPUOfTheNextJob(t *testing.T) {
+	countsCPU(t)
+	each(t, func(t *testing.T, level Level) {
+		keepers := new(Keepers)
+		defer keepers.Close()
+		for i, script := range []string{burn("0.6"), burn("0.6") + "; sleep 0.5", "sleep 0.5", "while :; do " + burn("0.3") + "; done"} {
+			c := confined(t, level, script)
+			c.Dir, c.Confine.Work, c.Confine.Tmp, c.Keepers = "/usr", "", "", keepers
+			c.Confine.Limits.CPU = 1
+			c.Timeout = 5 * time.Minute
+			if r := run(t, c); r.OverCPU != (i == 3) || r.OverCPU == (r.ExitCode == 0) {
+				t.Errorf("job %d: %+v %s", i, r, c.Stderr.Head)
+			}
+			if len(keepers.idle) != 1 {
+				t.Errorf("%d keepers after job %d", len(keepers.idle), i)
+			}
+		}
+	})
+}
+
+// Both versions tell the time of what is in a group, and where nothing is limited there is no group.
+func TestGroupCPUTime(t *testing.T) {
+	if g, err := newGroup(&Limits{Data: 1, Files: 1, FileSize: 1, Disk: 1}); g != nil || err != nil {
+		t.Errorf("nothing to count: %v %v", g, err)
+	}
+	for _, controller := range []string{"", cpuController} {
+		t.Run(cmp.Or(controller, "version 2"), func(t *testing.T) {
+			own, err := findGroup(controller)
+			if own == "" || err != nil {
+				t.Skip("no such control group here: ", err)
+			}
+			if err := mayGroup(own, controller == ""); err != nil {
+				t.Skip("not ours: ", err)
+			}
+			g := &group{name: groupPrefix + strconv.Itoa(os.Getpid()) + "-time"}
+			defer g.remove()
+			if err := g.countCPU(own, controller == "", nil); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("sh", "-c", "read x; "+burn("0.3"))
+			in, err := cmd.StdinPipe()
+			if err == nil {
+				err = cmd.Start()
+			}
+			if err == nil {
+				err = g.add(cmd.Process.Pid)
+			}
+			before := g.cpuTime()
+			in.Close()
+			if err := errors.Join(err, cmd.Wait()); err != nil {
+				t.Fatal(err)
+			}
+			if used := g.cpuTime() - before; used < 200*time.Millisecond || used > 10*time.Second {
+				t.Errorf("%v of 0.3 s", used)
+			}
+		})
+	}
+}
+
+// An ordinary user has the limit of processor time in a group that was delegated, without any controller.
+func TestDelegatedGroup(t *testing.T) {
+	own, err := findGroup("")
+	if own == "" || err != nil {
+		t.Skip("no control group of version 2 here: ", err)
+	}
+	if err := mayGroup(own, true); err != nil {
+		t.Skip("it is not ours: ", err)
+	}
+	dir := filepath.Join(own, "delegated-"+strconv.Itoa(os.Getpid()))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(dir)
+	if err := errors.Join(os.Chown(dir, nobody, nobody), os.Chown(dir+"/cgroup.procs", nobody, nobody)); err != nil {
+		t.Skip("nobody may be given it: ", err)
+	}
+	fd, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fd.Close()
+	t.Setenv("SANDBOX_DELEGATED", "1")
+	ordinary(t, "^TestConfinedCPUOf", &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(fd.Fd())})
+	if left, _ := filepath.Glob(dir + "/*/cgroup.procs"); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }

@@ -280,6 +280,9 @@ func (h *held) setup(level Level, c *Confinement) error {
 	if err != nil {
 		return err
 	}
+	if h.group.counts() {
+		quoted.Limits.CPU++ // so that whoever looks at the group ends the job, and knows what for
+	}
 	s := setup{Level: level, Confine: quoted}
 	if uid := os.Geteuid(); c.Limits.Processes > 0 && (level != LevelFull || c.User != nil) {
 		if c.User != nil {

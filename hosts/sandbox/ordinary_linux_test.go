@@ -17,6 +17,12 @@ const nobody = 65534
 
 // TestOrdinaryUser runs the tests of confinement again without root's powers.
 func TestOrdinaryUser(t *testing.T) {
+	ordinary(t, "Confined|Survivors|Escape|Probe|KeeperDies", &syscall.SysProcAttr{})
+}
+
+// ordinary runs tests again as an ordinary user.
+func ordinary(t *testing.T, tests string, attr *syscall.SysProcAttr) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("the tests run as an ordinary user already")
 	}
@@ -33,7 +39,7 @@ func TestOrdinaryUser(t *testing.T) {
 	if err := copyProgram(binary); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "-test.run=Confined|Survivors|Escape|Probe|KeeperDies")
+	cmd := exec.Command(binary, "-test.run="+tests)
 	if testing.Verbose() {
 		cmd.Args = append(cmd.Args, "-test.v") // else only those that fail say anything
 	}
@@ -41,8 +47,9 @@ func TestOrdinaryUser(t *testing.T) {
 		cmd.Args = append(cmd.Args, "-test.short")
 	}
 	cmd.Dir = dir
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "HOME=" + dir}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + dir, "HOME=" + dir, "SANDBOX_DELEGATED=" + os.Getenv("SANDBOX_DELEGATED")}
+	cmd.SysProcAttr = attr
+	cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	out, err := cmd.CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		if strings.Contains(line, "--- SKIP") {

@@ -12,11 +12,12 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }
 
 // poll waits for something to happen, until deadline where that is set, and moves what there is to move.
 func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
-	fds := [6]unix.PollFd{
+	fds := [7]unix.PollFd{
 		{Fd: int32(a.outputs[0].fd), Events: unix.POLLIN},
 		{Fd: int32(a.outputs[1].fd), Events: unix.POLLIN},
 		{Fd: int32(a.pidfd), Events: unix.POLLIN},
 		{Fd: int32(a.stdin), Events: unix.POLLOUT},
+		{Fd: -1, Events: unix.POLLIN},
 		{Fd: -1, Events: unix.POLLIN},
 		{Fd: -1, Events: unix.POLLIN},
 	}
@@ -29,8 +30,10 @@ func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
 	if cancellable {
 		fds[4].Fd = int32(a.cancel)
 	}
-	if a.usage != nil && !a.overDisk {
-		fds[5].Fd = int32(a.usage.said)
+	if a.over == nil {
+		for i, l := range a.lookouts {
+			fds[5+i].Fd = int32(l.said)
+		}
 	}
 	var timeout *unix.Timespec
 	if !deadline.IsZero() {
@@ -54,7 +57,11 @@ func (a *attempt) poll(deadline time.Time, cancellable bool) (cancelled bool) {
 	} else if fds[2].Revents != 0 {
 		a.ended = true
 	}
-	a.overDisk = a.overDisk || fds[5].Revents != 0
+	for i, l := range a.lookouts {
+		if fds[5+i].Revents != 0 {
+			a.over = l.over
+		}
+	}
 	return fds[4].Revents != 0
 }
 

@@ -66,6 +66,9 @@ func probe() Facts {
 	if g, ok := groupGap("memory", "limits of memory hold for each process alone, and not for memory files, shared memory and sockets"); ok {
 		f.Gaps = append(f.Gaps, g)
 	}
+	if g, ok := cpuGap(); ok {
+		f.Gaps = append(f.Gaps, g)
+	}
 	// What gives full gives restricted; of the other way round both are tried.
 	if full := tryLevel(LevelFull); full == nil {
 		f.Level = LevelFull

@@ -7,20 +7,14 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Pace of the quota. Most jobs have ended before the first look. A look is over after lookFor at the latest, and looking
-// takes at most a twentieth of the time.
-const (
-	quotaFirst = 100 * time.Millisecond
-	lookFor    = 10 * time.Second
-	lookShare  = 20
-)
+// lookFor is how long a look of the quota takes at most.
+const lookFor = 10 * time.Second
 
 // inodeCost is what a file takes of the disk beside its blocks: its inode and its names. Millions of empty ones are a
 // way to fill a disk as well.
@@ -32,8 +26,7 @@ const inodeCost = 512
 // What has come to a folder is what was born there since the job began, by the file system's own word, and by how much the rest has
 // grown since the first look. What others write there meanwhile is counted as well: nothing tells who wrote what.
 //
-// It looks in a goroutine of its own. How long a look takes is in the hands of the job, and whoever keeps the job's time
-// must not wait for it: it is told by an eventfd.
+// How long a look takes is in the hands of the job.
 type quota struct {
 	dir    string
 	beside []string  // folders that it may change too, none in another
@@ -44,15 +37,11 @@ type quota struct {
 	limit  int64
 	keeper int   // pid of the process from which those of the job descend
 	free   int64 // bytes of the file system that were free at first
-	said   int   // the eventfd, -1 before the first look
-	stop   atomic.Bool
-	done   chan struct{} // closed with stop
-	wg     sync.WaitGroup
+	stop   *atomic.Bool
 }
 
 func newQuota(c *Confinement, keeper int) *quota {
-	q := &quota{dir: c.Work, limit: c.Limits.Disk, keeper: keeper, free: free(c.Work), said: -1, done: make(chan struct{}),
-		since: time.Now().Add(-stampSlack)}
+	q := &quota{dir: c.Work, limit: c.Limits.Disk, keeper: keeper, free: free(c.Work), since: time.Now().Add(-stampSlack)}
 	for _, path := range c.Write {
 		if !slices.ContainsFunc(slices.Concat(c.Write, q.beside), func(dir string) bool { return dir != path && below(path, dir) }) &&
 			!slices.Contains(q.beside, path) {
@@ -71,47 +60,14 @@ func newQuota(c *Confinement, keeper int) *quota {
 // stampSlack is how far the clock of a file system is behind ours.
 const stampSlack = 10 * time.Millisecond
 
-// begin starts to look. The error is for want of a descriptor.
-func (q *quota) begin() error {
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		return err
-	}
-	q.said = fd
-	q.wg.Go(func() {
-		for !q.stop.Load() {
-			start := time.Now()
-			if q.exceeded(start) {
-				unix.Write(fd, []byte{1, 0, 0, 0, 0, 0, 0, 0})
-				return
-			}
-			pause := time.NewTimer(max(quotaFirst, lookShare*time.Since(start)))
-			select {
-			case <-pause.C:
-			case <-q.done:
-				pause.Stop()
-			}
-		}
-	})
-	return nil
-}
-
-// end stops looking. It returns at once but for a system call that is under way.
-func (q *quota) end() {
-	q.stop.Store(true)
-	close(q.done)
-	q.wg.Wait()
-	closeFD(q.said)
-}
-
 // exceeded reports whether there is too much.
 func (q *quota) exceeded(now time.Time) bool {
-	u := usage{enough: q.limit, until: now.Add(lookFor), stop: &q.stop}
+	u := usage{enough: q.limit, until: now.Add(lookFor), stop: q.stop}
 	u.folder(q.dir)
 	devices := []uint64{u.device}
 	come, before, whole := int64(0), int64(0), true
 	for _, dir := range q.beside {
-		b := usage{enough: q.limit - u.bytes - come, until: u.until, stop: &q.stop, since: q.since.UnixNano(), closed: q.closed}
+		b := usage{enough: q.limit - u.bytes - come, until: u.until, stop: q.stop, since: q.since.UnixNano(), closed: q.closed}
 		b.folder(dir)
 		come, before, whole = come+b.bytes, before+b.before, whole && !b.hidden
 		if come+u.bytes > q.limit {

@@ -19,13 +19,14 @@ type attempt struct {
 	pid   int // also the number of the process group; 0 where a keeper has the process
 	pidfd int
 
-	keeper   *held     // of a confined process
-	own      bool      // the keeper is for this process only
-	sweeping bool      // the keeper was told to kill everything
-	others   bool      // it says that processes are left
-	failed   error     // it says that the process could not be started
-	usage    *quota    // nil is no limit
-	lookAt   time.Time // when that begins to look; zero when it does
+	keeper   *held // of a confined process
+	own      bool  // the keeper is for this process only
+	sweeping bool  // the keeper was told to kill everything
+	others   bool  // it says that processes are left
+	failed   error // it says that the process could not be started
+	lookouts []*lookout
+	lookAt   time.Time     // when those begin to look; zero when they do
+	before   time.Duration // the processor time of the keeper's group when the job began
 
 	stdin         int // our end, -1 when all of Stdin is written
 	input         []byte
@@ -37,7 +38,7 @@ type attempt struct {
 	killed        bool
 	giveUpAt      time.Time // zero unless a keeper was told to kill
 	ended         bool      // the pidfd says so
-	overDisk      bool      // the quota says so
+	over          *bool     // what a lookout says: a field of the report
 	report        Report
 	childEnds     [3]int // given to the child
 	deadlineTimer unix.Timespec
@@ -106,8 +107,8 @@ func (a *attempt) close() {
 		closeFD(s.fd)
 	}
 	closeFD(a.stdin)
-	if a.usage != nil {
-		a.usage.end()
+	for _, l := range a.lookouts {
+		l.end()
 	}
 	closeFD(a.cancel)
 	closeFD(a.pidfd)
@@ -201,14 +202,16 @@ func (a *attempt) watch() {
 		now := time.Now()
 		if !a.lookAt.IsZero() && !now.Before(a.lookAt) && !a.ended {
 			a.lookAt = time.Time{}
-			if a.usage.begin() != nil {
-				a.lookAt = now.Add(quotaFirst)
+			for _, l := range a.lookouts {
+				if l.begin() != nil {
+					a.lookAt = now.Add(firstLook)
+				}
 			}
 		}
 		switch {
 		case a.ended:
-		case !a.killed && a.overDisk:
-			a.report.OverDisk = true
+		case !a.killed && a.over != nil:
+			*a.over = true
 			a.report.Stopped = a.members()
 			a.kill(now)
 		case cancelled:

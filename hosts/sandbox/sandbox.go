@@ -26,6 +26,8 @@
 //	calls                 seccomp, no_new_privs                  the same
 //	capabilities          none, nor ways to get any              the same
 //	limits                of each process; processes of a job    the same; processes of root by control group
+//	  of a whole job      memory and processor time by control   the same
+//	                      group, files by looking
 //	end of a job          kill(-1) in the pid namespace          kill(-1) in the Landlock scope
 //	end of the runner     the kernel ends the pid namespace      the keeper ends the job
 //
@@ -137,13 +139,15 @@ type Report struct {
 	OverDisk  bool           // it was ended because it used more than Limits.Disk
 	// OverMemory says that the kernel ended a process of it for want of memory within Limits.Memory.
 	OverMemory bool
-	Stopped    []string // names of the first few processes that were there when it was ended for one of these
-	Lost       bool     // its keeper was killed, and it with it; how it would have ended nobody knows
-	Level      Level    // that it ran at
-	Started    time.Time
-	Duration   time.Duration
-	CPU        time.Duration // user and system, of the process and the children that it waited for
-	MaxRSS     int64         // bytes, of the largest of these, or with Limits.Memory of all together and the files that they used; 0 where it is not known
+	// OverCPU says that it failed when it had had all of Limits.CPU: mostly it was ended for that.
+	OverCPU  bool
+	Stopped  []string // names of the first few processes that were there when it was ended for one of these
+	Lost     bool     // its keeper was killed, and it with it; how it would have ended nobody knows
+	Level    Level    // that it ran at
+	Started  time.Time
+	Duration time.Duration
+	CPU      time.Duration // user and system, of the process and the children that it waited for, or with Limits.CPU of all together
+	MaxRSS   int64         // bytes, of the largest of these, or with Limits.Memory of all together and the files that they used; 0 where it is not known
 	// Survivors is how many processes were left when the first had ended, and were killed. At LevelNone only those are
 	// found that left its group.
 	Survivors int
