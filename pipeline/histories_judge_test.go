@@ -122,8 +122,8 @@ func (r *reader) readJob(ev ledger.Event, s *seen) {
 	case job.JobRetryScheduled:
 		var m ledger.RetryScheduled
 		r.check(ev.DecodeMeta(&m))
-		if m.Operator {
-			s.failures = 0
+		if m.Operator { // who says so knows of the last attempt whatever there is to know
+			s.failures, s.unknown = 0, false
 		}
 		s.flying, s.ended = false, false
 	case job.LeaseExpired:
