@@ -219,8 +219,8 @@ func (s *site) inspectJobs(e expectation, jobs map[string]jobLine, add complain)
 				good = n == 0
 			}
 		case waiting:
-			dep := jobs[w.dep]
-			good = j.Status == "completed" && dep.Status == "completed" || j.Status == "pending" && dep.unknown() && n == 0 ||
+			dep, known := jobs[w.dep] // where it is not, it was set aside, or is a complaint of its own
+			good = j.Status == "completed" && dep.Status == "completed" || j.Status == "pending" && (dep.unknown() || !known) && n == 0 ||
 				j.unknown() && dep.Status == "completed"
 		}
 		if !good {
