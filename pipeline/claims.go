@@ -121,10 +121,12 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 			return fmt.Errorf("%s: line %d: %w", claim.Token, n, err)
 		}
 		last := err == io.EOF
-		if n <= skip && rest != nil && !end.keep {
-			end.keep, end.job = true, &candidate{intake: job.Intake{JobID: generatedID(prov.Token, n)}} // as below, where that process died before it kept the file
+		blank := len(bytes.TrimSpace(raw)) == 0
+		if rest != nil && !blank && !end.keep {
+			// The line is in no document, so the file stays as a whole. A process that put the line into the ledger may have died before that.
+			end.keep, end.job = true, &candidate{intake: job.Intake{JobID: generatedID(prov.Token, n)}}
 		}
-		if n > skip && len(bytes.TrimSpace(raw)) > 0 {
+		if n > skip && !blank {
 			prov.Line = n
 			var aside *candidate
 			if trial != nil && rest == nil && tries < batchJobs {
@@ -138,9 +140,6 @@ func (in *intake) takeLines(ctx context.Context, claim workspace.Claim, f io.Rea
 				c = in.parse(raw, rest, prov, lim)
 			}
 			c.recovered = trial != nil
-			if rest != nil && !end.keep {
-				end.keep, end.job = true, c // the line is in no document: the file stays as a whole
-			}
 			if err := in.add(ctx, c, len(raw), nil); err != nil {
 				return err
 			}

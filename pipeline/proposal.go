@@ -121,7 +121,8 @@ func (c *candidate) judge(ctx context.Context, r *rules.Rules, facts gates.Facts
 			return err
 		}
 	case c.raw != nil && c.intake.Raw.Base64 == "" && (credential || c.broken != nil || c.intake.Provenance.Line > 0):
-		// A line of a file has no file of its own to keep, and whoever takes up the claim of a process that died may judge otherwise, and remove it.
+		// A line has no file of its own to keep. The file of a proposal that is set aside is no safe place: a process that takes up its
+		// claim after a death knows nothing of that, and removes the file.
 		c.private = c.raw
 	}
 	c.report.JobID = c.intake.JobID

@@ -147,7 +147,8 @@ func (w *world) claimAgain(claimed map[string][]byte) {
 // A line that is too long is in no document. Its file is kept, also where the process dies that has put the line into the ledger.
 func TestDiedBeforeAFileWasKept(t *testing.T) {
 	w := newWorld(t)
-	text := noop("before", "") + "\n" + strings.Repeat("x", schemas.DefaultLimits.Bytes+100_000) + "\n" + noop("after", "") + "\n"
+	blank := strings.Repeat(" ", schemas.DefaultLimits.Bytes+100_000) // is no proposal, however long
+	text := blank + "\n" + noop("before", "") + "\n" + strings.Repeat("x", schemas.DefaultLimits.Bytes+100_000) + "\n" + noop("after", "") + "\n"
 	w.drop("operator", "a.ready.jsonl", text)
 	w.die("claim")
 	claimed := w.claimed()
@@ -161,6 +162,9 @@ func TestDiedBeforeAFileWasKept(t *testing.T) {
 	}
 	if b, err := os.ReadFile(raw[0]); err != nil || string(b) != text {
 		t.Errorf("kept: %d bytes, %v", len(b), err)
+	}
+	if _, err := os.Stat(filepath.Join(filepath.Dir(raw[0]), "report.json")); err != nil {
+		t.Errorf("it lies beside no job: %v", err)
 	}
 }
 
