@@ -196,15 +196,14 @@ func unreadable(claim workspace.Claim, prov job.Provenance, now string) *candida
 }
 
 // finish removes a claimed file whose content is in the ledger, or moves it to its blocked job where it is not.
-func (in *intake) finish(end claimEnd, out []outcome) error {
+func (in *intake) finish(end claimEnd) error {
 	if !end.keep {
 		return in.claimer.Remove(end.claim)
 	}
-	id := end.job.intake.JobID
 	if end.job.private != nil {
 		return in.claimer.Remove(end.claim) // its bytes lie there, readable to the owner only
 	}
-	return in.claimer.MoveTo(end.claim, in.p.ws.Blocked(id), "raw")
+	return in.claimer.MoveTo(end.claim, in.p.ws.Blocked(end.job.intake.JobID), "raw")
 }
 
 // provenance stamps what the intake knows of a claim.

@@ -330,7 +330,7 @@ func (in *intake) flush(ctx context.Context) error {
 	}
 	in.p.projectAdmitted(out)
 	for _, end := range in.done {
-		if err := in.finish(end, out); err != nil {
+		if err := in.finish(end); err != nil {
 			return err
 		}
 	}

@@ -41,7 +41,7 @@ func follow(ctx context.Context, a *app, p *pipeline.Pipeline, n int, wait func(
 	if err != nil {
 		return err
 	}
-	return v.outcome() // whoever interrupts it when all are over has his answer
+	return v.outcome() // an interrupt after the end of the last job changes no exit code
 }
 
 // finish turns what became of jobs into the outcome of a command. Whoever interrupts it learns only that it was.
